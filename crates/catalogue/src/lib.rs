@@ -1,0 +1,1 @@
+//! Tool definition to class and risk with evidence.

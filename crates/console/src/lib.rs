@@ -1,0 +1,1 @@
+//! Control plane: use cases, JSON API, pages.

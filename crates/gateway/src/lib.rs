@@ -1,0 +1,1 @@
+//! Data plane: listeners, authentication, pipeline, upstream clients.

@@ -1,0 +1,1 @@
+//! Policy document to compiled policy to verdict and trace; pure and total.

@@ -1,0 +1,3 @@
+//! The command line, configuration, wiring, signals and telemetry of Portcullis.
+
+fn main() {}

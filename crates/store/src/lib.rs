@@ -1,0 +1,1 @@
+//! Servers, pins, policies, grants, approvals, counters, audit: the truth on disk.

@@ -1,0 +1,1 @@
+//! Peers and harness for the integration tests.
