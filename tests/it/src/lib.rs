@@ -1,1 +1,8 @@
-//! Peers and harness for the integration tests.
+//! What the integration tests stand on: MCP servers that record, attack or conform, a raw HTTP
+//! client, the `portcullis` process, and the one place that waits. Never product code.
+
+pub mod fixture;
+pub mod places;
+pub mod suite;
+pub mod wait;
+pub mod wire;
