@@ -1,1 +1,50 @@
 //! Servers, pins, policies, grants, approvals, counters, audit: the truth on disk.
+//!
+//! The store decides nothing and speaks no HTTP. Every change goes through one writer thread that
+//! commits in groups; reads have connections of their own; the way of a call touches memory and a
+//! queue, never SQL.
+
+mod admission;
+mod api_token;
+mod approval;
+mod audit;
+mod entropy;
+mod error;
+mod file_objects;
+mod grant;
+mod idempotency;
+mod name;
+mod pin;
+mod policy_text;
+mod secret;
+mod server;
+mod settings;
+mod store;
+mod token;
+
+pub use admission::{Admission, AdmitError, AdmitRequest, Admitted, CheckError};
+pub use api_token::{ApiTokenRecord, Role as ApiRole};
+pub use approval::{
+    APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, DecideError, Decision, Opened, state_word,
+};
+pub use audit::{
+    AUDIT_PAGE_ROWS_MAX, AuditCursor, AuditEntry, AuditFilter, AuditGrant, AuditKind, AuditOpen,
+    AuditOrder, AuditOutcome, AuditPage, BadRow, CursorError, VerifyError, VerifyProgress,
+    VerifyReport,
+};
+pub use entropy::{Entropy, NoEntropy};
+pub use error::{ReadError, Unavailable, WriteError};
+pub use file_objects::{FileApiToken, FileGrant, FileObjects, FilePolicy};
+pub use grant::{GrantRecord, NewGrant, PreviousToken, Rotation};
+pub use idempotency::{Claim, IDEMPOTENCY_MS_MAX, IDEMPOTENCY_ROWS_MAX};
+pub use name::{
+    Actor, GrantId, LABEL_BYTES_MAX, Label, NameError, OrganisationId, POLICY_NAME_BYTES_MAX,
+    PolicyName, Revision, SERVER_SLUG_BYTES_MAX, ServerSlug,
+};
+pub use pin::{PinRecord, PinState};
+pub use policy_text::{NewPolicy, PolicyRecord, PolicyVersion};
+pub use secret::Secret;
+pub use server::{FromServer, NewTools, ServerRecord, Timeouts, Transport};
+pub use settings::{OwnCalls, Settings};
+pub use store::{AuditMode, Health, OpenError, Role, Store, StoreConfig};
+pub use token::{Token, TokenError, TokenHash};
