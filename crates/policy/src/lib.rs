@@ -7,6 +7,7 @@ mod approval;
 mod digest;
 mod facts;
 mod glob;
+mod nearest;
 mod number;
 mod op;
 mod path;
@@ -25,7 +26,7 @@ pub use digest::{CallIdentity, Kind, Sha256Digest, call_digest, canonical_json, 
 pub use facts::{Class, ClientFacts, Facts, GrantFacts, Risk, ToolFacts};
 pub use glob::Glob;
 pub use number::{Decimal, Micro};
-pub use op::{IfMissing, Op, OpError, OpErrorAt, Reading, amount, eval};
+pub use op::{IfMissing, Op, OpError, OpErrorAt, Reading, amount, eval, observed};
 pub use path::{Path, PathError, PathRoot, Section, Step};
 pub use quota::{
     Algorithm, BucketKey, BucketRow, Buckets, Cause, Charge, Exceeded, Receipt, RestoreError,

@@ -1,6 +1,14 @@
 //! Condition paths: their grammar, their twins, and the walk through a call's facts. No operators.
 
+mod fold;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod walk;
+
 use std::fmt;
+
+pub(crate) use walk::{Found, Subject};
 
 /// Which selectors a path stands under. `all_tools` counts as tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +62,8 @@ pub enum Step {
 pub struct Path {
     root: PathRoot,
     steps: Box<[Step]>,
+    /// Beside each step its key, folded for the search of twins; empty where the step is no key.
+    folded: Box<[Box<str>]>,
     text: Box<str>,
 }
 
@@ -70,8 +80,7 @@ pub struct PathError {
 impl Path {
     /// Parses a path as it may stand in `section`.
     pub fn parse(text: &str, section: Section) -> Result<Self, PathError> {
-        let _ = section;
-        Ok(Self { root: PathRoot::Args, steps: Box::default(), text: text.into() })
+        parse::parse(text, section)
     }
 
     /// True if a step is `[*]`.

@@ -2,7 +2,14 @@
 //!
 //! Nothing here knows of policies. Numbers stay text: their meaning is in [`crate::Decimal`].
 
+mod build;
+mod parse;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
+
+pub use build::ValueBuilder;
 
 /// Deepest nesting that [`Value::parse`] and [`ValueBuilder`] accept; a scalar has depth 0.
 pub(crate) const JSON_DEPTH_MAX: usize = 128;
@@ -111,8 +118,7 @@ impl<'a> Value<'a> {
     /// Parses exactly one JSON value (RFC 8259). White space around it is allowed; a duplicate key at any
     /// depth, a lone surrogate, and nesting beyond 128 are errors.
     pub fn parse(text: &'a str) -> Result<Self, JsonError> {
-        let _ = text;
-        Ok(Value::object())
+        parse::parse(text)
     }
 
     /// The empty object.
@@ -122,7 +128,7 @@ impl<'a> Value<'a> {
 
     /// Starts a value that is built from parts instead of text.
     pub fn builder() -> ValueBuilder<'a> {
-        ValueBuilder { cells: Vec::new(), failed: None }
+        ValueBuilder::default()
     }
 
     /// The whole value.
@@ -132,97 +138,160 @@ impl<'a> Value<'a> {
 
     /// The same value, independent of its text.
     pub fn into_owned(self) -> Value<'static> {
-        Value::object()
+        let owned = |cell: Cell<'a>| Cell { item: cell.item.into_owned(), end: cell.end };
+        Value { cells: self.cells.into_iter().map(owned).collect() }
     }
 }
 
-/// Builds a [`Value`] in document order. Mistakes are remembered and reported by [`ValueBuilder::finish`].
-#[derive(Debug)]
-pub struct ValueBuilder<'a> {
-    cells: Vec<Cell<'a>>,
-    failed: Option<BuildError>,
-}
-
-impl<'a> ValueBuilder<'a> {
-    /// Adds `null`.
-    pub fn null(&mut self) {}
-    /// Adds `true` or `false`.
-    pub fn bool(&mut self, value: bool) {
-        let _ = value;
-    }
-    /// Adds a number as it is written.
-    pub fn number(&mut self, text: impl Into<Cow<'a, str>>) {
-        let _ = text.into();
-    }
-    /// Adds a decoded string.
-    pub fn string(&mut self, text: impl Into<Cow<'a, str>>) {
-        let _ = text.into();
-    }
-    /// Begins an object; keys and values follow in turn.
-    pub fn begin_object(&mut self) {}
-    /// Adds a decoded key; its value follows.
-    pub fn key(&mut self, key: impl Into<Cow<'a, str>>) {
-        let _ = key.into();
-    }
-    /// Ends the innermost object.
-    pub fn end_object(&mut self) {}
-    /// Begins an array.
-    pub fn begin_array(&mut self) {}
-    /// Ends the innermost array.
-    pub fn end_array(&mut self) {}
-    /// The value, if the parts make exactly one.
-    pub fn finish(self) -> Result<Value<'a>, BuildError> {
-        match self.failed {
-            Some(error) => Err(error),
-            None => Ok(Value { cells: self.cells }),
+impl Item<'_> {
+    fn into_owned(self) -> Item<'static> {
+        match self {
+            Self::Null => Item::Null,
+            Self::Bool(value) => Item::Bool(value),
+            Self::Number(text) => Item::Number(Cow::Owned(text.into_owned())),
+            Self::String(text) => Item::String(Cow::Owned(text.into_owned())),
+            Self::Array(len) => Item::Array(len),
+            Self::Object(len) => Item::Object(len),
+            Self::Key(text) => Item::Key(Cow::Owned(text.into_owned())),
         }
     }
 }
 
-/// A borrowed view of one value inside a [`Value`].
+/// A borrowed view of one value inside a [`Value`]; as cheap to copy as a reference.
 #[derive(Debug, Clone, Copy)]
 pub struct Node<'v> {
     cells: &'v [Cell<'v>],
     at: u32,
 }
 
+/// Cell `at`; the invariants of [`Value`] make a miss impossible.
+fn cell<'v>(cells: &'v [Cell<'v>], at: u32) -> Option<&'v Cell<'v>> {
+    cells.get(usize::try_from(at).ok()?)
+}
+
 impl<'v> Node<'v> {
+    fn item(self) -> &'v Item<'v> {
+        cell(self.cells, self.at).map_or(&Item::Null, |cell| &cell.item)
+    }
+
     /// Which of the six kinds this is.
     pub fn kind(self) -> JsonKind {
-        JsonKind::Null
+        match self.item() {
+            Item::Null => JsonKind::Null,
+            Item::Bool(_) => JsonKind::Bool,
+            Item::Number(_) => JsonKind::Number,
+            // A key cell is never a node's own; reading it as the string it is keeps this total.
+            Item::String(_) | Item::Key(_) => JsonKind::String,
+            Item::Array(_) => JsonKind::Array,
+            Item::Object(_) => JsonKind::Object,
+        }
     }
+
     /// The string, decoded, if this is one.
     pub fn as_str(self) -> Option<&'v str> {
-        let _ = self.cells;
-        None
+        if let Item::String(text) = self.item() { Some(text) } else { None }
     }
+
     /// The boolean, if this is one.
     pub fn as_bool(self) -> Option<bool> {
-        None
+        if let Item::Bool(value) = self.item() { Some(*value) } else { None }
     }
+
     /// The number as it is written, if this is one.
     pub fn number_text(self) -> Option<&'v str> {
-        None
+        if let Item::Number(text) = self.item() { Some(text) } else { None }
     }
+
     /// Elements of an array or members of an object; 0 for anything else.
     pub fn len(self) -> usize {
-        0
+        if let Item::Array(len) | Item::Object(len) = self.item() {
+            usize::try_from(*len).unwrap_or(usize::MAX)
+        } else {
+            0
+        }
     }
+
     /// True if [`Node::len`] is 0.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
+
     /// The members of an object in their order; nothing for anything else.
-    pub fn members(self) -> impl Iterator<Item = (&'v str, Node<'v>)> {
-        let _ = self.at;
-        std::iter::empty()
+    pub fn members(self) -> Members<'v> {
+        let left = if let Item::Object(len) = self.item() { *len } else { 0 };
+        Members { cells: self.cells, next: self.at + 1, left }
     }
+
     /// The elements of an array in their order; nothing for anything else.
-    pub fn elements(self) -> impl Iterator<Item = Node<'v>> {
-        std::iter::empty()
+    pub fn elements(self) -> Elements<'v> {
+        let left = if let Item::Array(len) = self.item() { *len } else { 0 };
+        Elements { cells: self.cells, next: self.at + 1, left }
     }
+
+    /// This value alone, independent of the whole.
+    pub(crate) fn to_value(self) -> Value<'static> {
+        let end = cell(self.cells, self.at).map_or(self.at, |cell| cell.end);
+        let range = usize::try_from(self.at).ok().zip(usize::try_from(end).ok());
+        let cells = range.and_then(|(at, end)| self.cells.get(at..end)).unwrap_or_default();
+        let owned = |cell: &Cell<'v>| Cell {
+            item: cell.item.clone().into_owned(),
+            end: cell.end.saturating_sub(self.at),
+        };
+        Value { cells: cells.iter().map(owned).collect() }
+    }
+
+    /// Every number in this value, at any depth, as it is written.
+    pub(crate) fn numbers(self) -> impl Iterator<Item = &'v str> {
+        let from = usize::try_from(self.at).unwrap_or(usize::MAX);
+        let end = cell(self.cells, self.at).map_or(0, |cell| cell.end);
+        let end = usize::try_from(end).unwrap_or(0);
+        self.cells.get(from..end).unwrap_or_default().iter().filter_map(|cell| match &cell.item {
+            Item::Number(text) => Some(&**text),
+            _ => None,
+        })
+    }
+
     /// The member with exactly this key.
     pub fn get(self, key: &str) -> Option<Node<'v>> {
         self.members().find(|(name, _)| *name == key).map(|(_, node)| node)
+    }
+}
+
+/// The members of an object; see [`Node::members`].
+#[derive(Debug, Clone)]
+pub struct Members<'v> {
+    cells: &'v [Cell<'v>],
+    next: u32,
+    left: u32,
+}
+
+impl<'v> Iterator for Members<'v> {
+    type Item = (&'v str, Node<'v>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let Item::Key(key) = &cell(self.cells, self.next)?.item else { return None };
+        let node = Node { cells: self.cells, at: self.next + 1 };
+        self.next = cell(self.cells, node.at)?.end;
+        Some((key, node))
+    }
+}
+
+/// The elements of an array; see [`Node::elements`].
+#[derive(Debug, Clone)]
+pub struct Elements<'v> {
+    cells: &'v [Cell<'v>],
+    next: u32,
+    left: u32,
+}
+
+impl<'v> Iterator for Elements<'v> {
+    type Item = Node<'v>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let node = Node { cells: self.cells, at: self.next };
+        self.next = cell(self.cells, node.at)?.end;
+        Some(node)
     }
 }
