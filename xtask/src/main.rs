@@ -1,3 +1,65 @@
-//! Repository chores.
+//! Repository chores: `cargo xtask test` proves everything that this repository promises, and
+//! `cargo xtask bypass` runs case files from elsewhere. What a step checks lives with the step;
+//! this file only reads the command line.
 
-fn main() {}
+mod process;
+mod repository;
+mod snippets;
+mod steps;
+mod tidy;
+mod tools;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use repository::Repository;
+
+const USAGE: &str = "\
+usage: cargo xtask test [--list] [NAME]…   run all steps, or the named ones
+       cargo xtask bypass FILE…            run bypass case files against this build
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((command, rest)) = arguments.split_first() else {
+        return usage();
+    };
+    match (command.as_str(), rest) {
+        ("test", [only]) if only == "--list" => {
+            say(&steps::listing());
+            ExitCode::SUCCESS
+        }
+        ("test", names) => finish(open().and_then(|found| steps::run(&found, names))),
+        ("bypass", files) if !files.is_empty() => {
+            finish(open().and_then(|found| steps::bypass(&found, files)))
+        }
+        _ => usage(),
+    }
+}
+
+fn open() -> Result<Repository, String> {
+    Repository::find()
+}
+
+fn usage() -> ExitCode {
+    say(USAGE);
+    ExitCode::from(2)
+}
+
+fn finish(outcome: Result<bool, String>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            say(&format!("xtask: {problem}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints, and does not care when nobody listens any more.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(out.write_all(text.as_bytes()));
+    drop(out.flush());
+}

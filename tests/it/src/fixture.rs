@@ -2,7 +2,10 @@
 //! tool, prompt and resource that the suite asks for by name, built on the `rmcp` crate so that the
 //! gateway meets an implementation that is not its own. Never used as a recorder: it keeps no log.
 
-#![expect(deprecated, reason = "the suite still asks for sampling and logging, which the library marks as ageing")]
+#![expect(
+    deprecated,
+    reason = "the suite still asks for sampling and logging, which the library marks as ageing"
+)]
 
 mod calls;
 mod content;
@@ -215,8 +218,7 @@ impl ServerHandler for Fixture {
         _request: Option<PaginatedRequestParams>,
         _cx: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let listed =
-            ListPromptsResult { prompts: typed(content::prompts()), ..Default::default() };
+        let listed = ListPromptsResult { prompts: typed(content::prompts()), ..Default::default() };
         Ok(listed.with_ttl_ms(CACHE_TTL_MS).with_cache_scope(CacheScope::Public))
     }
 

@@ -59,8 +59,6 @@ where
 /// # Panics
 /// When [`PATIENCE_SECONDS_MAX`] have passed.
 pub async fn bounded<T>(what: impl Display, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(PATIENCE_SECONDS_MAX), future).await {
-        Ok(value) => value,
-        Err(_elapsed) => panic!("{what} took longer than {PATIENCE_SECONDS_MAX} s"),
-    }
+    let ended = tokio::time::timeout(Duration::from_secs(PATIENCE_SECONDS_MAX), future).await;
+    ended.unwrap_or_else(|_elapsed| panic!("{what} took longer than {PATIENCE_SECONDS_MAX} s"))
 }

@@ -29,11 +29,16 @@ pub struct Ask {
 impl Ask {
     /// A POST of a JSON body with the headers that an MCP client sends.
     pub fn mcp(target: &str, token: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { method: "POST".to_owned(), target: target.to_owned(), headers: vec![], body: body.into() }
-            .with("Authorization", &format!("Bearer {token}"))
-            .with("Content-Type", "application/json")
-            .with("Accept", "application/json, text/event-stream")
-            .with("MCP-Protocol-Version", "2025-11-25")
+        Self {
+            method: "POST".to_owned(),
+            target: target.to_owned(),
+            headers: vec![],
+            body: body.into(),
+        }
+        .with("Authorization", &format!("Bearer {token}"))
+        .with("Content-Type", "application/json")
+        .with("Accept", "application/json, text/event-stream")
+        .with("MCP-Protocol-Version", "2025-11-25")
     }
 
     /// A request without a body.
@@ -125,9 +130,8 @@ impl Answer {
 
     /// The message that answers a request: the last one with a `result` or an `error`.
     pub fn reply(&self) -> Value {
-        let answers = |message: &Value| {
-            message.get("result").is_some() || message.get("error").is_some()
-        };
+        let answers =
+            |message: &Value| message.get("result").is_some() || message.get("error").is_some();
         self.messages().into_iter().rfind(answers).unwrap_or(Value::Null)
     }
 }
@@ -198,8 +202,8 @@ async fn read_answers(reader: &mut (impl AsyncReadExt + Unpin)) -> Vec<Answer> {
                 answers.push(answer);
             }
         }
-        let mut chunk = [0u8; 16 * 1024];
-        let read = reader.read(&mut chunk);
+        received.reserve(64 * 1024);
+        let read = reader.read_buf(&mut received);
         let got = if answers.is_empty() {
             read.await
         } else {
@@ -208,7 +212,7 @@ async fn read_answers(reader: &mut (impl AsyncReadExt + Unpin)) -> Vec<Answer> {
         };
         match got {
             Ok(0) | Err(_) => break,
-            Ok(count) => received.extend_from_slice(&chunk[..count]),
+            Ok(_count) => {}
         }
     }
     if let Some((answer, _used)) = parse(&received, true) {
@@ -325,7 +329,8 @@ impl OpenStream {
     pub async fn rest(&mut self) -> String {
         loop {
             let (body, _used, finished) = dechunk(&self.received);
-            let ended = finished || self.reader.read_buf(&mut self.received).await.unwrap_or(0) == 0;
+            let ended =
+                finished || self.reader.read_buf(&mut self.received).await.unwrap_or(0) == 0;
             if ended {
                 return String::from_utf8_lossy(&body).into_owned();
             }

@@ -1,1 +1,3 @@
+//! Runs bypass case files against this build, for files that live elsewhere.
+
 fn main() {}

@@ -1,0 +1,27 @@
+//! The rules of the repository that no compiler knows: sizes, names, words, and which crate may
+//! depend on which. Each rule is a function from text to faults; this file only reads.
+
+mod rules;
+mod walls;
+
+use std::fs;
+
+use crate::repository::Repository;
+
+/// Every fault, as `place: what`.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub(crate) fn check(found: &Repository) -> Result<Vec<String>, String> {
+    let mut faults = Vec::new();
+    for name in found.files()? {
+        let bytes = fs::read(found.root().join(&name))
+            .map_err(|problem| format!("cannot read {name}: {problem}"))?;
+        faults.extend(rules::size(&name, bytes.len()));
+        if let Ok(text) = String::from_utf8(bytes) {
+            faults.extend(rules::check(&name, &text));
+        }
+    }
+    faults.extend(walls::check(&found.packages()));
+    Ok(faults)
+}
