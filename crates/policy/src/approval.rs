@@ -1,5 +1,8 @@
 //! Approvals as pure rules over records: what a call that a person may wave through finds. No storage, no clock.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +11,16 @@ use crate::{Kind, Sha256Digest, UnixMillis};
 /// Most approval requests of one grant that are neither decided nor over (POLICY section 7).
 pub const PENDING_PER_GRANT_MAX: usize = 20;
 
-/// `apr_` and 26 characters.
+const ID_PREFIX: &str = "apr_";
+/// Crockford's base 32, in lower case.
+const ID_ALPHABET: [char; 32] = [
+    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j',
+    'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'v', 'w', 'x', 'y', 'z',
+];
+/// Characters behind the prefix: 26 of 5 bits hold 16 bytes.
+const ID_CHARS: u32 = 26;
+
+/// `apr_` and 26 characters of Crockford's base 32 in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ApprovalId(Box<str>);
 
@@ -20,8 +32,13 @@ pub struct ApprovalIdError;
 impl ApprovalId {
     /// An id from 16 random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        let _ = bytes;
-        Self(Box::default())
+        let number = u128::from_be_bytes(bytes);
+        let letter = |place: u32| {
+            let index = usize::try_from((number >> (5 * place)) & 31).unwrap_or(0);
+            ID_ALPHABET.get(index).copied().unwrap_or('0')
+        };
+        let letters: String = (0..ID_CHARS).rev().map(letter).collect();
+        Self(format!("{ID_PREFIX}{letters}").into_boxed_str())
     }
 
     /// The whole id.
@@ -34,6 +51,14 @@ impl std::str::FromStr for ApprovalId {
     type Err = ApprovalIdError;
 
     fn from_str(text: &str) -> Result<Self, ApprovalIdError> {
+        let letters = text.strip_prefix(ID_PREFIX).ok_or(ApprovalIdError)?;
+        let known = letters.chars().filter(|letter| ID_ALPHABET.contains(letter)).count();
+        let wanted = usize::try_from(ID_CHARS).map_err(|_| ApprovalIdError)?;
+        // 26 characters have two bits to spare, so the first is 0 to 7.
+        let in_range = letters.starts_with(|first: char| ('0'..='7').contains(&first));
+        if known != wanted || letters.chars().count() != wanted || !in_range {
+            return Err(ApprovalIdError);
+        }
         Ok(Self(text.into()))
     }
 }
@@ -183,20 +208,67 @@ pub enum Settled {
     TooManyPending,
 }
 
-/// What becomes of a held call. `records` are those of the same call digest, in any order; `pending_of_grant`
-/// counts the grant's requests that are neither decided nor over at `now`.
+impl ApprovalRecord {
+    /// True from `expires_at` on: request, approval and rejection end together.
+    pub fn is_over(&self, now: UnixMillis) -> bool {
+        now >= self.expires_at
+    }
+
+    /// True for a request that is neither decided nor over.
+    pub fn is_pending(&self, now: UnixMillis) -> bool {
+        self.state == ApprovalState::Pending && !self.is_over(now)
+    }
+
+    /// True if a person approved it, no call took it, and it is not over.
+    pub fn is_usable(&self, now: UnixMillis) -> bool {
+        self.state == ApprovalState::Approved && !self.is_over(now)
+    }
+
+    /// True if the approver was shown every rule that `ask` wants waived; rules are known by their digest only.
+    pub fn covers(&self, ask: &Ask) -> bool {
+        ask.rules.iter().all(|asked| self.rules.iter().any(|shown| shown.digest == asked.digest))
+    }
+}
+
+/// What becomes of a held call (POLICY section 7). `records` are those of the same call digest, in any order;
+/// `pending_of_grant` counts the grant's requests that are neither decided nor over at `now`.
+///
+/// A rejection that is not over stands above an approval of the same call: what a person refused last or first
+/// is not asked again before its end. The same call joins its pending request even where that shows other
+/// rules; after its approval the call is then held anew, with all its rules.
 pub fn settle(
     records: &[ApprovalRecord],
     pending_of_grant: usize,
     ask: &Ask,
     now: UnixMillis,
 ) -> Settled {
-    let _ = (records, pending_of_grant, ask, now);
+    let live = || records.iter().filter(|record| !record.is_over(now));
+    let rejected = live().filter(|record| record.state == ApprovalState::Rejected);
+    if let Some(record) = rejected.max_by_key(|record| record.expires_at) {
+        return Settled::Rejected { id: record.id.clone(), reason: record.decided_reason.clone() };
+    }
+    // The approval that is over first is taken first; the id decides between equals, so that the order of the
+    // records does not matter.
+    let usable = live().filter(|record| record.is_usable(now) && record.covers(ask));
+    if let Some(record) = usable.min_by_key(|record| (record.expires_at, &record.id)) {
+        return Settled::Use(record.id.clone());
+    }
+    let pending = live().filter(|record| record.is_pending(now));
+    if let Some(record) = pending.min_by_key(|r| (!r.covers(ask), r.expires_at, &r.id)) {
+        return Settled::Join { id: record.id.clone(), expires_at: record.expires_at };
+    }
+    if pending_of_grant >= PENDING_PER_GRANT_MAX {
+        return Settled::TooManyPending;
+    }
     Settled::Open
 }
 
-/// True if a person with this name and these roles meets every list.
+/// True if a person with this name and these roles meets every list; without lists anybody does who may decide
+/// at all.
 pub fn approvers_met(approvers: &[Vec<Approver>], user: &str, roles: &[&str]) -> bool {
-    let _ = (approvers, user, roles);
-    false
+    let is_named = |approver: &Approver| match approver {
+        Approver::Role(role) => roles.contains(&role.as_str()),
+        Approver::User(name) => name == user,
+    };
+    approvers.iter().all(|list| list.iter().any(is_named))
 }

@@ -1,10 +1,14 @@
 //! Canonical JSON and the digests that bind approvals and rules. No keys, no signatures.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{Node, Value};
+use crate::uri::hex_digit;
+use crate::{Decimal, JsonKind, Node, Value};
 
 /// What is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,8 +51,16 @@ impl std::str::FromStr for Sha256Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let _ = text;
-        Err(DigestError)
+        let mut bytes = [0_u8; 32];
+        if text.len() != 64 || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(DigestError);
+        }
+        let mut digits = text.bytes().map(hex_digit);
+        for byte in &mut bytes {
+            let (high, low) = (digits.next().flatten(), digits.next().flatten());
+            *byte = high.zip(low).map(|(high, low)| high * 16 + low).ok_or(DigestError)?;
+        }
+        Ok(Self(bytes))
     }
 }
 
@@ -74,13 +86,93 @@ pub struct CallIdentity<'a> {
     pub args: &'a Value<'a>,
 }
 
-/// The RFC 8785 form of a value, but every number as an exact decimal in one normal form (POLICY section 7).
+/// The RFC 8785 form of a value, but every number as an exact decimal in one normal form (POLICY section 7):
+/// plain digits, no exponent, no closing zeros. A number without a value (more than 1,000 digits, exponent
+/// beyond ±1,000) stays as it is written.
 pub fn canonical_json(node: Node<'_>) -> String {
-    let _ = node;
-    String::new()
+    let mut out = String::new();
+    write_canonical(node, &mut out);
+    out
 }
 
-/// The digest that an approval for exactly this call is bound to.
+/// Recurses no deeper than values are nested (128).
+fn write_canonical(node: Node<'_>, out: &mut String) {
+    match node.kind() {
+        JsonKind::Null => out.push_str("null"),
+        JsonKind::Bool => out.push_str(if node.as_bool() == Some(true) { "true" } else { "false" }),
+        JsonKind::Number => {
+            let text = node.number_text().unwrap_or_default();
+            match Decimal::parse(text) {
+                Some(number) => out.push_str(&number.to_string()),
+                None => out.push_str(text),
+            }
+        }
+        JsonKind::String => write_string(node.as_str().unwrap_or_default(), out),
+        JsonKind::Array => {
+            let mut mark = '[';
+            for element in node.elements() {
+                out.push(std::mem::replace(&mut mark, ','));
+                write_canonical(element, out);
+            }
+            out.push_str(if mark == '[' { "[]" } else { "]" });
+        }
+        JsonKind::Object => {
+            let mut members: Vec<_> = node.members().collect();
+            // RFC 8785 section 3.2.3: by UTF-16 code units.
+            members.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
+            let mut mark = '{';
+            for (key, member) in members {
+                out.push(std::mem::replace(&mut mark, ','));
+                write_string(key, out);
+                out.push(':');
+                write_canonical(member, out);
+            }
+            out.push_str(if mark == '{' { "{}" } else { "}" });
+        }
+    }
+}
+
+/// A JSON string with the escapes of RFC 8785 section 3.2.2.2 and no others.
+fn write_string(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\u{c}' => out.push_str("\\f"),
+            '\r' => out.push_str("\\r"),
+            '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// The digest that an approval for exactly this call is bound to: SHA-256 of the canonical JSON of the parts of
+/// [`CallIdentity`] (POLICY section 7).
 pub fn call_digest(call: &CallIdentity<'_>) -> Sha256Digest {
-    sha256(call.name.as_bytes())
+    let mut text = String::from("{\"arguments\":");
+    write_canonical(call.args.root(), &mut text);
+    text.push_str(",\"definition_pin\":");
+    match call.definition_pin {
+        Some(pin) => write_string(pin, &mut text),
+        None => text.push_str("null"),
+    }
+    let rest = [
+        ("grant", call.grant),
+        ("kind", call.kind.as_str()),
+        ("name", call.name),
+        ("server", call.server),
+    ];
+    for (key, value) in rest {
+        text.push(',');
+        write_string(key, &mut text);
+        text.push(':');
+        write_string(value, &mut text);
+    }
+    text.push('}');
+    sha256(text.as_bytes())
 }

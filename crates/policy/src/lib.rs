@@ -29,11 +29,11 @@ pub use number::{Decimal, Micro};
 pub use op::{IfMissing, Op, OpError, OpErrorAt, Reading, amount, eval, observed};
 pub use path::{Path, PathError, PathRoot, Section, Step};
 pub use quota::{
-    Algorithm, BucketKey, BucketRow, Buckets, Cause, Charge, Exceeded, Receipt, RestoreError,
-    Scope, ScopeIds, Window,
+    Algorithm, BUCKETS_MAX, BucketKey, BucketRow, Buckets, Cause, Charge, Exceeded, Receipt,
+    RestoreError, Scope, ScopeIds, Window,
 };
 pub use schema::{Schema, SchemaError, SchemaFault, SchemaMode};
-pub use time::UnixMillis;
+pub use time::{UnixMillis, UnixNanos};
 pub use truth::Truth;
 pub use uri::is_odd_uri;
 pub use value::{BuildError, JsonError, JsonKind, Node, Value, ValueBuilder};

@@ -33,3 +33,25 @@ impl UnixMillis {
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+
+pub(crate) const NANOS_PER_MILLI: i128 = 1_000_000;
+pub(crate) const NANOS_PER_SECOND: i128 = 1_000_000_000;
+
+/// Nanoseconds since the Unix epoch, UTC; may be negative. What counters reckon in: a charge and the time
+/// until the next one fits are exact to less than a millisecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixNanos(pub i128);
+
+impl From<UnixMillis> for UnixNanos {
+    fn from(millis: UnixMillis) -> Self {
+        Self(i128::from(millis.0) * NANOS_PER_MILLI)
+    }
+}
+
+impl From<UnixNanos> for UnixMillis {
+    /// Rounds down, and cuts to the range.
+    fn from(nanos: UnixNanos) -> Self {
+        let millis = nanos.0.div_euclid(NANOS_PER_MILLI);
+        Self(i64::try_from(millis).unwrap_or(if millis < 0 { i64::MIN } else { i64::MAX }))
+    }
+}

@@ -1,5 +1,11 @@
 //! The identity of a bucket: which limits of which calls share it.
 
+use std::borrow::Borrow;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use super::{Algorithm, Charge, Scope};
+
 /// Whose call it is, for the scopes of limits.
 #[derive(Debug, Clone, Copy)]
 pub struct ScopeIds<'a> {
@@ -16,7 +22,7 @@ pub struct ScopeIds<'a> {
 /// A bucket's identity: an injective (length-prefixed) text of counter, window, scope, algorithm and the ids
 /// that the scope names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BucketKey(Box<str>);
+pub struct BucketKey(Arc<str>);
 
 impl BucketKey {
     /// The key as the store keeps it.
@@ -25,7 +31,51 @@ impl BucketKey {
     }
 
     /// A key as it was stored.
-    pub fn from_stored(text: String) -> Self {
-        Self(text.into_boxed_str())
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The bucket that `charge` of a call of `ids` goes to.
+    pub(super) fn new(charge: &Charge, ids: &ScopeIds<'_>) -> Self {
+        let mut key = String::with_capacity(128);
+        let algorithm = match charge.algorithm {
+            Algorithm::Fixed => 'f',
+            Algorithm::Sliding => 's',
+        };
+        // Writing to a string cannot fail.
+        let _written = write!(key, "{} {algorithm}", charge.window);
+        let mut add = |mark: char, text: &str| {
+            let _written = write!(key, " {mark}{}:{text}", text.len());
+        };
+        match charge.scope {
+            Scope::Organisation => add('O', ids.organisation),
+            Scope::Server => add('V', ids.server),
+            Scope::Grant => {
+                add('V', ids.server);
+                add('G', ids.grant);
+            }
+            // Without a session the grant is what is counted, in this scope's own bucket.
+            Scope::Session => {
+                add('V', ids.server);
+                add('g', ids.grant);
+                if let Some(session) = ids.session {
+                    add('s', session);
+                }
+            }
+        }
+        add('c', &charge.counter);
+        Self(key.into())
+    }
+}
+
+impl Borrow<str> for BucketKey {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BucketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }

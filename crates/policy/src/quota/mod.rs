@@ -1,14 +1,30 @@
 //! Counters as pure arithmetic over `now`: windows, buckets, charges, give-backs. No storage, no clock, no locks.
 
+mod bucket;
 mod key;
+mod log;
+#[cfg(test)]
+mod tests;
 mod window;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use key::{BucketKey, ScopeIds};
-pub use window::Window;
+use smallvec::SmallVec;
 
-use crate::{Micro, UnixMillis};
+use self::bucket::{Bucket, Fit, Origin};
+pub use self::key::{BucketKey, ScopeIds};
+use self::log::Need;
+pub use self::window::Window;
+use crate::Micro;
+use crate::time::{NANOS_PER_MILLI, NANOS_PER_SECOND, UnixNanos};
+
+/// Most buckets that one process keeps. Beyond, a call that needs a new one is refused.
+pub const BUCKETS_MAX: usize = 1_000_000;
+/// How long a bucket is kept after its window is over, in seconds: a clock that is set back by less than this
+/// finds the window as it was.
+const SWEEP_GRACE_SECONDS: i128 = 86_400;
 
 /// Whose calls share a bucket (POLICY section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,11 +89,22 @@ pub enum Cause {
     ServerRefused,
 }
 
-/// What one admitted call was charged.
-#[derive(Debug, Clone, Default)]
+/// What one admitted call was charged. Given back at most once and ended at most once, however often asked.
+#[derive(Debug, Default)]
 pub struct Receipt {
     /// True if a charged window is of an hour or longer: such charges must survive a crash.
     pub durable: bool,
+    parts: SmallVec<[Part; 2]>,
+    given_back: AtomicBool,
+    ended: AtomicBool,
+}
+
+/// What went to one bucket.
+#[derive(Debug)]
+struct Part {
+    key: BucketKey,
+    origin: Origin,
+    need: Need,
 }
 
 /// One bucket as the store keeps it.
@@ -85,69 +112,8 @@ pub struct Receipt {
 pub struct BucketRow {
     /// The bucket's identity.
     pub key: BucketKey,
-    /// The bucket's state; opaque outside this module.
+    /// The bucket's state, opaque outside this module; empty for a bucket that is to be deleted.
     pub state: Vec<u8>,
-}
-
-/// All counters of one process.
-#[derive(Debug, Default)]
-pub struct Buckets {
-    _rows: Vec<BucketRow>,
-}
-
-impl Buckets {
-    /// No charges yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The buckets of an earlier process. Rows that cannot be read are an error: their limits would be lost.
-    pub fn restore(rows: impl Iterator<Item = BucketRow>) -> Result<Self, RestoreError> {
-        Ok(Self { _rows: rows.collect() })
-    }
-
-    /// Asks whether every limit has room, charging nothing.
-    pub fn check(
-        &self,
-        charges: &[Charge],
-        ids: &ScopeIds<'_>,
-        now: UnixMillis,
-    ) -> Result<(), Exceeded> {
-        let _ = (charges, ids, now);
-        Ok(())
-    }
-
-    /// Charges all limits or none (POLICY section 5, rule 1).
-    pub fn charge(
-        &mut self,
-        charges: &[Charge],
-        ids: &ScopeIds<'_>,
-        now: UnixMillis,
-    ) -> Result<Receipt, Exceeded> {
-        let _ = (charges, ids, now);
-        Ok(Receipt::default())
-    }
-
-    /// Gives a charge back to the windows it came from; a second time does nothing.
-    pub fn give_back(&mut self, receipt: &Receipt, cause: Cause, now: UnixMillis) {
-        let _ = (receipt, cause, now);
-    }
-
-    /// The call ended: its `in_flight` charges end; a second time does nothing.
-    pub fn end(&mut self, receipt: &Receipt) {
-        let _ = receipt;
-    }
-
-    /// The rows to write since this was last asked; a row with an empty state is to be deleted.
-    pub fn changed(&mut self) -> Vec<BucketRow> {
-        Vec::new()
-    }
-
-    /// Forgets buckets whose windows are over and returns how many there were.
-    pub fn sweep(&mut self, now: UnixMillis) -> usize {
-        let _ = now;
-        0
-    }
 }
 
 /// A stored bucket cannot be read.
@@ -156,4 +122,217 @@ impl Buckets {
 pub struct RestoreError {
     /// The bucket's key.
     pub key: String,
+}
+
+/// All counters of one process.
+#[derive(Debug, Default)]
+pub struct Buckets {
+    buckets: HashMap<BucketKey, Bucket>,
+    changed: HashSet<BucketKey>,
+}
+
+/// The limits of one call that share a bucket: their amounts add up, the sum is held against each `max`, and
+/// charged once.
+#[derive(Debug)]
+struct Group {
+    key: BucketKey,
+    window: Window,
+    algorithm: Algorithm,
+    amount: u64,
+    max_min: u64,
+}
+
+impl Buckets {
+    /// No charges yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The buckets of an earlier process.
+    ///
+    /// # Errors
+    /// A row that cannot be read: what was charged there is not known, so nothing may be counted.
+    pub fn restore(rows: impl Iterator<Item = BucketRow>) -> Result<Self, RestoreError> {
+        let mut buckets = HashMap::new();
+        for row in rows.filter(|row| !row.state.is_empty()) {
+            let Some(bucket) = Bucket::decode(&row.state) else {
+                return Err(RestoreError { key: row.key.to_string() });
+            };
+            buckets.insert(row.key, bucket);
+        }
+        Ok(Self { buckets, changed: HashSet::new() })
+    }
+
+    /// Asks whether every limit has room, charging nothing.
+    ///
+    /// # Errors
+    /// [`Exceeded`] for the first limit, in their order, without room.
+    pub fn check(
+        &self,
+        charges: &[Charge],
+        ids: &ScopeIds<'_>,
+        now: impl Into<UnixNanos>,
+    ) -> Result<(), Exceeded> {
+        self.plan(charges, ids, now.into()).map(|_| ())
+    }
+
+    /// Charges all limits or none (POLICY section 5, rule 1).
+    ///
+    /// # Errors
+    /// [`Exceeded`] for the first limit, in their order, without room; then nothing is charged.
+    pub fn charge(
+        &mut self,
+        charges: &[Charge],
+        ids: &ScopeIds<'_>,
+        now: impl Into<UnixNanos>,
+    ) -> Result<Receipt, Exceeded> {
+        let now = now.into();
+        let groups = self.plan(charges, ids, now)?;
+        let mut receipt = Receipt::default();
+        for group in groups.into_iter().filter(|group| group.amount > 0) {
+            let Group { key, window, algorithm, amount, max_min } = group;
+            let new = || Bucket::new(window, algorithm, now);
+            let bucket = self.buckets.entry(key.clone()).or_insert_with(new);
+            let origin = bucket.charge(amount, window, now);
+            receipt.durable |= window.is_durable();
+            self.changed.insert(key.clone());
+            receipt.parts.push(Part { key, origin, need: Need { max: max_min, amount } });
+        }
+        Ok(receipt)
+    }
+
+    /// Gives a charge back to the windows it came from, where they are not over; a second time does nothing.
+    /// Charges of `in_flight` are not touched: [`Buckets::end`] ends them.
+    pub fn give_back(&mut self, receipt: &Receipt, cause: Cause, now: impl Into<UnixNanos>) {
+        if receipt.given_back.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let now = now.into();
+        for part in &receipt.parts {
+            if let Some(bucket) = self.buckets.get_mut(&part.key) {
+                bucket.give_back(part.origin, part.need, cause, now);
+                self.changed.insert(part.key.clone());
+            }
+        }
+    }
+
+    /// The call ended: its `in_flight` charges end; a second time does nothing.
+    pub fn end(&mut self, receipt: &Receipt) {
+        if receipt.ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        for part in receipt.parts.iter().filter(|part| part.origin == Origin::InFlight) {
+            if let Some(bucket) = self.buckets.get_mut(&part.key) {
+                bucket.end(part.need.amount);
+                if bucket.over_at().is_none() {
+                    self.buckets.remove(&part.key);
+                }
+            }
+        }
+    }
+
+    /// The rows to write since this was last asked: all but the counts of running calls. A row with an empty
+    /// state is to be deleted.
+    pub fn changed(&mut self) -> Vec<BucketRow> {
+        let keys = std::mem::take(&mut self.changed);
+        let row = |key: BucketKey| match self.buckets.get(&key) {
+            Some(bucket) if bucket.is_in_flight() => None,
+            Some(bucket) => Some(BucketRow { state: bucket.encode(), key }),
+            None => Some(BucketRow { state: Vec::new(), key }),
+        };
+        keys.into_iter().filter_map(row).collect()
+    }
+
+    /// Forgets buckets whose windows have been over for a day, and returns how many there were. Costs a look
+    /// at every bucket: for a timer, not for the path of a call.
+    pub fn sweep(&mut self, now: impl Into<UnixNanos>) -> usize {
+        let kept_until = now.into().0.saturating_sub(SWEEP_GRACE_SECONDS * NANOS_PER_SECOND);
+        let is_over = |bucket: &Bucket| bucket.over_at().is_none_or(|over| over.0 <= kept_until);
+        let over: Vec<BucketKey> =
+            self.buckets.iter().filter(|(_, b)| is_over(b)).map(|(key, _)| key.clone()).collect();
+        for key in &over {
+            self.buckets.remove(key);
+        }
+        let count = over.len();
+        self.changed.extend(over);
+        count
+    }
+
+    /// How many buckets there are.
+    pub fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// The groups of a call's charges, if every limit has room.
+    fn plan(
+        &self,
+        charges: &[Charge],
+        ids: &ScopeIds<'_>,
+        now: UnixNanos,
+    ) -> Result<SmallVec<[Group; 2]>, Exceeded> {
+        let mut groups: SmallVec<[Group; 2]> = SmallVec::new();
+        let mut group_of: SmallVec<[usize; 4]> = SmallVec::new();
+        for charge in charges {
+            let key = BucketKey::new(charge, ids);
+            let known = groups.iter().position(|group| group.key == key);
+            group_of.push(known.unwrap_or(groups.len()));
+            match known.and_then(|at| groups.get_mut(at)) {
+                Some(group) => {
+                    group.amount = group.amount.saturating_add(charge.amount.0);
+                    group.max_min = group.max_min.min(charge.max.0);
+                }
+                None => groups.push(Group {
+                    key,
+                    window: charge.window,
+                    algorithm: charge.algorithm,
+                    amount: charge.amount.0,
+                    max_min: charge.max.0,
+                }),
+            }
+        }
+        let fits = charges.iter().zip(&group_of).map(|(charge, at)| match groups.get(*at) {
+            Some(group) => self.fit(charge, group, now),
+            None => Fit::Unknown,
+        });
+        verdict(fits, now)?;
+        let new = |group: &&Group| group.amount > 0 && !self.buckets.contains_key(&group.key);
+        if self.buckets.len() + groups.iter().filter(new).count() > BUCKETS_MAX {
+            return Err(Exceeded { index: 0, retry_after_ms: None });
+        }
+        Ok(groups)
+    }
+
+    fn fit(&self, charge: &Charge, group: &Group, now: UnixNanos) -> Fit {
+        let need = Need { max: charge.max.0, amount: group.amount };
+        match self.buckets.get(&group.key) {
+            Some(bucket) => bucket.fit(need, group.window, now),
+            None if need.amount == 0 || need.amount <= need.max => Fit::Now,
+            None => Fit::Unknown,
+        }
+    }
+}
+
+/// The first limit without room, and when all of them would have it.
+fn verdict(fits: impl Iterator<Item = Fit>, now: UnixNanos) -> Result<(), Exceeded> {
+    let mut first = None;
+    let mut all_fit_at = Some(now);
+    for (index, fit) in fits.enumerate() {
+        match fit {
+            Fit::Now => continue,
+            Fit::At(at) => all_fit_at = all_fit_at.map(|latest| latest.max(at)),
+            Fit::Unknown => all_fit_at = None,
+        }
+        first.get_or_insert(index);
+    }
+    let Some(index) = first else { return Ok(()) };
+    let retry_after_ms = all_fit_at.map(|at| {
+        let nanos = at.0.saturating_sub(now.0).saturating_add(NANOS_PER_MILLI - 1);
+        u64::try_from(nanos / NANOS_PER_MILLI).unwrap_or(u64::MAX)
+    });
+    Err(Exceeded { index, retry_after_ms })
 }
