@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use http::HeaderValue;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Uri};
 
 /// The longest URL of a server, in bytes.
 pub const URL_BYTES_MAX: usize = 2048;
@@ -143,11 +143,7 @@ pub fn check_url(text: &str, rule: AddressRule) -> Result<ServerUrl, AddressErro
     let (host_text, port) = split_port(authority, scheme)?;
     let host = parse_host(host_text)?;
     check_host(&host, rule)?;
-    let uri = Uri::try_from(text).map_err(|_invalid| AddressError::Malformed("it is not a URL"))?;
-    let target = match uri.path_and_query() {
-        Some(target) if target.path().starts_with('/') => target.clone(),
-        Some(_) | None => PathAndQuery::from_static("/"),
-    };
+    let target = parse_target(rest.get(authority.len()..).unwrap_or_default())?;
     let default_port = port == scheme.default_port();
     let shown = if default_port {
         host_text.to_ascii_lowercase()
@@ -166,6 +162,16 @@ impl Scheme {
             Self::Https => 443,
         }
     }
+}
+
+/// Path and query; an empty path is `/`.
+fn parse_target(text: &str) -> Result<PathAndQuery, AddressError> {
+    let parsed = if text.starts_with('/') {
+        PathAndQuery::try_from(text)
+    } else {
+        PathAndQuery::try_from(format!("/{text}"))
+    };
+    parsed.map_err(|_invalid| AddressError::Malformed("its path is not one of a URL"))
 }
 
 fn split_scheme(text: &str) -> Result<(Scheme, &str), AddressError> {

@@ -1,23 +1,38 @@
-//! The events of an answer, taken one by one. Never here: what an event means.
+//! The events of an answer, taken one by one, whatever the transport. Never here: what an event means.
 
-use bytes::Bytes;
+use std::task::{Context, Poll};
 
+use mcp::sse::Event;
+
+use super::http::HttpEvents;
 use super::message::SendError;
 
 /// The events of one answer or listening stream. Dropping it closes the exchange with the server.
 #[derive(Debug)]
-pub struct EventStream {}
+pub struct EventStream(Source);
 
-/// One event.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// The bytes as the server sent them.
-    pub raw: Bytes,
+#[derive(Debug)]
+enum Source {
+    Http(Box<HttpEvents>),
 }
 
 impl EventStream {
-    /// The next event; `None` at the orderly end of the stream. Nothing is read from the server until it is called.
+    /// The next event; `None` at the orderly end of the stream. Nothing is read from the server until it is called, and nothing is
+    /// lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Result<Event, SendError>> {
-        None
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`EventStream::next`], for a caller that polls.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, SendError>>> {
+        match &mut self.0 {
+            Source::Http(events) => events.poll_next(cx),
+        }
+    }
+}
+
+impl From<HttpEvents> for EventStream {
+    fn from(events: HttpEvents) -> Self {
+        Self(Source::Http(Box::new(events)))
     }
 }

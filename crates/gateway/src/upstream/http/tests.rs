@@ -1,0 +1,516 @@
+//! The HTTP client against peers that send exactly these bytes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode};
+use tokio_util::sync::CancellationToken;
+
+use crate::address::{AddressError, AddressRule};
+use crate::upstream::message::{
+    BadAnswer, Media, Outgoing, Patience, Reply, SendError, Sent, Unreachable, UpstreamSession,
+    Verb,
+};
+use crate::upstream::peer::{Peer, Step, answer, chunk, send};
+use crate::upstream::spec::{ServerSpec, Timeouts};
+use crate::upstream::{Upstream, system_resolver};
+
+const JSON: &str = "200 OK\r\ncontent-type: application/json";
+const SSE: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+fn open(spec: ServerSpec) -> Upstream {
+    Upstream::open(spec).expect("a server")
+}
+
+fn spec(peer: &Peer) -> ServerSpec {
+    ServerSpec::http("t", &peer.url(), AddressRule::AllowPrivate).expect("a loopback URL")
+}
+
+fn short(spec: ServerSpec) -> ServerSpec {
+    let blink = Duration::from_millis(150);
+    spec.timeouts(Timeouts { connect: blink, first_byte: blink, total: blink * 2 })
+}
+
+fn ping() -> Outgoing {
+    Outgoing::post(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#))
+}
+
+fn session(text: &'static str) -> Option<UpstreamSession> {
+    UpstreamSession::new(HeaderValue::from_static(text))
+}
+
+async fn json(upstream: &Upstream) -> Bytes {
+    match upstream.dispatch(ping()).await.expect("a reply") {
+        Reply::Json { body, .. } => body,
+        other => panic!("not JSON: {other:?}"),
+    }
+}
+
+async fn failure(upstream: &Upstream) -> SendError {
+    upstream.dispatch(ping()).await.expect_err("no reply")
+}
+
+#[tokio::test]
+async fn one_connection_serves_calls_one_after_the_other() {
+    let peer = Peer::start(|_, n| vec![answer(JSON, &format!("{{\"n\":{n}}}"))]).await;
+    let upstream = open(spec(&peer));
+    for n in 0..20 {
+        assert_eq!(json(&upstream).await, format!("{{\"n\":{n}}}"));
+    }
+    assert_eq!(peer.connections(), 1);
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_do_not_wait_for_each_other() {
+    let peer = Peer::start(|_, _| vec![answer(JSON, "{}")]).await;
+    let upstream = open(spec(&peer));
+    let all = futures_util::future::join_all((0..40).map(|_| json(&upstream))).await;
+    assert_eq!(all.len(), 40);
+    let used = peer.connections();
+    futures_util::future::join_all((0..40).map(|_| json(&upstream))).await;
+    assert_eq!(peer.connections(), used, "idle connections are used again");
+}
+
+#[tokio::test]
+async fn the_request_carries_our_headers_and_the_mirrored_ones_only() {
+    let peer = Peer::start(|_, _| vec![answer(JSON, "{}")]).await;
+    let credential = spec(&peer).header("Authorization", "Bearer upstream-key").expect("allowed");
+    let upstream = open(credential);
+    let mut out = ping();
+    out.session = session("s-1");
+    let mirrored = [
+        ("mcp-protocol-version", "2025-11-25"),
+        ("mcp-name", "pay"),
+        ("mcp-param-region", "eu"),
+        ("authorization", "Bearer agent"),
+        ("cookie", "a=b"),
+        ("mcp-session-id", "other"),
+        ("host", "evil.example"),
+        ("x-forwarded-for", "1.2.3.4"),
+    ];
+    for (name, value) in mirrored {
+        out.headers.push((HeaderName::from_static(name), HeaderValue::from_static(value)));
+    }
+    upstream.dispatch(out).await.expect("a reply");
+    let request = peer.requests().remove(0);
+    let (head, body) = request.split_once("\r\n\r\n").expect("a head");
+    let mut lines: Vec<&str> = head.lines().collect();
+    lines.sort_unstable();
+    let host = format!("host: {}", peer.address);
+    let mut expected = vec![
+        "POST /mcp HTTP/1.1",
+        "accept: application/json, text/event-stream",
+        "authorization: Bearer upstream-key",
+        "content-length: 40",
+        "content-type: application/json",
+        host.as_str(),
+        "mcp-name: pay",
+        "mcp-param-region: eu",
+        "mcp-protocol-version: 2025-11-25",
+        "mcp-session-id: s-1",
+    ];
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+    assert_eq!(body, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
+}
+
+#[test]
+fn headers_of_the_transport_cannot_be_set_for_a_server() {
+    for name in
+        ["Host", "content-length", "Mcp-Session-Id", "Accept-Encoding", "transfer-encoding", "a b"]
+    {
+        let spec =
+            ServerSpec::http("t", "http://127.0.0.1/", AddressRule::AllowPrivate).expect("a URL");
+        assert!(spec.header(name, "x").is_err(), "{name}");
+    }
+    let spec =
+        ServerSpec::http("t", "http://127.0.0.1/", AddressRule::AllowPrivate).expect("a URL");
+    assert!(spec.clone().header("x-key", "a\r\nb: c").is_err());
+    let shown = format!("{:?}", spec.header("x-key", "hush").expect("allowed"));
+    assert!(!shown.contains("hush"), "{shown}");
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    for status in ["301 A", "302 A", "303 A", "307 A", "308 A"] {
+        let peer = Peer::start(move |_, _| {
+            vec![answer(&format!("{status}\r\nlocation: http://169.254.169.254/"), "")]
+        })
+        .await;
+        let error = failure(&open(spec(&peer))).await;
+        assert!(matches!(error, SendError::BadAnswer(BadAnswer::Redirect(_))), "{error:?}");
+        assert!(!error.certainly_not_run());
+        assert_eq!(peer.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn statuses_and_types_are_told_apart() {
+    let cases = [
+        ("500 A\r\ncontent-type: application/json", "{}", "server error"),
+        ("503 A", "", "server error"),
+        ("200 A\r\ncontent-type: text/html", "<p>", "content type"),
+        ("200 A", "{}", "content type"),
+        (
+            "200 A\r\ncontent-type: application/json\r\ncontent-type: text/html",
+            "{}",
+            "content type",
+        ),
+        ("200 A\r\ncontent-type: application/jsonx", "{}", "content type"),
+        ("200 A\r\ncontent-type: application/json\r\ncontent-encoding: gzip", "{}", "encoded"),
+        ("206 A\r\ncontent-type: application/json", "{}", "unexpected status"),
+        ("200 A\r\ncontent-type: application/json\r\nmcp-session-id: a b", "{}", "unreadable"),
+        (
+            "200 A\r\ncontent-type: application/json\r\nmcp-session-id: a\r\nmcp-session-id: b",
+            "{}",
+            "unreadable",
+        ),
+    ];
+    for (head, body, expected) in cases {
+        let peer = Peer::start(move |_, _| vec![answer(head, body)]).await;
+        let error = failure(&open(spec(&peer))).await;
+        assert!(error.to_string().contains(expected), "{head:?}: {error}");
+        assert!(!error.certainly_not_run());
+    }
+}
+
+#[tokio::test]
+async fn json_is_recognised_in_any_case_and_with_parameters() {
+    for media in ["APPLICATION/JSON", "Application/Json; Charset=UTF-8", "application/json ;x=y"] {
+        let peer = Peer::start(move |_, _| {
+            vec![answer(&format!("200 OK\r\nContent-Type: {media}\r\ncontent-encoding: identity\r\nmcp-session-id: s9"), "{}")]
+        })
+        .await;
+        match open(spec(&peer)).dispatch(ping()).await {
+            Ok(Reply::Json { session: opened, body }) => {
+                assert_eq!((opened, body), (session("s9"), Bytes::from_static(b"{}")));
+            }
+            other => panic!("{media}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_without_a_body_and_refusals() {
+    let peer = Peer::start(|_, n| match n {
+        0 => vec![send("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")],
+        1 => vec![send("HTTP/1.1 204 No Content\r\n\r\n")],
+        2 => vec![answer("200 OK\r\ncontent-type: text/plain", "")],
+        3 => vec![answer("400 Bad\r\ncontent-type: application/json", "{\"e\":1}")],
+        4 => vec![answer("404 No\r\ncontent-type: text/plain", "who?")],
+        _ => vec![answer("404 No", "gone")],
+    })
+    .await;
+    let upstream = open(spec(&peer));
+    for expected in [202, 204, 200] {
+        match upstream.dispatch(ping()).await.expect("a reply") {
+            Reply::Empty { status, .. } => assert_eq!(status, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+    for (expected, media, text) in [(400, Media::Json, "{\"e\":1}"), (404, Media::Other, "who?")] {
+        match upstream.dispatch(ping()).await.expect("a reply") {
+            Reply::Refused(refused) => {
+                assert_eq!((refused.status.as_u16(), refused.media), (expected, media));
+                assert_eq!(refused.body, text);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut out = ping();
+    out.session = session("s");
+    let error = upstream.dispatch(out).await.expect_err("a forgotten session");
+    assert!(error.certainly_not_run());
+    assert!(
+        matches!(error, SendError::SessionGone(refused) if refused.status == StatusCode::NOT_FOUND)
+    );
+    assert_eq!(peer.connections(), 1);
+}
+
+#[tokio::test]
+async fn large_answers_are_bounded_and_whole() {
+    let body = "x".repeat(300_000);
+    let text = body.clone();
+    let peer = Peer::start(move |_, n| match n {
+        0 => vec![answer(JSON, &text)],
+        1 => vec![
+            send(format!("HTTP/1.1 {JSON}\r\ntransfer-encoding: chunked\r\n\r\n")),
+            chunk(&text),
+            chunk("y"),
+            send("0\r\n\r\n"),
+        ],
+        2 => vec![
+            send(format!("HTTP/1.1 {JSON}\r\ncontent-length: 99999999999\r\n\r\n")),
+            Step::UntilClosed,
+        ],
+        _ => vec![
+            send(format!("HTTP/1.1 {JSON}\r\ntransfer-encoding: chunked\r\n\r\n")),
+            Step::Flood(b"8\r\nxxxxxxxx\r\n".repeat(1000)),
+        ],
+    })
+    .await;
+    let upstream = open(spec(&peer).answer_bytes_max(400_000));
+    assert_eq!(json(&upstream).await, body);
+    assert_eq!(json(&upstream).await, format!("{body}y"));
+    assert_eq!(peer.connections(), 1);
+    for _ in 0..2 {
+        let error = failure(&upstream).await;
+        assert!(matches!(error, SendError::TooLarge { bytes_max: 400_000 }), "{error:?}");
+        assert!(!error.certainly_not_run());
+    }
+}
+
+#[tokio::test]
+async fn heads_beyond_the_bounds_are_refused() {
+    let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(1_000_000));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(500));
+    for head in [long, many, "SSH-2.0-OpenSSH\r\n\r\n".to_owned()] {
+        let peer = Peer::start(move |_, _| vec![send(head.clone()), Step::UntilClosed]).await;
+        let error = failure(&open(spec(&peer))).await;
+        assert!(matches!(error, SendError::BadAnswer(BadAnswer::Unreadable)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_break_off() {
+    let cut = format!("HTTP/1.1 {JSON}\r\ncontent-length: 100\r\n\r\n{{\"half\":");
+    let scripts = [
+        vec![Step::Close],
+        vec![Step::Reset],
+        vec![send("HTTP/1.1 200 OK\r\ncontent-"), Step::Close],
+        vec![send(cut.clone()), Step::Close],
+        vec![send(cut), Step::Reset],
+    ];
+    for script in scripts {
+        let steps = script.clone();
+        let peer = Peer::start(move |_, _| steps.clone()).await;
+        let error = failure(&open(spec(&peer))).await;
+        assert!(matches!(error, SendError::Broken(Sent::Maybe)), "{script:?}: {error:?}");
+        assert!(!error.certainly_not_run());
+        assert_eq!(peer.requests().len(), 1, "sent once");
+    }
+}
+
+#[tokio::test]
+async fn time_outs_before_the_head_and_within_the_body() {
+    for start in
+        ["", "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"]
+    {
+        let mut peer = Peer::start(move |_, _| vec![send(start), Step::UntilClosed]).await;
+        let error = failure(&open(short(spec(&peer)))).await;
+        assert!(matches!(error, SendError::TimedOut(Sent::Maybe)), "{error:?}");
+        peer.closed.recv().await.expect("the connection was closed");
+    }
+}
+
+#[tokio::test]
+async fn dropping_and_cancelling_close_the_request() {
+    let mut peer = Peer::start(|_, _| vec![Step::UntilClosed]).await;
+    let upstream = open(spec(&peer));
+    let token = CancellationToken::new();
+    let mut out = ping();
+    out.cancel = Some(token.clone());
+    let requests = Arc::clone(&peer.requests);
+    let arrived = async move {
+        while requests.lock().expect("not poisoned").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        token.cancel();
+    };
+    let (reply, ()) = tokio::join!(upstream.dispatch(out), arrived);
+    assert!(matches!(reply, Err(SendError::Cancelled(Sent::Maybe))));
+    peer.closed.recv().await.expect("cancelled");
+
+    let requests = Arc::clone(&peer.requests);
+    tokio::select! {
+        _ = upstream.dispatch(ping()) => panic!("there is no answer"),
+        () = async { while requests.lock().expect("not poisoned").len() < 2 { tokio::task::yield_now().await } } => {}
+    }
+    peer.closed.recv().await.expect("dropped");
+
+    let token = CancellationToken::new();
+    token.cancel();
+    let mut out = ping();
+    out.cancel = Some(token);
+    let error = upstream.dispatch(out).await.expect_err("cancelled before it left");
+    assert!(error.certainly_not_run());
+    assert_eq!(peer.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_not_used() {
+    let peer = Peer::start(|_, _| vec![answer(JSON, "{}"), Step::Close]).await;
+    let upstream = open(spec(&peer));
+    for n in 1..=10 {
+        json(&upstream).await;
+        // The close has arrived when the socket says so; the pool finds it at the next take.
+        while peer.connections() < n {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(peer.connections(), 10);
+    assert_eq!(peer.requests().len(), 10);
+}
+
+#[tokio::test]
+async fn nothing_was_sent_when_there_is_no_connection() {
+    let closed = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let url = format!("http://{}/", closed.local_addr().expect("an address"));
+    drop(closed);
+    let upstream = open(ServerSpec::http("t", &url, AddressRule::AllowPrivate).expect("a URL"));
+    let error = failure(&upstream).await;
+    assert!(matches!(error, SendError::Unreachable(Unreachable::Connect(_))), "{error:?}");
+    assert!(error.certainly_not_run());
+    upstream.stop().await;
+    assert!(matches!(failure(&upstream).await, SendError::Unreachable(Unreachable::Stopped)));
+}
+
+fn named(
+    rule: AddressRule,
+    port: u16,
+    answers: Vec<Vec<&'static str>>,
+) -> (Upstream, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let resolve = Arc::new(move |name: Arc<str>| {
+        assert_eq!(&*name, "pay.example");
+        let n = count.fetch_add(1, Ordering::SeqCst);
+        let found: Vec<IpAddr> = answers[n.min(answers.len() - 1)]
+            .iter()
+            .map(|ip| ip.parse().expect("an address"))
+            .collect();
+        Box::pin(async move { Ok(found) }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    });
+    let spec =
+        ServerSpec::http("t", &format!("http://pay.example:{port}/mcp"), rule).expect("a URL");
+    (Upstream::open_with(short(spec), resolve).expect("a server"), asked)
+}
+
+#[tokio::test]
+async fn private_and_mixed_resolutions_are_refused_before_connecting() {
+    let peer = Peer::start(|_, _| vec![answer(JSON, "{}")]).await;
+    let private = [
+        "127.0.0.1",
+        "::1",
+        "fd00::1",
+        "169.254.169.254",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "0.0.0.0",
+    ];
+    for ip in private {
+        for answers in [vec![ip], vec!["93.184.216.34", ip], vec![ip, "93.184.216.34"]] {
+            let (upstream, _) = named(AddressRule::PublicOnly, peer.address.port(), vec![answers]);
+            let error = failure(&upstream).await;
+            let refused = matches!(
+                error,
+                SendError::Unreachable(Unreachable::Address(AddressError::ResolvesPrivate { .. }))
+            );
+            assert!(refused, "{ip}: {error:?}");
+            assert!(error.certainly_not_run());
+        }
+    }
+    assert_eq!(peer.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_name_is_resolved_and_checked_at_every_connect() {
+    let peer = Peer::start(|_, _| vec![answer(JSON, "{}"), Step::Close]).await;
+    let (upstream, asked) =
+        named(AddressRule::AllowPrivate, peer.address.port(), vec![vec!["127.0.0.1"], vec![]]);
+    json(&upstream).await;
+    assert!(peer.requests()[0].contains(&format!("host: pay.example:{}\r\n", peer.address.port())));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let error = failure(&upstream).await;
+    assert!(matches!(error, SendError::Unreachable(Unreachable::Resolve(_))), "{error:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    // The system's resolver is the one outside of tests.
+    let found = system_resolver()(Arc::from("localhost")).await.expect("localhost resolves");
+    assert!(found.iter().all(IpAddr::is_loopback));
+}
+
+#[tokio::test]
+async fn events_come_in_odd_pieces_and_one_by_one() {
+    let peer = Peer::start(|_, _| {
+        vec![
+            send(SSE),
+            chunk("id: 1\nda"),
+            chunk("ta: {\"a\":1}\r"),
+            chunk("\n\r"),
+            chunk("\n: beat\n\n"),
+            chunk("data: {\"b\":2}\n\ndata: half"),
+            send("0\r\n\r\n"),
+        ]
+    })
+    .await;
+    let upstream = open(spec(&peer));
+    for _ in 0..2 {
+        let Ok(Reply::Sse { mut events, .. }) = upstream.dispatch(ping()).await else {
+            panic!("not a stream");
+        };
+        let mut seen = Vec::new();
+        while let Some(event) = events.next().await {
+            seen.push(event.expect("an event").data);
+        }
+        let text = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
+        let data: Vec<_> = seen.into_iter().filter(Option::is_some).collect();
+        assert_eq!(data, [text("{\"a\":1}"), text("{\"b\":2}")]);
+    }
+    assert_eq!(peer.connections(), 1, "a finished stream gives its connection back");
+}
+
+#[tokio::test]
+async fn streams_are_bounded_in_time_and_events_in_size() {
+    let mut peer = Peer::start(|_, n| match n {
+        0 => vec![send(SSE), Step::Flood(b"8\r\n: beat\n\n\r\n".to_vec())],
+        1 => vec![send(SSE), Step::UntilClosed],
+        2 => vec![send(SSE), Step::Flood(b"8\r\ndata:xxx\r\n".repeat(100))],
+        _ => vec![send(SSE), chunk("data: 1\n\n"), Step::Reset],
+    })
+    .await;
+    let upstream = open(short(spec(&peer)).answer_bytes_max(10_000));
+    let expected = ["did not answer in time", "did not answer in time", "cannot be split"];
+    for expected in expected {
+        let Ok(Reply::Sse { mut events, .. }) = upstream.dispatch(ping()).await else {
+            panic!("not a stream");
+        };
+        let error = loop {
+            match events.next().await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break error,
+                None => panic!("the stream cannot end in order"),
+            }
+        };
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(events.next().await.is_none());
+        peer.closed.recv().await.expect("the connection was closed");
+    }
+    let Ok(Reply::Sse { mut events, .. }) = upstream.dispatch(ping()).await else {
+        panic!("not a stream");
+    };
+    assert!(matches!(events.next().await, Some(Ok(_))));
+    assert!(matches!(events.next().await, Some(Err(SendError::Broken(Sent::Maybe)))));
+}
+
+#[tokio::test]
+async fn a_listening_stream_outlives_the_total_time_out_and_closes_when_dropped() {
+    let mut peer = Peer::start(|_, _| vec![send(SSE), Step::UntilClosed]).await;
+    let upstream = open(short(spec(&peer)));
+    let mut out = ping();
+    out.verb = Verb::Get;
+    out.body = Bytes::new();
+    out.patience = Patience::Stream;
+    let Ok(Reply::Sse { mut events, .. }) = upstream.dispatch(out).await else {
+        panic!("not a stream");
+    };
+    let waited = tokio::time::timeout(Duration::from_millis(400), events.next()).await;
+    assert!(waited.is_err(), "still open: {waited:?}");
+    drop(events);
+    peer.closed.recv().await.expect("closed");
+    assert!(peer.requests()[0].starts_with("GET /mcp HTTP/1.1\r\n"));
+}
