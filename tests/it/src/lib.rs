@@ -3,6 +3,8 @@
 
 pub mod fixture;
 pub mod places;
+pub mod recorder;
+
 pub mod suite;
 pub mod wait;
 pub mod wire;

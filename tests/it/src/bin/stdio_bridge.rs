@@ -1,4 +1,21 @@
 //! A stdio MCP server that is only a pipe: what the gateway writes goes to the recorder in the test
-//! process, and back. Decides and records nothing itself.
+//! process, and back. Its first line to the recorder is its environment. Decides nothing itself.
 
-fn main() {}
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::thread;
+
+fn main() -> io::Result<()> {
+    let port = std::env::args().nth(1).and_then(|text| text.parse::<u16>().ok());
+    let port = port.ok_or_else(|| io::Error::other("usage: stdio-bridge PORT"))?;
+    let mut to_recorder = TcpStream::connect(("127.0.0.1", port))?;
+    let environment: serde_json::Map<String, serde_json::Value> =
+        std::env::vars().map(|(name, value)| (name, value.into())).collect();
+    writeln!(to_recorder, "{}", serde_json::Value::Object(environment))?;
+    let mut from_recorder = to_recorder.try_clone()?;
+    let back = thread::spawn(move || io::copy(&mut from_recorder, &mut io::stdout().lock()));
+    io::copy(&mut io::stdin().lock(), &mut to_recorder)?;
+    to_recorder.shutdown(std::net::Shutdown::Both)?;
+    drop(back.join());
+    Ok(())
+}
