@@ -2,6 +2,7 @@
 //! client, the `portcullis` process, and the one place that waits. Never product code.
 
 pub mod fixture;
+pub mod gateway;
 pub mod places;
 pub mod recorder;
 
