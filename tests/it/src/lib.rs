@@ -1,6 +1,7 @@
 //! What the integration tests stand on: MCP servers that record, attack or conform, a raw HTTP
 //! client, the `portcullis` process, and the one place that waits. Never product code.
 
+pub mod bypass;
 pub mod fixture;
 pub mod gateway;
 pub mod places;
