@@ -23,7 +23,7 @@ pub mod sse;
 mod tape;
 mod version;
 
-pub use admit::{BadReply, Outcome, Response, ServerMessage, ServerNotification, ServerRequest, admit_reply, read_message};
+pub use admit::{BadReply, Outcome, REPLY_DEPTH_MAX, Response, ServerMessage, ServerNotification, ServerRequest, admit_reply, read_message};
 pub use canonical::CanonicalError;
 pub use capability::{Capability, CapabilitySite, set_capability, strip_capabilities};
 pub use decode::{BATCH_MESSAGES_MAX, DEPTH_MAX, ELEMENTS_MAX, decode};
@@ -32,7 +32,7 @@ pub use headers::{AnnotationFault, ParamHeader, ParamHeaders, check_param_header
 pub use id::{ID_BYTES_MAX, ID_INTEGER_MAX, IdKey, RawId};
 pub use list::{CacheRewrite, Filtered, ListItem, ListKind, ListPage, filter_list, list_items};
 pub use method::{METHOD_BYTES_MAX, MessageKind, Method, Sender};
-pub use pin::{PinError, PinnedDefinition, definition_pin};
+pub use pin::{PINNED_MEMBERS, PinError, PinnedDefinition, definition_pin};
 pub use refusal::{Refusal, RefusalKind, code};
 pub use request::{
     Arguments, ClientInfo, ClientMessage, ClientResponse, CompletionTarget, Inbound, META_CLIENT_CAPABILITIES, META_CLIENT_INFO,

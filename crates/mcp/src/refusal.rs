@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::{id::RawId, version::ProtocolVersion};
+use crate::{id::RawId, version::{Era, ProtocolVersion}};
 
 /// JSON-RPC error codes, of the base protocol, of MCP and of Portcullis.
 pub mod code {
@@ -107,9 +107,11 @@ impl Refusal {
         Self::new(RefusalKind::Header, code::HEADER_MISMATCH, message)
     }
 
-    /// A revision that is not spoken here: −32022 with the ones that are (2026-07-28, `UnsupportedProtocolVersionError`).
+    /// A revision that is not spoken here: −32022 with the modern ones that are (2026-07-28, `UnsupportedProtocolVersionError`).
+    /// Legacy ones are negotiated by `initialize` and not listed: the server behind may not speak them.
     pub(crate) fn version(requested: &str) -> Self {
-        let supported: Vec<String> = ProtocolVersion::ALL.iter().map(|version| format!("\"{version}\"")).collect();
+        let supported = ProtocolVersion::ALL.into_iter().filter(|version| version.era() == Era::Modern);
+        let supported: Vec<String> = supported.map(|version| format!("\"{version}\"")).collect();
         let requested = crate::reply::json_string(requested);
         let mut refusal = Self::new(RefusalKind::Version, code::UNSUPPORTED_VERSION, "this protocol version is not supported");
         refusal.data = Some(format!("{{\"supported\":[{}],\"requested\":{requested}}}", supported.join(",")));
