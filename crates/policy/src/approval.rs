@@ -18,7 +18,7 @@ const ID_ALPHABET: [char; 32] = [
     'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'v', 'w', 'x', 'y', 'z',
 ];
 /// Characters behind the prefix: 26 of 5 bits hold 16 bytes.
-const ID_CHARS: u32 = 26;
+const ID_CHARS: usize = 26;
 
 /// `apr_` and 26 characters of Crockford's base 32 in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,7 +33,7 @@ impl ApprovalId {
     /// An id from 16 random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
         let number = u128::from_be_bytes(bytes);
-        let letter = |place: u32| {
+        let letter = |place: usize| {
             let index = usize::try_from((number >> (5 * place)) & 31).unwrap_or(0);
             ID_ALPHABET.get(index).copied().unwrap_or('0')
         };
@@ -53,10 +53,9 @@ impl std::str::FromStr for ApprovalId {
     fn from_str(text: &str) -> Result<Self, ApprovalIdError> {
         let letters = text.strip_prefix(ID_PREFIX).ok_or(ApprovalIdError)?;
         let known = letters.chars().filter(|letter| ID_ALPHABET.contains(letter)).count();
-        let wanted = usize::try_from(ID_CHARS).map_err(|_| ApprovalIdError)?;
         // 26 characters have two bits to spare, so the first is 0 to 7.
         let in_range = letters.starts_with(|first: char| ('0'..='7').contains(&first));
-        if known != wanted || letters.chars().count() != wanted || !in_range {
+        if known != ID_CHARS || letters.chars().count() != ID_CHARS || !in_range {
             return Err(ApprovalIdError);
         }
         Ok(Self(text.into()))

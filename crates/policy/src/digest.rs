@@ -144,7 +144,12 @@ fn write_string(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\u{c}' => out.push_str("\\f"),
             '\r' => out.push_str("\\r"),
-            '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '\0'..='\u{1f}' => {
+                out.push_str("\\u00");
+                let code = u32::from(c);
+                let digits = [code / 16, code % 16];
+                out.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit, 16)));
+            }
             _ => out.push(c),
         }
     }

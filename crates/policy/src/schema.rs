@@ -156,7 +156,8 @@ fn each_child(
 ) -> Option<String> {
     let len = pointer.len();
     for (n, element) in node.elements().enumerate() {
-        pointer.push_str(&format!("/{n}"));
+        pointer.push('/');
+        pointer.push_str(&n.to_string());
         let found = look(None, element, pointer);
         if found.is_some() {
             return found;

@@ -96,7 +96,7 @@ fn not(expected: &str) -> Vec<OpError> {
     vec![wrong("", format!("expected {expected}"))]
 }
 
-fn text<'v>(value: Node<'v>) -> Result<&'v str, Vec<OpError>> {
+fn text(value: Node<'_>) -> Result<&str, Vec<OpError>> {
     value.as_str().ok_or_else(|| not("a string"))
 }
 
@@ -116,7 +116,8 @@ fn undefined_numbers(node: Node<'_>, below: &mut String, errors: &mut Vec<OpErro
     }
     let len = below.len();
     for (n, element) in node.elements().enumerate() {
-        below.push_str(&format!("/{n}"));
+        below.push('/');
+        below.push_str(&n.to_string());
         undefined_numbers(element, below, errors);
         below.truncate(len);
     }
@@ -164,15 +165,13 @@ fn list(value: Node<'_>) -> Result<List, Vec<OpError>> {
 fn regex(value: Node<'_>) -> Result<regex::Regex, Vec<OpError>> {
     let pattern = text(value)?;
     RegexBuilder::new(pattern).size_limit(REGEX_COMPILED_BYTES_MAX).build().map_err(|error| {
-        let reason = match &error {
-            regex::Error::CompiledTooBig(_) => {
-                format!("it compiles to more than {REGEX_COMPILED_BYTES_MAX} bytes")
-            }
-            _ => {
-                let text = error.to_string();
-                let last = text.lines().last().unwrap_or_default();
-                last.trim_start_matches("error: ").to_owned()
-            }
+        let reason = if let regex::Error::CompiledTooBig(_) = &error {
+            format!("it compiles to more than {REGEX_COMPILED_BYTES_MAX} bytes")
+        } else {
+            // The message shows the pattern first; its last line says what is wrong.
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            last.trim_start_matches("error: ").to_owned()
         };
         vec![wrong("", format!("bad regular expression: {reason}"))]
     })
@@ -202,7 +201,9 @@ fn folders(value: Node<'_>) -> Result<Folders, Vec<OpError>> {
             vec![value.as_str().and_then(Resolved::new).ok_or_else(|| not(EXPECTED))?]
         }
         JsonKind::Array if !value.is_empty() => each(value, EXPECTED, Resolved::new)?,
-        _ => return Err(not("an absolute path or a list of them")),
+        JsonKind::Array | JsonKind::Object | JsonKind::Null | JsonKind::Bool | JsonKind::Number => {
+            return Err(not("an absolute path or a list of them"));
+        }
     };
     Ok(Folders::new(folders.into_iter()))
 }

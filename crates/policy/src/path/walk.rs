@@ -145,10 +145,10 @@ impl Rest<'_> {
             }
             self = self.next();
         }
-        match node.kind() {
-            JsonKind::Null => leaf(Found::Missing),
-            _ => leaf(Found::Subject(Subject::Node(node))),
+        if node.kind() == JsonKind::Null {
+            return leaf(Found::Missing);
         }
+        leaf(Found::Subject(Subject::Node(node)))
     }
 
     fn each<'v>(

@@ -5,7 +5,7 @@
 mod build;
 mod parse;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::borrow::Cow;
 
@@ -245,9 +245,8 @@ impl<'v> Node<'v> {
         let from = usize::try_from(self.at).unwrap_or(usize::MAX);
         let end = cell(self.cells, self.at).map_or(0, |cell| cell.end);
         let end = usize::try_from(end).unwrap_or(0);
-        self.cells.get(from..end).unwrap_or_default().iter().filter_map(|cell| match &cell.item {
-            Item::Number(text) => Some(&**text),
-            _ => None,
+        self.cells.get(from..end).unwrap_or_default().iter().filter_map(|cell| {
+            if let Item::Number(text) = &cell.item { Some(&**text) } else { None }
         })
     }
 

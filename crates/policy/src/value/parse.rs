@@ -176,37 +176,29 @@ impl<'a> Reader<'a> {
         let mut decoded: Option<String> = None;
         loop {
             let run = self.run()?;
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(match decoded {
-                        None => Cow::Borrowed(run),
-                        Some(mut text) => {
-                            text.push_str(run);
-                            Cow::Owned(text)
-                        }
-                    });
-                }
-                _ => {
-                    let text = decoded.get_or_insert_default();
-                    text.push_str(run);
-                    text.push(self.escape()?);
-                }
+            if self.take(b'"') {
+                return Ok(match decoded {
+                    None => Cow::Borrowed(run),
+                    Some(mut text) => {
+                        text.push_str(run);
+                        Cow::Owned(text)
+                    }
+                });
             }
+            let text = decoded.get_or_insert_default();
+            text.push_str(run);
+            text.push(self.escape()?);
         }
     }
 
     /// The characters up to the next quote or backslash.
     fn run(&mut self) -> Result<&'a str, JsonError> {
         let from = self.at;
-        loop {
-            match self.peek() {
-                Some(b'"' | b'\\') => break,
-                Some(0..=0x1f) | None => {
-                    return Err(self.syntax("a closing quote; control characters are escaped"));
-                }
-                Some(_) => self.at += 1,
-            }
+        let rest = self.text.as_bytes().get(from..).unwrap_or_default();
+        let stops = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        self.at += rest.iter().position(stops).unwrap_or(rest.len());
+        if !matches!(self.peek(), Some(b'"' | b'\\')) {
+            return Err(self.syntax("a closing quote; control characters are escaped"));
         }
         // Quotes and backslashes are ASCII, so both ends are character boundaries.
         self.text.get(from..self.at).ok_or_else(|| self.syntax("UTF-8"))
