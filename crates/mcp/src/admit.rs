@@ -1,6 +1,9 @@
 //! What a server sends, checked before it is passed on: one whole JSON message, an envelope that cannot be read two ways, the
 //! right id. The bytes are left alone. Never decides what the client may see: lists are filtered in `list`.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 
 use crate::{
@@ -200,18 +203,18 @@ pub(crate) fn shallow(body: &[u8], depth: u32) -> Result<Shallow, BadReply> {
 }
 
 /// The members of an envelope, each at most once.
-#[derive(Default)]
-struct Members<'a> {
-    jsonrpc: Option<Node<'a>>,
-    id: Option<Node<'a>>,
-    method: Option<Node<'a>>,
-    params: Option<Node<'a>>,
-    result: Option<Node<'a>>,
-    error: Option<Node<'a>>,
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Members<'a> {
+    pub(crate) jsonrpc: Option<Node<'a>>,
+    pub(crate) id: Option<Node<'a>>,
+    pub(crate) method: Option<Node<'a>>,
+    pub(crate) params: Option<Node<'a>>,
+    pub(crate) result: Option<Node<'a>>,
+    pub(crate) error: Option<Node<'a>>,
 }
 
 impl<'a> Members<'a> {
-    fn of(root: Node<'a>) -> Result<Self, BadReply> {
+    pub(crate) fn of(root: Node<'a>) -> Result<Self, BadReply> {
         let mut members = Self::default();
         for (key, value) in root.members() {
             let name = key.text();

@@ -1,5 +1,8 @@
 //! The method table: what the specification defines, in which revision, and who sends it. Never what is allowed: that is policy.
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 
 use crate::version::ProtocolVersion;

@@ -1,8 +1,16 @@
 //! The gateway's own messages, valid against the schemas of both eras. Never forwards anything.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 
-use crate::{id::RawId, version::Era};
+use crate::{
+    id::RawId,
+    method::Method,
+    request::{META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, META_SUBSCRIPTION_ID},
+    version::{Era, ProtocolVersion},
+};
 
 /// A text as JSON, quotes included.
 pub fn json_string(text: &str) -> String {
@@ -18,8 +26,8 @@ pub fn error(id: Option<&RawId>, code: i64, message: &str, data: Option<&str>) -
     Bytes::from(format!("{{\"jsonrpc\":\"2.0\",{id}\"error\":{{\"code\":{code},\"message\":{message}{data}}}}}"))
 }
 
-/// A JSON-RPC result response. `members` is the JSON text of the result's members without braces; a modern result that names no
-/// `resultType` itself gets `"resultType":"complete"`.
+/// A JSON-RPC result response. `members` is the JSON text of the result's members without braces; a modern result gets
+/// `"resultType":"complete"`, so `members` must not name one.
 pub fn result(id: &RawId, era: Era, members: &str) -> Bytes {
     let kind = match era {
         Era::Legacy => "",
@@ -55,12 +63,153 @@ pub fn progress(token: &str, progress: u64, total: Option<u64>, message: Option<
 /// A change notification of the gateway itself, such as `notifications/tools/list_changed`. On a modern subscription it carries
 /// the subscription: the id of the `subscriptions/listen` request.
 pub fn changed(method: &str, subscription: Option<&RawId>) -> Bytes {
-    let params = subscription.map(|id| format!("{{\"_meta\":{{\"{}\":{}}}}}", crate::request::META_SUBSCRIPTION_ID, id.as_str()));
+    let params = subscription.map(|id| format!("{{\"_meta\":{{\"{}\":{}}}}}", META_SUBSCRIPTION_ID, id.as_str()));
     notification(method, params.as_deref())
 }
 
-/// A request of the gateway itself. `params` is JSON text of an object.
-pub fn request(id: &RawId, method: &str, params: Option<&str>) -> Bytes {
-    let params = params.map(|params| format!(",\"params\":{params}")).unwrap_or_default();
-    Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":{}{params}}}", id.as_str(), json_string(method)))
+/// What the gateway calls itself towards a server.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnClient<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// JSON text of the capabilities that it declares.
+    pub capabilities: &'a str,
+}
+
+impl OwnClient<'_> {
+    fn info(&self) -> String {
+        format!("{{\"name\":{},\"version\":{}}}", json_string(self.name), json_string(self.version))
+    }
+}
+
+/// A request of the gateway itself. `members` is the JSON text of the parameters' members without braces; a modern request gets
+/// the `_meta` that 2026-07-28 requires.
+pub fn request(id: &RawId, version: ProtocolVersion, method: &Method, members: &str, client: OwnClient<'_>) -> Bytes {
+    let meta = match version.era() {
+        Era::Legacy => String::new(),
+        Era::Modern => format!(
+            "\"_meta\":{{\"{META_PROTOCOL_VERSION}\":\"{version}\",\"{META_CLIENT_INFO}\":{},\"{META_CLIENT_CAPABILITIES}\":{}}}",
+            client.info(),
+            client.capabilities
+        ),
+    };
+    let comma = if meta.is_empty() || members.is_empty() { "" } else { "," };
+    let (id, method) = (id.as_str(), json_string(method.as_str()));
+    Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{method},\"params\":{{{meta}{comma}{members}}}}}"))
+}
+
+/// The gateway's own `initialize` (legacy).
+pub fn initialize(id: &RawId, version: ProtocolVersion, client: OwnClient<'_>) -> Bytes {
+    let (info, capabilities) = (client.info(), client.capabilities);
+    let members = format!("\"protocolVersion\":\"{version}\",\"capabilities\":{capabilities},\"clientInfo\":{info}");
+    let (id, method) = (id.as_str(), Method::Initialize);
+    Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{{{members}}}}}"))
+}
+
+/// The gateway's own list request, from `cursor` on.
+pub fn list_request(id: &RawId, version: ProtocolVersion, method: &Method, cursor: Option<&str>, client: OwnClient<'_>) -> Bytes {
+    let members = cursor.map(|cursor| format!("\"cursor\":{}", json_string(cursor))).unwrap_or_default();
+    request(id, version, method, &members, client)
+}
+
+/// `notifications/cancelled` for a request. `request_id` is JSON text: the id as the receiver knows it.
+pub fn cancelled(request_id: &str, reason: Option<&str>) -> Bytes {
+    let reason = reason.map(|reason| format!(",\"reason\":{}", json_string(reason))).unwrap_or_default();
+    notification(Method::NotifyCancelled.as_str(), Some(&format!("{{\"requestId\":{request_id}{reason}}}")))
+}
+
+/// First message of a modern subscription. `filter` is JSON text of the accepted subset of the client's filter.
+pub fn subscription_acknowledged(subscription: &RawId, filter: &str) -> Bytes {
+    let id = subscription.as_str();
+    let params = format!("{{\"_meta\":{{\"{META_SUBSCRIPTION_ID}\":{id}}},\"notifications\":{filter}}}");
+    notification(Method::NotifySubscriptionsAcknowledged.as_str(), Some(&params))
+}
+
+/// The graceful end of a modern subscription.
+pub fn subscription_ended(subscription: &RawId) -> Bytes {
+    let id = subscription.as_str();
+    result(subscription, Era::Modern, &format!("\"_meta\":{{\"{META_SUBSCRIPTION_ID}\":{id}}}"))
+}
+
+/// The state of a task that the gateway serves (the tasks extension of 2026-07-28).
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Where it stands.
+    pub status: TaskStatus<'a>,
+    /// One sentence for people.
+    pub message: Option<&'a str>,
+    /// When it was made, RFC 3339.
+    pub created_at: &'a str,
+    /// When it last changed, RFC 3339.
+    pub updated_at: &'a str,
+    /// How long it is kept after it was made, in milliseconds; `None`: without end.
+    pub ttl_ms: Option<u64>,
+    /// How often to ask, in milliseconds.
+    pub poll_interval_ms: Option<u64>,
+}
+
+/// Where a task stands, with what belongs to that: all JSON text.
+#[derive(Clone, Copy, Debug)]
+pub enum TaskStatus<'a> {
+    /// It runs, or waits for a person elsewhere.
+    Working,
+    /// It waits for the client: the `inputRequests` object.
+    InputRequired(&'a str),
+    /// It is done: what the request would have returned.
+    Completed(&'a str),
+    /// It failed: the JSON-RPC error object.
+    Failed(&'a str),
+    /// It was cancelled.
+    Cancelled,
+}
+
+fn task_members(task: &Task<'_>) -> String {
+    let (status, extra) = match task.status {
+        TaskStatus::Working => ("working", String::new()),
+        TaskStatus::InputRequired(requests) => ("input_required", format!(",\"inputRequests\":{requests}")),
+        TaskStatus::Completed(result) => ("completed", format!(",\"result\":{result}")),
+        TaskStatus::Failed(error) => ("failed", format!(",\"error\":{error}")),
+        TaskStatus::Cancelled => ("cancelled", String::new()),
+    };
+    let message = task.message.map(|text| format!(",\"statusMessage\":{}", json_string(text))).unwrap_or_default();
+    let ttl = task.ttl_ms.map_or_else(|| "null".to_owned(), |ttl| ttl.to_string());
+    let poll = task.poll_interval_ms.map(|poll| format!(",\"pollIntervalMs\":{poll}")).unwrap_or_default();
+    let (id, created, updated) = (json_string(task.id), json_string(task.created_at), json_string(task.updated_at));
+    format!(
+        "\"taskId\":{id},\"status\":\"{status}\"{message},\"createdAt\":{created},\"lastUpdatedAt\":{updated},\"ttlMs\":{ttl}{poll}{extra}"
+    )
+}
+
+/// The answer to a call that became a task of the gateway: `resultType` is `task`.
+pub fn task_created(id: &RawId, task: &Task<'_>) -> Bytes {
+    // The handle carries the state's common members only.
+    let handle = Task { status: TaskStatus::Working, ..*task };
+    let members = task_members(&handle);
+    Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"resultType\":\"task\",{members}}}}}", id.as_str()))
+}
+
+/// The answer to `tasks/get`.
+pub fn task_state(id: &RawId, task: &Task<'_>) -> Bytes {
+    result(id, Era::Modern, &task_members(task))
+}
+
+/// A link for the user, as an elicitation request of the gateway (2025-11-25). Opening it approves nothing.
+pub fn elicit_url(id: &RawId, elicitation_id: &str, message: &str, url: &str) -> Bytes {
+    let (message, url, elicitation_id) = (json_string(message), json_string(url), json_string(elicitation_id));
+    let params = format!("{{\"mode\":\"url\",\"message\":{message},\"url\":{url},\"elicitationId\":{elicitation_id}}}");
+    let (id, method) = (id.as_str(), Method::ElicitationCreate);
+    Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{params}}}"))
+}
+
+/// A link for the user, as an `input_required` result of the gateway (2026-07-28). `state` comes back with the retry; it is not
+/// trusted for being the gateway's own.
+pub fn input_required_url(id: &RawId, key: &str, message: &str, url: &str, state: &str) -> Bytes {
+    let (key, message, url, state) = (json_string(key), json_string(message), json_string(url), json_string(state));
+    let request = format!("{{\"method\":\"elicitation/create\",\"params\":{{\"mode\":\"url\",\"message\":{message},\"url\":{url}}}}}");
+    let members = format!("\"resultType\":\"input_required\",\"inputRequests\":{{{key}:{request}}},\"requestState\":{state}");
+    Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{{members}}}}}", id.as_str()))
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::{
     id::{IdKey, RawId},
     method::Method,
+    splice::{self, Edit},
     tape::{Entry, Node, NodeKind, Tokens},
     version::{Era, ProtocolVersion},
 };
@@ -84,8 +85,9 @@ impl Parsed {
         (at != 0).then(|| Node::new(&self.body, &self.tape, at))
     }
 
-    pub(crate) fn root(&self) -> Node<'_> {
-        Node::new(&self.body, &self.tape, 0)
+    fn with_id(&self, id_at: u32, new_id: &str) -> Bytes {
+        let span = Node::new(&self.body, &self.tape, id_at).span();
+        splice::apply(&self.body, &[Edit { span, with: Cow::Borrowed(new_id.as_bytes()) }])
     }
 
     fn params(&self) -> Option<Node<'_>> {
@@ -132,6 +134,11 @@ impl Request {
     /// The message, byte for byte as it came.
     pub const fn body(&self) -> &Bytes {
         &self.parsed.body
+    }
+
+    /// The message with another id (JSON text), for a connection that many clients share. Nothing else changes.
+    pub fn with_id(&self, new_id: &str) -> Bytes {
+        self.parsed.with_id(self.id_at, new_id)
     }
 
     /// The id.
@@ -391,6 +398,11 @@ impl ClientResponse {
     /// The message, byte for byte.
     pub const fn body(&self) -> &Bytes {
         &self.parsed.body
+    }
+
+    /// The message with another id (JSON text). Nothing else changes.
+    pub fn with_id(&self, new_id: &str) -> Bytes {
+        self.parsed.with_id(self.id_at, new_id)
     }
 
     /// The id of the server's request. Whether that request is outstanding is the gateway's to know.

@@ -1,5 +1,8 @@
 //! Changing a few bytes of a message and none of the others. Never re-encodes.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -11,6 +14,13 @@ use crate::admit::BadReply;
 pub(crate) struct Edit<'a> {
     pub(crate) span: core::ops::Range<usize>,
     pub(crate) with: Cow<'a, [u8]>,
+}
+
+impl Edit<'_> {
+    /// These bytes go.
+    pub(crate) const fn removal(span: core::ops::Range<usize>) -> Self {
+        Self { span, with: Cow::Borrowed(&[]) }
+    }
 }
 
 /// Applies edits that are in order and do not overlap. Without any, the very same bytes come back.
