@@ -4,16 +4,27 @@
 //! in it panics: time and facts are arguments, and what cannot be known is `Undefined`, which denies.
 
 mod approval;
+mod canonical;
+mod cases;
+mod compile;
+mod decide;
 mod digest;
+mod document;
 mod facts;
 mod glob;
+mod hint;
+mod json_schema;
+mod lint;
 mod nearest;
 mod number;
 mod op;
+mod parse;
 mod path;
 mod quota;
+mod reason;
 mod schema;
 mod time;
+mod trace;
 mod truth;
 mod uri;
 mod value;
@@ -22,9 +33,18 @@ pub use approval::{
     ApprovalId, ApprovalIdError, ApprovalRecord, ApprovalState, Approver, Ask, AskRule,
     PENDING_PER_GRANT_MAX, Settled, approvers_met, settle,
 };
+pub use cases::{
+    CaseFormatError, CaseReport, PolicyTest, TestFailure, ToolDefinition, run_case_line, run_cases,
+    run_document_tests,
+};
+pub use compile::{DenyAll, Policy};
+pub use decide::{Call, Denial, Judgement, Obligations, Target, Verdict, decide};
 pub use digest::{CallIdentity, Kind, Sha256Digest, call_digest, canonical_json, sha256};
+pub use document::{DefaultAction, Document, Problem};
 pub use facts::{Class, ClientFacts, Facts, GrantFacts, Risk, ToolFacts};
 pub use glob::Glob;
+pub use json_schema::json_schema;
+pub use lint::{Lint, lint};
 pub use number::{Decimal, Micro};
 pub use op::{IfMissing, Op, OpError, OpErrorAt, Reading, amount, eval, observed};
 pub use path::{Path, PathError, PathRoot, Section, Step};
@@ -32,8 +52,10 @@ pub use quota::{
     Algorithm, BUCKETS_MAX, BucketKey, BucketRow, Buckets, Cause, Charge, Exceeded, Receipt,
     RestoreError, Scope, ScopeIds, Window,
 };
+pub use reason::{Reason, ReasonError};
 pub use schema::{Schema, SchemaError, SchemaFault, SchemaMode};
 pub use time::{UnixMillis, UnixNanos};
+pub use trace::{Outcome, Trace};
 pub use truth::Truth;
 pub use uri::is_odd_uri;
 pub use value::{BuildError, JsonError, JsonKind, Node, Value, ValueBuilder};

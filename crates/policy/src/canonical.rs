@@ -1,0 +1,102 @@
+//! The canonical form of a document: plain JSON without comments, one spelling of white space and strings.
+//!
+//! Members and elements keep the author's order and numbers the author's digits, so that pointers and people
+//! find what was written.
+
+use jsonc_parser::ast::Value as Ast;
+
+use crate::ValueBuilder;
+
+/// Prints a tree with two spaces of indentation and a line break at the end. Recursion is bounded by the
+/// document's depth.
+pub(crate) fn print(tree: &Ast<'_>) -> String {
+    let mut out = String::new();
+    value(&mut out, tree, 0);
+    out.push('\n');
+    out
+}
+
+fn value(out: &mut String, tree: &Ast<'_>, depth: usize) {
+    match tree {
+        Ast::NullKeyword(_) => out.push_str("null"),
+        Ast::BooleanLit(literal) => out.push_str(if literal.value { "true" } else { "false" }),
+        Ast::NumberLit(literal) => out.push_str(literal.value),
+        Ast::StringLit(literal) => push_string(out, &literal.value),
+        Ast::Array(array) if array.elements.is_empty() => out.push_str("[]"),
+        Ast::Array(array) => {
+            out.push('[');
+            for (index, element) in array.elements.iter().enumerate() {
+                separate(out, index, depth + 1);
+                value(out, element, depth + 1);
+            }
+            break_line(out, depth);
+            out.push(']');
+        }
+        Ast::Object(object) if object.properties.is_empty() => out.push_str("{}"),
+        Ast::Object(object) => {
+            out.push('{');
+            for (index, member) in object.properties.iter().enumerate() {
+                separate(out, index, depth + 1);
+                push_string(out, member.name.as_str());
+                out.push_str(": ");
+                value(out, &member.value, depth + 1);
+            }
+            break_line(out, depth);
+            out.push('}');
+        }
+    }
+}
+
+fn separate(out: &mut String, index: usize, depth: usize) {
+    if index > 0 {
+        out.push(',');
+    }
+    break_line(out, depth);
+}
+
+fn break_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n("  ", depth));
+}
+
+/// A JSON string in its shortest spelling: only `"`, `\` and control characters are escaped.
+pub(crate) fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// Feeds a tree to a builder. A duplicate key makes the builder fail.
+pub(crate) fn build<'t>(builder: &mut ValueBuilder<'t>, tree: &'t Ast<'_>) {
+    match tree {
+        Ast::NullKeyword(_) => builder.null(),
+        Ast::BooleanLit(literal) => builder.bool(literal.value),
+        Ast::NumberLit(literal) => builder.number(literal.value),
+        Ast::StringLit(literal) => builder.string(&*literal.value),
+        Ast::Array(array) => {
+            builder.begin_array();
+            array.elements.iter().for_each(|element| build(builder, element));
+            builder.end_array();
+        }
+        Ast::Object(object) => {
+            builder.begin_object();
+            for member in &object.properties {
+                builder.key(member.name.as_str());
+                build(builder, &member.value);
+            }
+            builder.end_object();
+        }
+    }
+}
