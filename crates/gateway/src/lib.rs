@@ -1,5 +1,33 @@
 //! Data plane: listeners, authentication, pipeline, upstream clients.
+//!
+//! [`Gateway`] is what the binary builds and serves. A message goes through the stops of
+//! `ARCHITECTURE.md` in their order: `entry` admits and authenticates, `pipeline` decodes, judges,
+//! records and sends. No HTML, no administration, no SQL.
 
 pub mod address;
-pub mod permit;
+mod admission;
+mod answer;
+mod body;
+mod config;
+mod desk;
+mod entry;
+mod gateway;
+mod listing;
+mod metrics;
+mod pipeline;
+mod plane;
+mod serve;
+mod sessions;
+mod snapshot;
+mod task_owners;
+mod tools;
 pub mod upstream;
+
+pub use admission::BODY_BYTES_MAX;
+pub use config::{
+    AuditValues, Classification, Classifier, Clock, GatewayConfig, HoldWaits, Randomness,
+};
+pub use gateway::{Gateway, ServeError, ServerStatus, Status};
+pub use listing::{Inspection, ListingError};
+pub use pipeline::permit;
+pub use pipeline::permit::Permit;

@@ -1,0 +1,272 @@
+//! The first two stops for one HTTP request: admission and authentication, then the verb. Bodies
+//! are read here, within their bounds; what they say is the pipeline's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap};
+use http::request::Parts;
+use http::{HeaderValue, Request, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use store::{AuditGrant, AuditKind, AuditOpen, TokenHash};
+use tokio::time::timeout;
+
+use crate::admission::{self, BODY_BYTES_MAX, Place, Verb};
+use crate::answer::{self, Answer, Refused};
+use crate::pipeline::{self, visit::Visit};
+use crate::plane::{Plane, Recorded};
+use crate::serve::Door;
+use crate::snapshot::Snapshot;
+
+/// The body of a request must be complete within so many seconds.
+pub(crate) const BODY_SECONDS_MAX: u64 = 30;
+
+/// The shortest and the longest token that is looked up, in bytes (GATEWAY.md section 1).
+const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=256;
+
+/// Answers one request.
+pub(crate) async fn answer(
+    plane: Arc<Plane>,
+    door: Arc<Door>,
+    request: Request<Incoming>,
+) -> Answer {
+    let (parts, body) = request.into_parts();
+    let origin = parts.headers.get(header::ORIGIN).cloned();
+    let outcome = match admission::head(&parts, &door.names) {
+        Ok(verb) => admitted(&plane, &door, verb, (parts, body)).await,
+        Err(refusal) => {
+            note_refused(&plane, refusal).await;
+            return answer::refused(refusal);
+        }
+    };
+    let mut answer = match outcome {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            note_refused(&plane, refusal).await;
+            answer::refused(refusal)
+        }
+    };
+    if let Some(origin) = origin {
+        answer::allow_origin(answer.headers_mut(), origin);
+    }
+    answer
+}
+
+async fn admitted(
+    plane: &Arc<Plane>,
+    door: &Door,
+    verb: Verb,
+    request: (Parts, Incoming),
+) -> Result<Answer, Refused> {
+    let (parts, body) = request;
+    let slug = match admission::place(parts.uri.path()) {
+        Place::Server(slug) => Some(slug),
+        Place::NoServer => None,
+        Place::Metadata(slug) => return metadata(plane, door, slug, verb),
+        Place::Elsewhere => return Err(Refused::NotFound),
+    };
+    if verb == Verb::Options {
+        return Ok(answer::preflight());
+    }
+    let snapshot = plane.snapshot.load_full();
+    let now = plane.now();
+    let token = bearer(&parts.headers);
+    let Some(grant) = snapshot.authenticate(&token, now) else {
+        note_refused(plane, Refused::Unauthorized).await;
+        let mut answer = match slug {
+            Some(slug) => answer::unauthorized(&challenge(&door.metadata_url, Some(slug))),
+            None => answer::unauthorized(&door.challenge),
+        };
+        if !body.is_end_stream() {
+            // The body is not waited for, and nothing after it is read as a request.
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        return Ok(answer);
+    };
+    let grant = Arc::clone(grant);
+    let server = snapshot.servers.get(&grant.record.server);
+    let server = match (slug, server) {
+        (Some(slug), Some(server)) if slug == grant.record.server.as_str() => Arc::clone(server),
+        (Some(_) | None, _) => return Err(Refused::NotFound),
+    };
+    let mut visit = Visit::new(plane, (snapshot, token), grant, server, now);
+    match verb {
+        Verb::Post => {
+            admission::body_head(&parts.headers)?;
+            let body = read_body(body).await?;
+            pipeline::post(visit, &parts.headers, body).await
+        }
+        Verb::Get | Verb::Delete if is_modern(&parts.headers) => Err(Refused::Method),
+        Verb::Get => {
+            visit.read_headers(&parts.headers)?;
+            pipeline::listen::get(visit, &parts.headers).await
+        }
+        Verb::Delete => {
+            visit.read_headers(&parts.headers)?;
+            pipeline::delete(visit).await
+        }
+        Verb::Options => Ok(answer::preflight()),
+    }
+}
+
+/// Whether the request says that it is of a revision without sessions.
+fn is_modern(headers: &HeaderMap) -> bool {
+    headers
+        .get("mcp-protocol-version")
+        .and_then(|value| value.to_str().ok())
+        .and_then(mcp::ProtocolVersion::parse)
+        .is_some_and(|version| version.era() == mcp::Era::Modern)
+}
+
+/// The hash of the presented token. A missing, repeated or malformed one becomes the hash of
+/// something that is no token, so that all take the same way and the same time.
+fn bearer(headers: &HeaderMap) -> TokenHash {
+    let presented = match admission::only(headers, &header::AUTHORIZATION) {
+        Ok(Some(value)) => value.to_str().ok().and_then(|text| {
+            let (scheme, token) = text.split_once(' ')?;
+            let fits = TOKEN_BYTES.contains(&token.len())
+                && token.bytes().all(|byte| byte.is_ascii_graphic());
+            (scheme.eq_ignore_ascii_case("bearer") && fits).then_some(token)
+        }),
+        Ok(None) | Err(admission::Twice) => None,
+    };
+    TokenHash::of(presented.unwrap_or(" no token of any grant holds a space "))
+}
+
+/// The challenge of a 401 (RFC 9728 section 5.1): an absolute URL, because relative ones are
+/// silently ignored by clients.
+pub(crate) fn challenge(metadata_url: &str, slug: Option<&str>) -> HeaderValue {
+    let text = match slug {
+        Some(slug) => format!("Bearer resource_metadata=\"{metadata_url}/mcp/{slug}\""),
+        None => format!("Bearer resource_metadata=\"{metadata_url}\""),
+    };
+    HeaderValue::try_from(text).unwrap_or_else(|_invalid| HeaderValue::from_static("Bearer"))
+}
+
+/// The protected-resource metadata (RFC 9728 section 2). Tokens are handed out by administrators,
+/// so there is no authorization server to name. It says nothing of which servers there are.
+fn metadata(plane: &Plane, door: &Door, slug: Option<&str>, verb: Verb) -> Result<Answer, Refused> {
+    match verb {
+        Verb::Get => {}
+        Verb::Options => return Ok(answer::preflight()),
+        Verb::Post | Verb::Delete => return Err(Refused::Method),
+    }
+    debug_assert!(door.metadata_url.starts_with("http"));
+    let base = plane.config.public_url.trim_end_matches('/');
+    let resource = match slug {
+        Some(slug) => format!("{base}/mcp/{slug}"),
+        None => base.to_owned(),
+    };
+    let document = format!(
+        "{{\"resource\":{},\"bearer_methods_supported\":[\"header\"],\
+         \"resource_name\":\"Portcullis\"}}",
+        mcp::reply::json_string(&resource)
+    );
+    Ok(answer::json(StatusCode::OK, Bytes::from(document)))
+}
+
+/// Reads the whole body within its bounds.
+async fn read_body(mut body: Incoming) -> Result<Bytes, Refused> {
+    let reading = async {
+        let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+        let Some(second) = next_data(&mut body).await? else { return within(first) };
+        let mut whole = BytesMut::with_capacity(first.len().saturating_add(second.len()));
+        whole.extend_from_slice(&within(first)?);
+        whole.extend_from_slice(&second);
+        while whole.len() <= BODY_BYTES_MAX {
+            match next_data(&mut body).await? {
+                Some(more) => whole.extend_from_slice(&more),
+                None => return Ok(whole.freeze()),
+            }
+        }
+        Err(Refused::TooLarge)
+    };
+    match timeout(Duration::from_secs(BODY_SECONDS_MAX), reading).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => Err(Refused::BodyLate),
+    }
+}
+
+fn within(bytes: Bytes) -> Result<Bytes, Refused> {
+    if bytes.len() > BODY_BYTES_MAX { Err(Refused::TooLarge) } else { Ok(bytes) }
+}
+
+/// The next piece of data; trailers are dropped, they never become headers.
+async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, Refused> {
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Err(_broken) => return Err(Refused::BodyBroken),
+        }
+    }
+    Ok(None)
+}
+
+/// Counts and records a refused request, without its content.
+async fn note_refused(plane: &Plane, refusal: Refused) {
+    note(plane, refusal.word(), None).await;
+}
+
+/// Counts and records a message that is refused after authentication.
+pub(crate) async fn note_visit(visit: &Visit, refusal: Refused) {
+    note(&visit.plane, refusal.word(), Some(visit)).await;
+}
+
+/// Counts and records a request that was no HTTP.
+pub(crate) async fn note_unreadable(plane: &Plane) {
+    note(plane, "unreadable", None).await;
+}
+
+/// Counts and records a message that the parser contract refuses.
+pub(crate) async fn note_malformed(visit: &Visit, refusal: &mcp::Refusal) {
+    let word = match refusal.kind {
+        mcp::RefusalKind::Encoding => "encoding",
+        mcp::RefusalKind::Syntax => "syntax",
+        mcp::RefusalKind::Limits => "limits",
+        mcp::RefusalKind::DuplicateKey => "duplicate_key",
+        mcp::RefusalKind::Number => "number",
+        mcp::RefusalKind::Envelope => "envelope",
+        mcp::RefusalKind::Params => "params",
+        mcp::RefusalKind::Meta => "meta",
+        mcp::RefusalKind::Header => "header",
+        mcp::RefusalKind::Version => "version",
+        mcp::RefusalKind::Batch => "batch",
+    };
+    note(&visit.plane, word, Some(visit)).await;
+}
+
+async fn note(plane: &Plane, why: &'static str, visit: Option<&Visit>) {
+    let now = plane.now();
+    if plane.count_refused(why, now) == Recorded::OnlyCounted {
+        return;
+    }
+    let request_id = match visit {
+        Some(visit) => visit.request_id.clone(),
+        None => plane.request_id(),
+    };
+    let snapshot: Option<&Snapshot> = visit.map(|visit| &*visit.snapshot);
+    let row = AuditOpen {
+        kind: AuditKind::Rejected,
+        request_id: &request_id,
+        grant: visit.map(|visit| AuditGrant {
+            id: &visit.grant.record.id,
+            label: &visit.grant.record.label,
+        }),
+        server: visit.map(|visit| visit.grant.record.server.as_str()),
+        revision: snapshot.map_or_else(|| plane.snapshot.load().revision, |known| known.revision),
+        verdict: "deny",
+        reason: Some("malformed"),
+        message: Some(why),
+        ..AuditOpen::default()
+    };
+    if let Err(error) = plane.store.record(&row, now).await {
+        tracing::warn!(%error, "a refused request could not be recorded");
+    }
+}

@@ -1,0 +1,159 @@
+//! The gateway as the binary sees it: build it, load the store's state, serve a listener, ask how
+//! it is. The data plane itself stands in the modules beside this one.
+
+use std::sync::Arc;
+
+use store::{Revision, ServerSlug, Store};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::GatewayConfig;
+use crate::listing::{self, Inspection, ListingError};
+use crate::plane::Plane;
+use crate::snapshot::{self, Rows};
+use crate::tools::{Changed, Listed};
+
+/// The data plane of one process; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    pub(crate) plane: Arc<Plane>,
+    /// Held while a snapshot is built, so that an older one never follows a newer one.
+    building: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Why the gateway stopped serving.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener has no address.
+    #[error("the listener has no address")]
+    Listener(#[source] std::io::Error),
+}
+
+/// How one server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Which server.
+    pub slug: ServerSlug,
+    /// Whether its tools were listed since the process started.
+    pub listed: bool,
+    /// How many tools are known.
+    pub tools: usize,
+    /// How many of them are quarantined.
+    pub quarantined: usize,
+    /// Why there is no client to it, if there is none.
+    pub problem: Option<String>,
+}
+
+/// How the data plane is, for `/readyz?verbose` and the dashboard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The store's revision that is in force.
+    pub revision: Revision,
+    /// Every server.
+    pub servers: Vec<ServerStatus>,
+    /// How many grants are in force.
+    pub grants: usize,
+    /// How many legacy sessions are open.
+    pub sessions: usize,
+    /// The gateway is shutting down.
+    pub closing: bool,
+}
+
+impl Gateway {
+    /// A gateway that knows no server and no grant yet: call [`Gateway::reload`] before
+    /// [`Gateway::serve`]. `store` must have been opened to serve.
+    pub fn new(config: GatewayConfig, store: Store) -> Self {
+        Self { plane: Arc::new(Plane::new(config, store)), building: Arc::default() }
+    }
+
+    /// Reads servers, policies, grants and pins from the store and puts them in force as a whole.
+    /// [`Gateway::serve`] does so itself whenever the store's revision moves.
+    ///
+    /// # Errors
+    /// When the store cannot be read; the state before stays in force.
+    pub async fn reload(&self) -> Result<Revision, store::ReadError> {
+        let _building = self.building.lock().await;
+        let plane = &self.plane;
+        let rows = Rows::read(&plane.store).await?;
+        let before = plane.snapshot.load_full();
+        let (next, stopped) = snapshot::build(rows, &before, plane.now());
+        let revision = next.revision;
+        let next = Arc::new(next);
+        plane.snapshot.store(Arc::clone(&next));
+        for upstream in stopped {
+            plane.tracker.spawn(async move { upstream.stop().await });
+        }
+        for (slug, server) in &next.servers {
+            let known = before.servers.get(slug);
+            if known.is_some_and(|old| Arc::ptr_eq(&old.shelf, &server.shelf)) {
+                if server.shelf.reload(&server.record, &plane.store).await? == Changed::Yes {
+                    listing::announce(plane, slug);
+                }
+            } else {
+                plane.tracker.spawn(listing::keep_listed(Arc::clone(plane), slug.clone()));
+            }
+        }
+        Ok(revision)
+    }
+
+    /// Serves agents on `listener` until `shutdown` is cancelled, then finishes the calls that run
+    /// for at most `drain_seconds`, closes all streams and returns.
+    ///
+    /// # Errors
+    /// When the listener has no address. A connection that cannot be accepted is logged and does
+    /// not end serving.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        crate::serve::serve(self, listener, shutdown).await
+    }
+
+    /// Lists the tools of one server now and pins what is new.
+    ///
+    /// # Errors
+    /// When there is no such server, it does not list its tools, or the store does not take them.
+    pub async fn inspect(&self, slug: &ServerSlug) -> Result<Inspection, ListingError> {
+        let server = self.plane.snapshot.load().servers.get(slug).cloned();
+        let server = server.ok_or_else(|| ListingError::NoServer(slug.clone()))?;
+        let _listing = server.shelf.listing.lock().await;
+        let changed = listing::list_now(&self.plane, &server).await? == Changed::Yes;
+        let (tools, quarantined) = server.shelf.with_table(|table| table.counts());
+        Ok(Inspection { tools, quarantined, changed })
+    }
+
+    /// How the data plane is.
+    pub fn status(&self) -> Status {
+        let snapshot = self.plane.snapshot.load();
+        let mut servers: Vec<ServerStatus> = snapshot
+            .servers
+            .values()
+            .map(|server| {
+                let (tools, quarantined) = server.shelf.with_table(|table| table.counts());
+                ServerStatus {
+                    slug: server.record.slug.clone(),
+                    listed: server.shelf.with_table(|table| table.listed) == Listed::Yes,
+                    tools,
+                    quarantined,
+                    problem: server.upstream.as_ref().err().map(|why| (**why).to_owned()),
+                }
+            })
+            .collect();
+        servers.sort_by(|a, b| a.slug.as_str().cmp(b.slug.as_str()));
+        Status {
+            revision: snapshot.revision,
+            servers,
+            grants: snapshot.grants().count(),
+            sessions: self.plane.sessions.len(),
+            closing: self.plane.closing.is_cancelled(),
+        }
+    }
+
+    /// The data plane's metrics in the OpenMetrics text format.
+    pub fn encode_metrics(&self) -> String {
+        let sessions = i64::try_from(self.plane.sessions.len()).unwrap_or(i64::MAX);
+        self.plane.metrics.sessions.set(sessions);
+        self.plane.metrics.encode()
+    }
+}

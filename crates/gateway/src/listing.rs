@@ -1,0 +1,175 @@
+//! Keeping the tools of each server known: listing them at start, when the server says that they
+//! changed, on demand and at intervals, and telling the streams of agents when lists read
+//! differently. What a definition is worth is decided in `tools`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::ServerSlug;
+use tokio::time::{sleep, timeout};
+
+use crate::pipeline;
+use crate::plane::Plane;
+use crate::snapshot::ServerEntry;
+use crate::tools::{Changed, Listed, Observing, Seen, Whole};
+use crate::upstream::ListError;
+
+/// A call before the first list of its server waits so many seconds for it.
+pub(crate) const FIRST_LIST_SECONDS_MAX: u64 = 15;
+
+/// Notices of change that come within so many milliseconds become one list.
+pub(crate) const CHANGE_COALESCE_MILLIS: u64 = 200;
+
+/// The first wait after a failed list, in milliseconds; it doubles up to the refresh interval.
+const RETRY_MILLIS_MIN: u64 = 500;
+
+/// Why the tools of a server are not known.
+#[derive(Debug, thiserror::Error)]
+pub enum ListingError {
+    /// There is no such server.
+    #[error("there is no server {0}")]
+    NoServer(ServerSlug),
+    /// The server cannot be set up.
+    #[error("the server cannot be set up: {0}")]
+    NotSetUp(Arc<str>),
+    /// The server did not list its tools.
+    #[error("the server did not list its tools")]
+    Server(#[from] ListError),
+    /// The pins could not be written.
+    #[error("the tools could not be pinned")]
+    Store(#[from] store::WriteError),
+    /// It took too long.
+    #[error("the server did not list its tools within {FIRST_LIST_SECONDS_MAX} s")]
+    TooSlow,
+}
+
+/// What `inspect` found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// How many tools the server is known to have.
+    pub tools: usize,
+    /// How many of them are quarantined.
+    pub quarantined: usize,
+    /// Whether what agents see changed by this inspection.
+    pub changed: bool,
+}
+
+/// Lists the tools of a server now and pins what is new.
+pub(crate) async fn list_now(plane: &Plane, server: &ServerEntry) -> Result<Changed, ListingError> {
+    let upstream = match &server.upstream {
+        Ok(upstream) => upstream,
+        Err(why) => return Err(ListingError::NotSetUp(Arc::clone(why))),
+    };
+    let listing = upstream.list_tools(pipeline::housekeeping()).await?;
+    let mut seen = Vec::with_capacity(listing.tools.len());
+    let names: Vec<Option<String>> = listing.tools.iter().map(|raw| name_of(raw)).collect();
+    for (raw, name) in listing.tools.iter().zip(&names) {
+        if let (Some(name), Ok(raw)) = (name, std::str::from_utf8(raw)) {
+            seen.push(Seen { name, raw });
+        }
+    }
+    let changed = server.shelf.observe(&seen, Whole::Yes, &observing(plane, server)).await?;
+    if changed == Changed::Yes {
+        announce(plane, &server.record.slug);
+    }
+    Ok(changed)
+}
+
+fn name_of(raw: &[u8]) -> Option<String> {
+    mcp::definition_pin(raw).ok().map(|pin| pin.name)
+}
+
+/// Pins what a list on its way to an agent shows.
+pub(crate) async fn note_page(
+    plane: &Plane,
+    server: &ServerEntry,
+    seen: &[Seen<'_>],
+) -> Result<(), store::WriteError> {
+    let changed = server.shelf.observe(seen, Whole::No, &observing(plane, server)).await?;
+    if changed == Changed::Yes {
+        announce(plane, &server.record.slug);
+    }
+    Ok(())
+}
+
+fn observing<'a>(plane: &'a Plane, server: &'a ServerEntry) -> Observing<'a> {
+    Observing {
+        server: &server.record,
+        store: &plane.store,
+        classifier: &plane.config.classifier,
+        now: plane.now(),
+    }
+}
+
+/// Wakes the streams of all grants of a server.
+pub(crate) fn announce(plane: &Plane, server: &ServerSlug) {
+    for grant in plane.snapshot.load().grants() {
+        if grant.record.server == *server {
+            grant.live.announce();
+        }
+    }
+}
+
+/// Waits until the server was listed once; whoever comes first lists it.
+pub(crate) async fn ensure_listed(plane: &Plane, server: &ServerEntry) -> Result<(), ListingError> {
+    if server.shelf.with_table(|table| table.listed) == Listed::Yes {
+        return Ok(());
+    }
+    let first = async {
+        let _listing = server.shelf.listing.lock().await;
+        if server.shelf.with_table(|table| table.listed) == Listed::Yes {
+            return Ok(());
+        }
+        list_now(plane, server).await.map(|_changed| ())
+    };
+    match timeout(Duration::from_secs(FIRST_LIST_SECONDS_MAX), first).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => Err(ListingError::TooSlow),
+    }
+}
+
+/// Lists a server again and again until it is removed or the gateway shuts down.
+pub(crate) async fn keep_listed(plane: Arc<Plane>, slug: ServerSlug) {
+    let Some(first) = plane.snapshot.load().servers.get(&slug).cloned() else { return };
+    let mut notices = first.upstream.as_ref().ok().map(|upstream| upstream.tool_changes());
+    let ended = first.ended.clone();
+    let refresh = Duration::from_secs(u64::from(first.record.refresh_seconds.max(1)));
+    let poke = Arc::clone(&first.poke);
+    drop(first);
+    let mut wait = Duration::ZERO;
+    let mut retry = Duration::from_millis(RETRY_MILLIS_MIN);
+    loop {
+        tokio::select! {
+            () = plane.closing.cancelled() => return,
+            () = ended.cancelled() => return,
+            () = sleep(wait) => {}
+            () = poke.notified() => sleep(Duration::from_millis(CHANGE_COALESCE_MILLIS)).await,
+            () = changed(&mut notices) => sleep(Duration::from_millis(CHANGE_COALESCE_MILLIS)).await,
+        }
+        let Some(server) = plane.snapshot.load().servers.get(&slug).cloned() else { return };
+        let _listing = server.shelf.listing.lock().await;
+        wait = match list_now(&plane, &server).await {
+            Ok(_changed) => {
+                retry = Duration::from_millis(RETRY_MILLIS_MIN);
+                refresh
+            }
+            Err(error) => {
+                tracing::warn!(server = slug.as_str(), %error, "listing the tools failed");
+                retry = retry.saturating_mul(2).min(refresh);
+                retry
+            }
+        };
+    }
+}
+
+/// The next notice of a child on stdio; never, where there are none.
+async fn changed(notices: &mut Option<tokio::sync::watch::Receiver<u64>>) {
+    match notices {
+        Some(receiver) => {
+            if receiver.changed().await.is_err() {
+                *notices = None;
+            }
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,66 @@
+//! Batches, for sessions that negotiated 2025-03-26: every element is decided on its own, one after
+//! the other, and leaves as a message of its own. No element waits for a person.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use mcp::sse::FrameSplitter;
+use mcp::{ClientMessage, ServerMessage};
+
+use super::visit::{Visit, Waiting};
+use crate::answer::{self, Answer, Refused};
+use crate::upstream::EVENT_BYTES_MAX;
+
+/// Answers a batch with an array of the elements' answers, in their order; with 202 when none of
+/// them has one.
+pub(super) async fn answer(
+    mut visit: Visit,
+    messages: Vec<ClientMessage>,
+) -> Result<Answer, Refused> {
+    visit.waiting = Waiting::No;
+    let mut answers = BytesMut::new();
+    for message in messages {
+        let mut element = visit.clone();
+        element.request_id = visit.plane.request_id();
+        let answered = match Box::pin(super::one(element, message)).await {
+            Ok(answer) => body_of(answer).await,
+            Err(refused) => body_of(answer::refused(refused)).await,
+        };
+        if let Some(body) = answered {
+            answers.extend_from_slice(if answers.is_empty() { b"[" } else { b"," });
+            answers.extend_from_slice(&body);
+        }
+    }
+    if answers.is_empty() {
+        return Ok(answer::empty(StatusCode::ACCEPTED));
+    }
+    answers.extend_from_slice(b"]");
+    Ok(answer::json(StatusCode::OK, answers.freeze()))
+}
+
+/// The JSON-RPC answer in an element's answer. Of an event stream only the answer counts: a batch
+/// has no stream on which notifications could go.
+async fn body_of(answer: Answer) -> Option<Bytes> {
+    let is_stream = answer
+        .headers()
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|media| media.as_bytes() == b"text/event-stream");
+    let mut data = answer.into_body().into_data_stream();
+    if !is_stream {
+        let Some(Ok(body)) = data.next().await else { return None };
+        return (!body.is_empty()).then_some(body);
+    }
+    let mut splitter = FrameSplitter::new(EVENT_BYTES_MAX);
+    while let Some(Ok(piece)) = data.next().await {
+        splitter.push(piece);
+        while let Ok(Some(event)) = splitter.next_event() {
+            if let Some(body) = event.data
+                && let Ok(ServerMessage::Response(response)) = mcp::read_message(body)
+            {
+                return Some(response.body().clone());
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,175 @@
+//! What an audit record says of a call: the opening and closing rows, and the arguments as they may
+//! be stored. Writing rows is the store's; deciding what happened is not done here.
+//!
+//! Redaction (`values = "redacted"`): a member whose key looks like a secret is masked whole; other
+//! strings are cut after [`STRING_CHARS_MAX`] characters, lists after [`ELEMENTS_MAX`] elements,
+//! nesting after [`DEPTH_MAX`] levels, and the whole after [`ARGUMENTS_BYTES_MAX`] bytes.
+
+use std::fmt::Write as _;
+
+use mcp::{Node, NodeKind};
+
+use crate::config::AuditValues;
+
+/// The longest recorded arguments, in bytes.
+pub(crate) const ARGUMENTS_BYTES_MAX: usize = 16 * 1024;
+
+/// The longest recorded string, in characters.
+pub(crate) const STRING_CHARS_MAX: usize = 80;
+
+/// The most recorded elements of a list or members of an object.
+pub(crate) const ELEMENTS_MAX: usize = 64;
+
+/// The deepest recorded nesting.
+pub(crate) const DEPTH_MAX: usize = 6;
+
+/// Words that make a key look like a secret, compared in lower case without `-` and `_`.
+const SECRET_WORDS: [&str; 17] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "authorization",
+    "credential",
+    "cookie",
+    "session",
+    "bearer",
+    "signature",
+    "pin",
+    "cvv",
+    "otp",
+];
+
+/// Short words that must be the whole key.
+const WHOLE_WORDS: [&str; 3] = ["pin", "cvv", "otp"];
+
+/// The arguments of a call as one JSON object, within the bounds.
+pub(crate) fn arguments(values: AuditValues, arguments: Option<Node<'_>>) -> String {
+    let Some(node) = arguments else { return "{}".to_owned() };
+    if values == AuditValues::Full && node.raw().len() <= ARGUMENTS_BYTES_MAX {
+        return node.raw_str().to_owned();
+    }
+    let mut writer = Writer { out: String::new(), values };
+    writer.object(node, 0);
+    writer.out
+}
+
+struct Writer {
+    out: String,
+    values: AuditValues,
+}
+
+impl Writer {
+    /// Whether there is room for something of about `bytes` bytes.
+    fn has_room(&self, bytes: usize) -> bool {
+        self.out.len().saturating_add(bytes) < ARGUMENTS_BYTES_MAX
+    }
+
+    fn object(&mut self, node: Node<'_>, depth: usize) {
+        self.out.push('{');
+        for (index, (key, value)) in node.members().enumerate() {
+            let name = key.text().unwrap_or_default();
+            if index >= ELEMENTS_MAX || !self.has_room(name.len().saturating_add(STRING_CHARS_MAX))
+            {
+                self.separate(index);
+                self.out.push_str("\"…\":\"…\"");
+                break;
+            }
+            self.separate(index);
+            self.out.push_str(&mcp::reply::json_string(&name));
+            self.out.push(':');
+            if self.values == AuditValues::None {
+                self.kind(value);
+            } else if looks_secret(&name) {
+                self.out.push_str("\"[redacted]\"");
+            } else {
+                self.value(value, depth);
+            }
+        }
+        self.out.push('}');
+    }
+
+    fn value(&mut self, node: Node<'_>, depth: usize) {
+        match node.kind() {
+            NodeKind::Null | NodeKind::Bool => self.out.push_str(node.raw_str()),
+            NodeKind::Number if node.raw().len() <= STRING_CHARS_MAX => {
+                self.out.push_str(node.raw_str());
+            }
+            NodeKind::Number => self.kind(node),
+            NodeKind::String => self.string(&node.as_str().unwrap_or_default()),
+            NodeKind::Array | NodeKind::Object if depth >= DEPTH_MAX => self.kind(node),
+            NodeKind::Object => self.object(node, depth.saturating_add(1)),
+            NodeKind::Array => {
+                self.out.push('[');
+                for (index, element) in node.elements().enumerate() {
+                    self.separate(index);
+                    if index >= ELEMENTS_MAX || !self.has_room(STRING_CHARS_MAX) {
+                        self.out.push_str("\"…\"");
+                        break;
+                    }
+                    self.value(element, depth.saturating_add(1));
+                }
+                self.out.push(']');
+            }
+        }
+    }
+
+    fn string(&mut self, text: &str) {
+        match text.char_indices().nth(STRING_CHARS_MAX) {
+            None => self.out.push_str(&mcp::reply::json_string(text)),
+            Some((cut, _)) => {
+                let head = text.get(..cut).unwrap_or_default();
+                let cut = format!("{head}… ({} bytes)", text.len());
+                self.out.push_str(&mcp::reply::json_string(&cut));
+            }
+        }
+    }
+
+    fn kind(&mut self, node: Node<'_>) {
+        self.out.push_str(match node.kind() {
+            NodeKind::Null => "\"<null>\"",
+            NodeKind::Bool => "\"<boolean>\"",
+            NodeKind::Number => "\"<number>\"",
+            NodeKind::String => "\"<string>\"",
+            NodeKind::Array => "\"<array>\"",
+            NodeKind::Object => "\"<object>\"",
+        });
+    }
+
+    fn separate(&mut self, index: usize) {
+        if index > 0 {
+            self.out.push(',');
+        }
+    }
+}
+
+/// Whether a key names something that no log should hold.
+fn looks_secret(key: &str) -> bool {
+    let plain: String = key
+        .chars()
+        .filter(|c| !matches!(c, '-' | '_' | ' '))
+        .flat_map(char::to_lowercase)
+        .collect();
+    SECRET_WORDS
+        .iter()
+        .any(|word| if WHOLE_WORDS.contains(word) { plain == *word } else { plain.contains(word) })
+}
+
+/// `name/version` of a client, as it says of itself, cut to a length that a record can hold.
+pub(crate) fn client(name: Option<&str>, version: Option<&str>) -> Option<String> {
+    let name = name?;
+    let mut text: String = name.chars().take(STRING_CHARS_MAX).collect();
+    if let Some(version) = version {
+        let version: String = version.chars().take(STRING_CHARS_MAX).collect();
+        // Writing into a string cannot fail.
+        let _written: Result<(), std::fmt::Error> = write!(text, "/{version}");
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests;

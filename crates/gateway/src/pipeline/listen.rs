@@ -1,0 +1,248 @@
+//! Listening streams: the GET stream of a legacy session and `subscriptions/listen` of the modern
+//! era. The server's events pass as in any exchange; beside them the gateway announces that the
+//! list of tools reads differently, because policy or the server's tools changed. Announcements
+//! carry no event identifier, and several that come together become one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName};
+use mcp::sse::{self, Event};
+use mcp::{Era, RawId, Request, Response, ServerMessage, read_message, reply};
+use policy::Trace;
+use tokio::sync::watch;
+
+use super::exchange::{self, Exchange, notice_answer, reframed};
+use super::forward;
+use super::judge::{self, Attempt};
+use super::rewrite::{self, Expect};
+use super::visit::{Claim, Visit};
+use crate::admission;
+use crate::answer::{self, Answer, Refused};
+use crate::body::{LiveStream, OnLeave};
+use crate::upstream::{EventStream, Outgoing, Patience, Reply, SendError, Verb};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+
+/// Opens the GET stream of a legacy session.
+pub(crate) async fn get(visit: Visit, headers: &HeaderMap) -> Result<Answer, Refused> {
+    if matches!(visit.claim, Claim::Unknown) {
+        return Err(Refused::NoSession);
+    }
+    let mut open = Outgoing::post(Bytes::new());
+    open.verb = Verb::Get;
+    open.patience = Patience::Stream;
+    open.session = visit.session().map(|session| session.upstream());
+    open.headers = visit.mirrored.clone();
+    match admission::only(headers, &LAST_EVENT_ID) {
+        Ok(None) => {}
+        Ok(Some(id)) if visit.desk().has_issued(id.as_bytes()) => {
+            open.headers.push((LAST_EVENT_ID, id.clone()));
+        }
+        Ok(Some(_)) | Err(admission::Twice) => return Err(Refused::ForeignEvent),
+    }
+    let sent = match forward::upstream(&visit.server) {
+        Ok(client) => client.send(forward::passage(), open).await,
+        Err(error) => Err(error),
+    };
+    match sent {
+        Ok(Reply::Sse { events, .. }) => Ok(listening(visit, Subscription::Session, events)),
+        Ok(Reply::Refused(refused)) if refused.status == StatusCode::METHOD_NOT_ALLOWED => {
+            Err(Refused::Method)
+        }
+        Ok(Reply::Refused(refused)) if !super::is_challenge(refused.status) => {
+            Ok(answer::empty(refused.status))
+        }
+        Err(SendError::SessionGone(_)) => {
+            if let Some(session) = visit.session() {
+                visit.plane.sessions.end(session);
+            }
+            Err(Refused::NoSession)
+        }
+        Ok(Reply::Json { .. } | Reply::Empty { .. } | Reply::Refused(_)) | Err(_) => {
+            Err(Refused::BadGateway)
+        }
+    }
+}
+
+/// Opens the stream of `subscriptions/listen`: for resources that the grant may see.
+pub(super) async fn subscribe(visit: Visit, request: Request) -> Answer {
+    let seen = request
+        .subscribed_uris()
+        .all(|uri| uri.is_some_and(|uri| rewrite::sees_resource(&visit, &uri)));
+    let admitted = if seen {
+        judge::admit_unruled(&visit, &request).await
+    } else {
+        let denial = judge::not_allowed(&visit, &request);
+        judge::refuse(&visit, &request, &Trace::empty(), denial).await
+    };
+    let (call, permit) = match admitted {
+        Attempt::Go(call, permit) => (call, permit),
+        Attempt::Refused(notice) => return notice_answer(notice),
+        Attempt::Held(held) => return notice_answer(held.notice),
+    };
+    let wants_tools =
+        request.subscription_filter().and_then(|filter| filter.get("toolsListChanged")?.as_bool())
+            == Some(true);
+    let body = request.body().clone();
+    let reply = forward::send(&visit, permit, body, Patience::Stream).await;
+    let exchange = Exchange::new(visit, &request, Expect::Call).with_call(call);
+    match reply {
+        Ok(Reply::Sse { events, .. }) => {
+            let visit = exchange.visit.clone();
+            let subscription = Subscription::Request {
+                exchange: Box::new(exchange),
+                announces: if wants_tools { Announces::Yes } else { Announces::No },
+            };
+            listening(visit, subscription, events)
+        }
+        other @ (Ok(_) | Err(_)) => exchange.deliver(other).await,
+    }
+}
+
+/// Whether a stream announces changes of the tool list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Announces {
+    Yes,
+    No,
+}
+
+/// What a listening stream belongs to.
+enum Subscription {
+    /// The GET stream of a legacy session, or of an agent without one.
+    Session,
+    /// A `subscriptions/listen` request.
+    Request { exchange: Box<Exchange>, announces: Announces },
+}
+
+fn listening(visit: Visit, subscription: Subscription, events: EventStream) -> Answer {
+    let plane = Arc::clone(&visit.plane);
+    let ends = [visit.grant.live.ended.clone(), plane.closing.clone()];
+    let mut changes = visit.grant.live.changes.subscribe();
+    changes.mark_unchanged();
+    let listener = Listener { visit, subscription, events, changes, over: false };
+    let pieces = futures_util::stream::unfold(listener, |mut listener| async {
+        let piece = listener.next_piece().await?;
+        Some((piece, listener))
+    });
+    answer::live(LiveStream::new(Box::pin(pieces), ends, OnLeave::Drop))
+}
+
+struct Listener {
+    visit: Visit,
+    subscription: Subscription,
+    events: EventStream,
+    changes: watch::Receiver<u64>,
+    over: bool,
+}
+
+impl Listener {
+    async fn next_piece(&mut self) -> Option<Bytes> {
+        while !self.over {
+            let event = tokio::select! {
+                biased;
+                event = self.events.next() => event,
+                moved = self.changes.changed() => {
+                    if moved.is_err() {
+                        return None;
+                    }
+                    match self.announcement() {
+                        Some(piece) => return Some(piece),
+                        None => continue,
+                    }
+                }
+            };
+            if let Some(session) = self.visit.session() {
+                session.touch(self.visit.plane.now());
+                if session.ended() {
+                    return None;
+                }
+            }
+            match event {
+                None => return None,
+                Some(Err(error)) => {
+                    tracing::info!(%error, "a listening stream broke");
+                    return None;
+                }
+                Some(Ok(event)) => {
+                    if let Some(piece) = self.event(event).await {
+                        return Some(piece);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The announcement that lists read differently, where this stream is the one to carry it.
+    fn announcement(&mut self) -> Option<Bytes> {
+        let epoch = *self.changes.borrow_and_update();
+        let subscription: Option<&RawId> = match &self.subscription {
+            Subscription::Session => {
+                let session = self.visit.session()?;
+                if !session.announces_tools() || !session.wins_announcement(epoch) {
+                    return None;
+                }
+                None
+            }
+            Subscription::Request { exchange, announces } => {
+                if *announces == Announces::No {
+                    return None;
+                }
+                Some(&exchange.id)
+            }
+        };
+        Some(sse::encode(&reply::changed(TOOLS_CHANGED, subscription)))
+    }
+
+    async fn event(&mut self, event: Event) -> Option<Bytes> {
+        if let Some(id) = &event.id {
+            self.visit.desk().issued(id);
+        }
+        let data = match &event.data {
+            Some(data) if !data.is_empty() => data.clone(),
+            Some(_) | None => return Some(event.raw),
+        };
+        let era = match &self.subscription {
+            Subscription::Session => Era::Legacy,
+            Subscription::Request { .. } => Era::Modern,
+        };
+        match read_message(data) {
+            Ok(ServerMessage::Response(response)) => self.response(response, event).await,
+            Ok(message @ (ServerMessage::Request(_) | ServerMessage::Notification(_))) => {
+                exchange::from_server(&self.visit, era, message, event).await
+            }
+            Err(error) => {
+                tracing::info!(%error, "a server sent what is no message");
+                self.over = true;
+                None
+            }
+        }
+    }
+
+    /// A response: the end of a subscription, or the late answer to a request of this session. An
+    /// answer to anything else is dropped.
+    async fn response(&mut self, response: Response, event: Event) -> Option<Bytes> {
+        let id = response.id()?.clone();
+        let before = response.body().clone();
+        let body = match &mut self.subscription {
+            Subscription::Request { exchange, .. } => {
+                if exchange.id != id {
+                    return None;
+                }
+                self.over = true;
+                exchange.whole(before.clone()).await.body
+            }
+            Subscription::Session => {
+                let parked = self.visit.desk().unpark(id.key())?;
+                if let Some(call) = parked.call {
+                    call.answered(&response, StatusCode::OK.as_u16());
+                }
+                rewrite::answer(&self.visit, &parked.expect, Era::Legacy, response).await
+            }
+        };
+        Some(if body == before { event.raw } else { reframed(&event, &body) })
+    }
+}

@@ -1,0 +1,228 @@
+//! The way of one message through the gateway, stop by stop: decode, route, judge, settle, charge
+//! and record, permit, send, check the answer, close the record, answer. HTTP admission and
+//! authentication come before it, in `entry`; each stop has its own module below.
+
+mod batch;
+pub(crate) mod exchange;
+mod facts;
+mod forward;
+mod hold;
+mod judge;
+mod lasting;
+pub(crate) mod listen;
+mod opencall;
+pub mod permit;
+mod refusal;
+mod rewrite;
+mod route;
+pub(crate) mod visit;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::HeaderMap;
+use mcp::{
+    BatchRule, ClientMessage, ClientResponse, Era, Frame, HeaderValues, Inbound, Method,
+    MirrorHeaders, Notification, Request, decode,
+};
+use policy::DefaultAction;
+
+pub(crate) use self::forward::{end_upstream_session, housekeeping};
+use self::judge::Attempt;
+use self::lasting::Lasting;
+use self::visit::{Claim, Visit};
+use crate::answer::{self, Answer, Refused};
+use crate::desk::Answered;
+use crate::upstream::{Outgoing, Patience, Reply, SendError, Verb};
+
+/// Takes the body of a POST: one message, or a batch where the session may send one.
+pub(crate) async fn post(
+    mut visit: Visit,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Answer, Refused> {
+    visit.read_headers(headers)?;
+    let batches = visit.session().is_some_and(|session| session.batches());
+    let frame = Frame {
+        body,
+        headers: MirrorHeaders {
+            protocol_version: values(headers, "mcp-protocol-version"),
+            method: values(headers, "mcp-method"),
+            name: values(headers, "mcp-name"),
+        },
+        batch: if batches { BatchRule::Allowed } else { BatchRule::Refused },
+    };
+    match decode(frame) {
+        Ok(Inbound::One(message)) => one(visit, message).await,
+        Ok(Inbound::Batch(messages)) => batch::answer(visit, messages).await,
+        Err(refusal) => Ok(malformed(&visit, &refusal).await),
+    }
+}
+
+fn values<'h>(headers: &'h HeaderMap, name: &str) -> HeaderValues<'h> {
+    headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
+}
+
+/// Counts, records and answers what the parser contract refuses.
+async fn malformed(visit: &Visit, refusal: &mcp::Refusal) -> Answer {
+    crate::entry::note_malformed(visit, refusal).await;
+    let status = StatusCode::from_u16(refusal.http_status).unwrap_or(StatusCode::BAD_REQUEST);
+    answer::json(status, refusal.to_body())
+}
+
+/// One message.
+async fn one(mut visit: Visit, message: ClientMessage) -> Result<Answer, Refused> {
+    let era = match &message {
+        ClientMessage::Request(request) => request.era(),
+        ClientMessage::Notification(notification) => notification.era(),
+        ClientMessage::Response(_) => Era::Legacy,
+    };
+    match (era, &visit.claim) {
+        // The modern era has no sessions; what the header says is ignored there.
+        (Era::Modern, _) => visit.claim = Claim::None,
+        (Era::Legacy, Claim::Unknown) => return Err(Refused::NoSession),
+        (Era::Legacy, Claim::None | Claim::Own(_)) => {}
+    }
+    match message {
+        ClientMessage::Request(request) => Ok(request_of(visit, request, era).await),
+        ClientMessage::Notification(notification) => notify(visit, notification).await,
+        ClientMessage::Response(response) => respond(visit, response).await,
+    }
+}
+
+/// A request. In the legacy era it is finished and recorded also when its client leaves; in the
+/// modern era leaving cancels it.
+async fn request_of(visit: Visit, request: Request, era: Era) -> Answer {
+    match era {
+        Era::Legacy => {
+            let tracker = visit.plane.tracker.clone();
+            Lasting::new(Box::pin(route::request(visit, request)), tracker).await
+        }
+        Era::Modern => route::request(visit, request).await,
+    }
+}
+
+/// A notification of the agent: those that the specification defines pass, a cancellation only for
+/// a request of this session (or, without one, of this grant).
+async fn notify(visit: Visit, notification: Notification) -> Result<Answer, Refused> {
+    let method = notification.method();
+    if *method == Method::NotifyCancelled
+        && !notification.cancelled_id().is_some_and(|id| visit.desk().runs(id.key()))
+    {
+        return Ok(answer::empty(StatusCode::ACCEPTED));
+    }
+    let defined = matches!(
+        method,
+        Method::NotifyInitialized
+            | Method::NotifyCancelled
+            | Method::NotifyProgress
+            | Method::NotifyRootsListChanged
+            | Method::NotifyTasksStatus
+    );
+    let policy = &visit.grant.policy;
+    let open = !policy.nothing && policy.policy.default_action() == DefaultAction::Allow;
+    if !defined && !open {
+        let refused = answer::refused(Refused::Notification);
+        crate::entry::note_visit(&visit, Refused::Notification).await;
+        return Ok(refused);
+    }
+    let sent =
+        forward::send(&visit, forward::passage(), notification.body().clone(), Patience::Call);
+    Ok(accepted(&visit, sent.await))
+}
+
+/// The agent's answer to a request of the server: only one that is outstanding.
+async fn respond(visit: Visit, response: ClientResponse) -> Result<Answer, Refused> {
+    match visit.desk().answer(response.id().key()) {
+        Answered::Yes => {}
+        Answered::NeverAsked => {
+            crate::entry::note_visit(&visit, Refused::NotAsked).await;
+            return Ok(answer::refused(Refused::NotAsked));
+        }
+    }
+    let sent =
+        forward::send(&visit, forward::passage(), response.body().clone(), Patience::Call).await;
+    Ok(accepted(&visit, sent))
+}
+
+/// The answer to a message that has none of its own.
+fn accepted(visit: &Visit, sent: Result<Reply, SendError>) -> Answer {
+    match sent {
+        Ok(Reply::Empty { status, .. }) => answer::empty(status),
+        Ok(Reply::Json { .. } | Reply::Sse { .. }) => answer::empty(StatusCode::ACCEPTED),
+        Ok(Reply::Refused(refused)) if is_challenge(refused.status) => {
+            answer::refused(Refused::BadGateway)
+        }
+        Ok(Reply::Refused(refused)) => answer::empty(refused.status),
+        Err(SendError::SessionGone(_)) => {
+            if let Some(session) = visit.session() {
+                visit.plane.sessions.end(session);
+            }
+            answer::refused(Refused::NoSession)
+        }
+        Err(error) => {
+            tracing::info!(%error, "a notification did not reach its server");
+            answer::refused(Refused::BadGateway)
+        }
+    }
+}
+
+/// Statuses by which a server asks for credentials. They are the gateway's own affair: to the agent
+/// they would mean that its grant is no longer valid.
+fn is_challenge(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+    )
+}
+
+/// The end of a session: the agent's, and the server's behind it.
+pub(crate) async fn delete(visit: Visit) -> Result<Answer, Refused> {
+    let session = match &visit.claim {
+        Claim::Own(session) => std::sync::Arc::clone(session),
+        Claim::Unknown => return Err(Refused::NoSession),
+        Claim::None => return Err(Refused::Header),
+    };
+    let mut end = Outgoing::post(Bytes::new());
+    end.verb = Verb::Delete;
+    end.session = Some(session.upstream());
+    end.headers = visit.mirrored.clone();
+    let sent = match forward::upstream(&visit.server) {
+        Ok(client) => client.send(forward::passage(), end).await,
+        Err(error) => Err(error),
+    };
+    match sent {
+        // The server does not let clients end sessions: it goes on.
+        Ok(Reply::Refused(refused)) if refused.status == StatusCode::METHOD_NOT_ALLOWED => {
+            Err(Refused::Method)
+        }
+        Ok(Reply::Empty { status, .. }) => {
+            visit.plane.sessions.end(&session);
+            Ok(answer::empty(status))
+        }
+        Ok(Reply::Json { .. } | Reply::Sse { .. } | Reply::Refused(_)) | Err(_) => {
+            visit.plane.sessions.end(&session);
+            Ok(answer::empty(StatusCode::NO_CONTENT))
+        }
+    }
+}
+
+/// What a judged call becomes: it leaves, it waits, or it is refused.
+async fn judged(visit: Visit, request: Request) -> Answer {
+    match judge::attempt(&visit, &request).await {
+        Attempt::Go(call, permit) => {
+            let exchange = exchange::Exchange::new(visit, &request, rewrite::Expect::Call);
+            go(exchange.with_call(call), permit, &request).await
+        }
+        Attempt::Held(held) => hold::answer(visit, request, *held).await,
+        Attempt::Refused(notice) => exchange::notice_answer(notice),
+    }
+}
+
+/// Stops 11 to 14.
+async fn go(exchange: exchange::Exchange, permit: permit::Permit, request: &Request) -> Answer {
+    let body = request.body().clone();
+    let reply = forward::send(&exchange.visit, permit, body, Patience::Call).await;
+    exchange.deliver(reply).await
+}

@@ -1,0 +1,280 @@
+//! What the gateway changes in a server's answer, and nothing else: lists are filtered by policy,
+//! forbidden capabilities are taken out, tasks get their owner, and requests for input that the
+//! server's settings forbid are refused. Everything else stays byte for byte.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use mcp::{
+    CacheRewrite, Capability, CapabilitySite, Era, ListItem, ListKind, Method, Outcome, Response,
+    code, filter_list, list_items, reply, strip_capabilities,
+};
+use policy::{DefaultAction, Section, Target, ToolFacts};
+
+use super::visit::Visit;
+use crate::listing;
+use crate::sessions::{Opening, Session};
+use crate::tools::{Listed, Seen};
+use crate::upstream::UpstreamSession;
+
+/// The longest `initialize` request that is kept to open a session again, in bytes.
+const OPENING_BYTES_MAX: usize = 64 * 1024;
+
+/// What the answer to a request is.
+#[derive(Debug)]
+pub(crate) enum Expect {
+    /// Something that passes as it is.
+    Raw,
+    /// The answer to a judged call.
+    Call,
+    /// A list that is filtered.
+    List(ListKind),
+    /// The answer to `server/discover`.
+    Discover,
+    /// The answer to `initialize`.
+    Initialize(Box<Handshake>),
+}
+
+/// A legacy handshake.
+#[derive(Debug, Default)]
+pub(crate) struct Handshake {
+    pub(crate) request: Bytes,
+    pub(crate) client_name: Option<Box<str>>,
+    pub(crate) client_version: Option<Box<str>>,
+    pub(crate) session: Option<Arc<Session>>,
+}
+
+/// Opens the agent's session for one that the server opened.
+pub(crate) fn open_session(
+    visit: &Visit,
+    handshake: &mut Handshake,
+    upstream: UpstreamSession,
+) -> Option<HeaderValue> {
+    let kept = handshake.request.len() <= OPENING_BYTES_MAX;
+    let opening = Opening {
+        request: if kept { handshake.request.clone() } else { Bytes::new() },
+        client_name: handshake.client_name.take(),
+        client_version: handshake.client_version.take(),
+    };
+    let record = &visit.grant.record;
+    let plane = &visit.plane;
+    let (session, evicted) = plane.sessions.open(
+        (record.id.clone(), record.server.clone()),
+        opening,
+        upstream,
+        (plane.config.randomness, visit.now),
+    );
+    if let Some(evicted) = evicted
+        && let Some(server) = visit.snapshot.servers.get(evicted.server()).cloned()
+    {
+        plane.tracker.spawn(super::end_upstream_session(server, evicted));
+    }
+    let id = HeaderValue::from_str(session.id()).ok();
+    handshake.session = Some(session);
+    id
+}
+
+/// The answer as the agent gets it.
+pub(crate) async fn answer(visit: &Visit, expect: &Expect, era: Era, response: Response) -> Bytes {
+    let failed = matches!(response.outcome(), Outcome::Error(_));
+    match expect {
+        Expect::Raw => response.body().clone(),
+        Expect::Call => call(visit, era, &response),
+        Expect::List(_) | Expect::Discover if failed => response.body().clone(),
+        Expect::List(kind) => list(visit, *kind, era, &response).await,
+        Expect::Discover => discovered(visit, &response),
+        Expect::Initialize(handshake) if failed => {
+            if let Some(session) = &handshake.session {
+                visit.plane.sessions.end(session);
+            }
+            response.body().clone()
+        }
+        Expect::Initialize(handshake) => {
+            if let Some(session) = &handshake.session {
+                let result = response.payload();
+                let version = result.get("protocolVersion").and_then(mcp::Node::as_str);
+                let announces = result
+                    .at_path(&["capabilities", "tools"])
+                    .is_some_and(|tools| tools.raw_str().contains("\"listChanged\""));
+                session.answered(version.as_deref().unwrap_or_default(), announces);
+            }
+            discovered(visit, &response)
+        }
+    }
+}
+
+/// Takes out what the grant can never use, so that clients do not ask for it.
+fn discovered(visit: &Visit, response: &Response) -> Bytes {
+    let mut forbid = Vec::new();
+    for (section, name) in [(Section::Resources, "resources"), (Section::Prompts, "prompts")] {
+        if sees_nothing(visit, section) {
+            forbid.push(Capability::new(&[name]));
+        }
+    }
+    if forbid.is_empty() {
+        return response.body().clone();
+    }
+    strip_capabilities(response.body(), CapabilitySite::Server, &forbid)
+        .unwrap_or_else(|_unreadable| response.body().clone())
+}
+
+/// Whether a section of the policy shows nothing, whatever the server offers.
+fn sees_nothing(visit: &Visit, section: Section) -> bool {
+    let policy = &visit.grant.policy;
+    policy.nothing
+        || policy.policy.default_action() == DefaultAction::Deny
+            && !policy.policy.has_selectors(section)
+}
+
+/// The client's capabilities that the server's settings forbid, taken out of `initialize`.
+pub(crate) fn offered(visit: &Visit, body: &Bytes) -> Bytes {
+    let from = visit.server.record.from_server;
+    let all =
+        [(from.sampling, "sampling"), (from.elicitation, "elicitation"), (from.roots, "roots")];
+    let forbid: Vec<Capability> = all
+        .iter()
+        .filter(|(allowed, _)| !allowed)
+        .map(|(_, name)| Capability::new(&[name]))
+        .collect();
+    strip_capabilities(body, CapabilitySite::Client, &forbid)
+        .unwrap_or_else(|_unreadable| body.clone())
+}
+
+/// The answer to a judged call: a task gets its owner, and forbidden requests for input end it.
+fn call(visit: &Visit, era: Era, response: &Response) -> Bytes {
+    let result = response.payload();
+    let task = result.at_path(&["task", "taskId"]).or_else(|| result.get("taskId"));
+    if let Some(task) = task.and_then(mcp::Node::as_str) {
+        let record = &visit.grant.record;
+        visit.plane.task_owners.created(&record.server, &task, &record.id);
+    }
+    if era == Era::Modern
+        && response.result_type().as_deref() == Some("input_required")
+        && let Some(method) = forbidden_input(visit, response.body())
+    {
+        let data = format!("{{\"method\":{}}}", reply::json_string(&method));
+        let message = "the server asks for what its settings do not allow";
+        return reply::error(response.id(), code::DENIED, message, Some(&data));
+    }
+    response.body().clone()
+}
+
+/// The first request for input that the server may not make (MCP 2026-07-28, `inputRequests`).
+fn forbidden_input(visit: &Visit, body: &Bytes) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Asking<'a> {
+        #[serde(borrow)]
+        method: Cow<'a, str>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Required<'a> {
+        #[serde(rename = "inputRequests", borrow, default)]
+        requests: BTreeMap<Cow<'a, str>, Asking<'a>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow)]
+        result: Required<'a>,
+    }
+    match serde_json::from_slice::<Whole<'_>>(body) {
+        Ok(whole) => whole
+            .result
+            .requests
+            .into_values()
+            .map(|asking| asking.method)
+            .find(|method| !may_ask(visit, &Method::from_name(method)))
+            .map(Cow::into_owned),
+        // What cannot be read cannot be allowed.
+        Err(_unreadable) => Some("unknown".to_owned()),
+    }
+}
+
+/// Whether the server may make this request (GATEWAY.md section 4).
+pub(crate) fn may_ask(visit: &Visit, method: &Method) -> bool {
+    let from = visit.server.record.from_server;
+    if *method == Method::SamplingCreateMessage {
+        from.sampling
+    } else if *method == Method::ElicitationCreate {
+        from.elicitation
+    } else if *method == Method::RootsList {
+        from.roots
+    } else {
+        *method == Method::Ping
+    }
+}
+
+/// Whether the grant may know of a resource.
+pub(crate) fn sees_resource(visit: &Visit, uri: &str) -> bool {
+    visit.grant.policy.policy.lists(&Target::Resource { uri })
+}
+
+/// Whether the grant may know of a prompt.
+pub(crate) fn sees_prompt(visit: &Visit, name: &str) -> bool {
+    visit.grant.policy.policy.lists(&Target::Prompt { name })
+}
+
+/// A list with what the grant may see. One that cannot be filtered with certainty is refused.
+async fn list(visit: &Visit, kind: ListKind, era: Era, response: &Response) -> Bytes {
+    let cache = match era {
+        Era::Legacy => CacheRewrite::Keep,
+        Era::Modern => CacheRewrite::Private,
+    };
+    if kind == ListKind::Tools {
+        note_news(visit, response).await;
+    }
+    let keep = |item: &ListItem<'_>| match kind {
+        ListKind::Tools => shows_tool(visit, item),
+        ListKind::Prompts => sees_prompt(visit, &item.key),
+        ListKind::Resources | ListKind::Templates => sees_resource(visit, &item.key),
+    };
+    match filter_list(response.body(), kind, cache, keep) {
+        Ok(filtered) => filtered.body,
+        Err(error) => {
+            tracing::info!(%error, "a list of a server cannot be filtered");
+            reply::error(response.id(), code::BAD_UPSTREAM_ANSWER, "bad upstream answer", None)
+        }
+    }
+}
+
+/// Whether a list shows this tool: not hidden, listed or default-allowed, pinned as it stands, and
+/// not quarantined.
+fn shows_tool(visit: &Visit, item: &ListItem<'_>) -> bool {
+    let Ok(raw) = std::str::from_utf8(item.raw) else { return false };
+    let Some(tool) = visit.server.shelf.shows(&Seen { name: &item.key, raw }) else { return false };
+    let facts: ToolFacts<'_> = tool.facts();
+    visit.grant.policy.policy.lists(&Target::Tool(facts))
+}
+
+/// Pins what a list on its way to the agent shows for the first time.
+async fn note_news(visit: &Visit, response: &Response) {
+    let shelf = &visit.server.shelf;
+    if shelf.with_table(|table| table.listed) == Listed::Never {
+        return;
+    }
+    let body = response.body();
+    let Ok(page) = list_items(body, ListKind::Tools) else { return };
+    let seen: Vec<Seen<'_>> = page
+        .items
+        .iter()
+        .filter_map(|(name, range)| {
+            let raw = std::str::from_utf8(body.get(range.clone())?).ok()?;
+            Some(Seen { name, raw })
+        })
+        .collect();
+    let news = !page.duplicates.is_empty() || seen.iter().any(|seen| shelf.is_news(seen));
+    if news && let Err(error) = listing::note_page(&visit.plane, &visit.server, &seen).await {
+        tracing::error!(%error, "the tools of a list could not be pinned");
+    }
+}
+
+/// An empty list, for a grant that may see nothing: the server is not asked.
+pub(crate) fn empty_list(id: &mcp::RawId, era: Era, kind: ListKind) -> Bytes {
+    let cache = match era {
+        Era::Legacy => "",
+        Era::Modern => ",\"ttlMs\":0,\"cacheScope\":\"private\"",
+    };
+    reply::result(id, era, &format!("\"{}\":[]{cache}", kind.member()))
+}

@@ -1,0 +1,194 @@
+//! Stop 4: which decision a method takes (the table of GATEWAY.md section 4). The decisions
+//! themselves stand in `judge`, the lists in `rewrite`.
+
+use bytes::Bytes;
+use http::StatusCode;
+use mcp::{CompletionTarget, Era, ListKind, Method, Request, Sender};
+use policy::{DefaultAction, Reason, Trace};
+
+use super::exchange::{Exchange, notice_answer};
+use super::judge::{self, Attempt};
+use super::rewrite::{self, Expect, Handshake};
+use super::visit::Visit;
+use super::{forward, listen};
+use crate::answer::{self, Answer};
+use crate::listing;
+use crate::upstream::Patience;
+
+/// The kinds of decision.
+enum Route {
+    /// Passes, subject to the grant.
+    Pass,
+    /// Policy decides on a tool, resource or prompt, with counters and approvals.
+    Judged,
+    /// A list that is filtered.
+    List(ListKind),
+    /// Passes for what the grant may see.
+    Seen,
+    /// Passes for the grant's own tasks.
+    Task,
+    /// A stream of changes.
+    Listen,
+    /// Passes under `default: "allow"`.
+    Other,
+}
+
+fn route(request: &Request) -> Route {
+    let method = request.method();
+    let known = method.exists(request.effective_version(), Sender::Client);
+    if request.era() == Era::Modern && !known {
+        return Route::Other;
+    }
+    if matches!(
+        method,
+        Method::Initialize | Method::ServerDiscover | Method::Ping | Method::LoggingSetLevel
+    ) {
+        Route::Pass
+    } else if matches!(
+        method,
+        Method::ToolsCall | Method::ResourcesRead | Method::PromptsGet | Method::ResourcesSubscribe
+    ) {
+        Route::Judged
+    } else if let Some(kind) = list_kind(method) {
+        Route::List(kind)
+    } else if matches!(method, Method::ResourcesUnsubscribe | Method::CompletionComplete) {
+        Route::Seen
+    } else if request.task_id().is_some() {
+        Route::Task
+    } else if *method == Method::SubscriptionsListen {
+        Route::Listen
+    } else {
+        Route::Other
+    }
+}
+
+fn list_kind(method: &Method) -> Option<ListKind> {
+    if *method == Method::ToolsList {
+        Some(ListKind::Tools)
+    } else if *method == Method::PromptsList {
+        Some(ListKind::Prompts)
+    } else if *method == Method::ResourcesList {
+        Some(ListKind::Resources)
+    } else {
+        (*method == Method::ResourcesTemplatesList).then_some(ListKind::Templates)
+    }
+}
+
+/// Answers one request.
+pub(super) async fn request(visit: Visit, request: Request) -> Answer {
+    match route(&request) {
+        Route::Judged => super::judged(visit, request).await,
+        Route::Pass => pass(visit, &request).await,
+        Route::List(kind) => list(visit, &request, kind).await,
+        Route::Seen => seen(visit, &request).await,
+        Route::Task => task(visit, &request).await,
+        Route::Listen => listen::subscribe(visit, request).await,
+        Route::Other => other(visit, &request).await,
+    }
+}
+
+/// Methods that pass: the handshake, discovery, liveness, the log level.
+async fn pass(visit: Visit, request: &Request) -> Answer {
+    let method = request.method();
+    if *method == Method::Initialize {
+        let info = request.client_info();
+        let text = |value: Option<&str>| value.map(Into::into);
+        let sent = rewrite::offered(&visit, request.body());
+        let handshake = Handshake {
+            request: sent.clone(),
+            client_name: text(info.as_ref().and_then(|info| info.name.as_deref())),
+            client_version: text(info.as_ref().and_then(|info| info.version.as_deref())),
+            session: None,
+        };
+        return send(visit, request, Expect::Initialize(Box::new(handshake)), sent).await;
+    }
+    let expect = if *method == Method::ServerDiscover { Expect::Discover } else { Expect::Raw };
+    send(visit, request, expect, request.body().clone()).await
+}
+
+async fn send(visit: Visit, request: &Request, expect: Expect, body: Bytes) -> Answer {
+    let exchange = Exchange::new(visit, request, expect);
+    let reply = forward::send(&exchange.visit, forward::passage(), body, Patience::Call).await;
+    exchange.deliver(reply).await
+}
+
+/// A list: asked of the server and filtered. Who may see nothing gets an empty one.
+async fn list(visit: Visit, request: &Request, kind: ListKind) -> Answer {
+    if visit.grant.policy.nothing {
+        let body = rewrite::empty_list(request.id(), request.era(), kind);
+        return answer::json(StatusCode::OK, body);
+    }
+    if kind == ListKind::Tools
+        && let Err(error) = listing::ensure_listed(&visit.plane, &visit.server).await
+    {
+        tracing::info!(server = visit.server.record.slug.as_str(), %error, "not listed yet");
+    }
+    send(visit, request, Expect::List(kind), request.body().clone()).await
+}
+
+/// Completions and the end of a subscription: for what the grant may see.
+async fn seen(visit: Visit, request: &Request) -> Answer {
+    let sees = match (request.completion_target(), request.uri()) {
+        (Some(CompletionTarget::Prompt(name)), _) => rewrite::sees_prompt(&visit, &name),
+        (Some(CompletionTarget::Resource(uri)), _) => rewrite::sees_resource(&visit, &uri),
+        (None, Some(uri)) => rewrite::sees_resource(&visit, uri),
+        (None, None) => false,
+    };
+    if !sees {
+        return refused(&visit, request).await;
+    }
+    unruled(visit, request).await
+}
+
+/// Tasks: only those that this grant created.
+async fn task(visit: Visit, request: &Request) -> Answer {
+    let record = &visit.grant.record;
+    let owned = request
+        .task_id()
+        .is_some_and(|task| visit.plane.task_owners.owns(&record.server, task, &record.id));
+    if !owned {
+        let denial =
+            judge::plain(Reason::NotListed, "/default", "This grant created no such task.");
+        let attempt = judge::refuse(&visit, request, &Trace::empty(), denial).await;
+        return ended(attempt);
+    }
+    unruled(visit, request).await
+}
+
+/// Any other method.
+async fn other(visit: Visit, request: &Request) -> Answer {
+    let policy = &visit.grant.policy;
+    let open = !policy.nothing && policy.policy.default_action() == DefaultAction::Allow;
+    // A list of tasks shows those of other grants, and cannot be filtered byte for byte.
+    if !open || *request.method() == Method::TasksList {
+        return refused(&visit, request).await;
+    }
+    unruled(visit, request).await
+}
+
+async fn refused(visit: &Visit, request: &Request) -> Answer {
+    let denial = judge::not_allowed(visit, request);
+    ended(judge::refuse(visit, request, &Trace::empty(), denial).await)
+}
+
+fn ended(attempt: Attempt) -> Answer {
+    match attempt {
+        Attempt::Refused(notice) => notice_answer(notice),
+        Attempt::Held(held) => notice_answer(held.notice),
+        Attempt::Go(call, _unused) => {
+            drop(call);
+            answer::refused(answer::Refused::Panicked)
+        }
+    }
+}
+
+/// Passes a request without rules of policy, with its audit record.
+async fn unruled(visit: Visit, request: &Request) -> Answer {
+    match judge::admit_unruled(&visit, request).await {
+        Attempt::Go(call, permit) => {
+            let exchange = Exchange::new(visit, request, Expect::Call).with_call(call);
+            super::go(exchange, permit, request).await
+        }
+        refused @ (Attempt::Refused(_) | Attempt::Held(_)) => ended(refused),
+    }
+}

@@ -1,0 +1,158 @@
+//! One authenticated HTTP request on its way through the pipeline: who comes, to which server,
+//! under which snapshot, with which headers. Messages stand beside it, never in it.
+
+use std::sync::Arc;
+
+use http::header::HeaderMap;
+use http::{HeaderName, HeaderValue};
+use policy::UnixMillis;
+use store::TokenHash;
+use tokio::time::Instant;
+
+use crate::admission;
+use crate::answer::{MCP_SESSION_ID, Refused};
+use crate::desk::Desk;
+use crate::plane::Plane;
+use crate::sessions::Session;
+use crate::snapshot::{GrantEntry, ServerEntry, Snapshot};
+use crate::upstream::MirroredHeaders;
+
+/// How many mirrored headers are taken along; a request with more is refused.
+const MIRRORED_HEADERS_MAX: usize = 64;
+
+const PARAM_PREFIX: &str = "mcp-param-";
+
+/// Whether a held call may be kept waiting on an event stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// The client takes event streams.
+    Possible,
+    /// It does not say so, or the call is one of a batch.
+    No,
+}
+
+/// What the request says of its session.
+#[derive(Clone, Debug)]
+pub(crate) enum Claim {
+    /// Nothing.
+    None,
+    /// One that belongs to this grant and server.
+    Own(Arc<Session>),
+    /// One that does not.
+    Unknown,
+}
+
+/// One authenticated request.
+#[derive(Clone, Debug)]
+pub(crate) struct Visit {
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) token: TokenHash,
+    pub(crate) grant: Arc<GrantEntry>,
+    pub(crate) server: Arc<ServerEntry>,
+    pub(crate) request_id: Box<str>,
+    pub(crate) now: UnixMillis,
+    pub(crate) started: Instant,
+    pub(crate) claim: Claim,
+    pub(crate) mirrored: MirroredHeaders,
+    pub(crate) waiting: Waiting,
+}
+
+impl Visit {
+    pub(crate) fn new(
+        plane: &Arc<Plane>,
+        seen: (Arc<Snapshot>, TokenHash),
+        grant: Arc<GrantEntry>,
+        server: Arc<ServerEntry>,
+        now: UnixMillis,
+    ) -> Self {
+        Self {
+            plane: Arc::clone(plane),
+            snapshot: seen.0,
+            token: seen.1,
+            grant,
+            server,
+            request_id: plane.request_id(),
+            now,
+            started: Instant::now(),
+            claim: Claim::None,
+            mirrored: MirroredHeaders::new(),
+            waiting: Waiting::No,
+        }
+    }
+
+    /// Takes the session and the mirrored headers from the request.
+    ///
+    /// # Errors
+    /// When a session header stands twice, or there are too many mirrored headers.
+    pub(crate) fn read_headers(&mut self, headers: &HeaderMap) -> Result<(), Refused> {
+        for (name, value) in headers {
+            if is_mirrored(name) {
+                if self.mirrored.len() >= MIRRORED_HEADERS_MAX {
+                    return Err(Refused::Header);
+                }
+                self.mirrored.push((name.clone(), value.clone()));
+            }
+        }
+        self.claim = match admission::only(headers, &MCP_SESSION_ID) {
+            Ok(None) => Claim::None,
+            Ok(Some(id)) => self.find_session(id),
+            Err(admission::Twice) => return Err(Refused::Header),
+        };
+        let takes_events = headers
+            .get_all(http::header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.contains("text/event-stream") || value.contains("*/*"));
+        self.waiting = if takes_events { Waiting::Possible } else { Waiting::No };
+        Ok(())
+    }
+
+    fn find_session(&self, id: &HeaderValue) -> Claim {
+        let record = &self.grant.record;
+        id.to_str()
+            .ok()
+            .and_then(|id| self.plane.sessions.find(id, &record.id, &record.server, self.now))
+            .map_or(Claim::Unknown, Claim::Own)
+    }
+
+    /// The session, if the request belongs to one.
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        match &self.claim {
+            Claim::Own(session) => Some(session),
+            Claim::None | Claim::Unknown => None,
+        }
+    }
+
+    /// Where the requests of this session, or of the grant without one, are noted.
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        self.session().map_or(&self.grant.live.desk, |session| &session.desk)
+    }
+
+    /// The `Mcp-Param-*` headers.
+    pub(crate) fn param_headers(&self) -> Vec<(&str, &[u8])> {
+        self.mirrored
+            .iter()
+            .filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX))
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect()
+    }
+
+    /// The same visit at a later time, under the snapshot that is in force then; `None` when the
+    /// grant or the server is gone.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let snapshot = self.plane.snapshot.load_full();
+        let now = self.plane.now();
+        let grant = Arc::clone(snapshot.authenticate(&self.token, now)?);
+        let server = Arc::clone(snapshot.servers.get(&grant.record.server)?);
+        (grant.record.id == self.grant.record.id && server.record.slug == self.server.record.slug)
+            .then(|| Self { snapshot, grant, server, now, ..self.clone() })
+    }
+}
+
+/// Headers that are mirrored to the server (MCP 2026-07-28, and the version of 2025-06-18).
+fn is_mirrored(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(name, "mcp-protocol-version" | "mcp-method" | "mcp-name")
+        || name.starts_with(PARAM_PREFIX)
+}

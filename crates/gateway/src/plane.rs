@@ -1,0 +1,105 @@
+//! The state that all requests share: configuration, store, snapshot, sessions, metrics, tracked
+//! tasks. Behaviour stands with the stop that it belongs to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use policy::UnixMillis;
+use store::Store;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::GatewayConfig;
+use crate::metrics::{Metrics, RefusedLabels};
+use crate::sessions::{Sessions, hex};
+use crate::snapshot::Snapshot;
+use crate::task_owners::TaskOwners;
+
+/// How many calls wait for a person at a time on open streams; a further one is answered at once.
+pub(crate) const HOLDS_WAITING_MAX: usize = 4096;
+
+/// How many refused requests are recorded in a second; further ones are only counted.
+pub(crate) const REJECTED_ROWS_PER_SECOND_MAX: u64 = 200;
+
+/// The data plane.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    pub(crate) config: GatewayConfig,
+    pub(crate) store: Store,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) sessions: Sessions,
+    pub(crate) task_owners: TaskOwners,
+    pub(crate) metrics: Metrics,
+    /// Everything that outlives its request: calls of clients that left, held calls, listings.
+    pub(crate) tracker: TaskTracker,
+    /// Cancelled when the gateway begins to shut down: listening streams end.
+    pub(crate) closing: CancellationToken,
+    /// Cancelled when the time to finish calls is over.
+    pub(crate) over: CancellationToken,
+    /// Places for held calls.
+    pub(crate) holds: Arc<Semaphore>,
+    request_prefix: Box<str>,
+    request_count: AtomicU64,
+    rejected_second: AtomicU64,
+    rejected_count: AtomicU64,
+}
+
+impl Plane {
+    pub(crate) fn new(config: GatewayConfig, store: Store) -> Self {
+        let request_prefix = hex(&config.randomness.bytes::<6>());
+        Self {
+            config,
+            store,
+            snapshot: ArcSwap::from_pointee(Snapshot::default()),
+            sessions: Sessions::default(),
+            task_owners: TaskOwners::default(),
+            metrics: Metrics::new(),
+            tracker: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            over: CancellationToken::new(),
+            holds: Arc::new(Semaphore::new(HOLDS_WAITING_MAX)),
+            request_prefix,
+            request_count: AtomicU64::new(0),
+            rejected_second: AtomicU64::new(0),
+            rejected_count: AtomicU64::new(0),
+        }
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.config.clock.now()
+    }
+
+    /// A new identifier of a request: unique over processes by its random prefix.
+    pub(crate) fn request_id(&self) -> Box<str> {
+        let count = self.request_count.fetch_add(1, Ordering::Relaxed);
+        format!("req_{}{count:08x}", self.request_prefix).into()
+    }
+
+    /// Counts a request that was turned away and says whether there is room to record it: a flood
+    /// of refused requests must not become a flood of rows.
+    pub(crate) fn count_refused(&self, why: &'static str, now: UnixMillis) -> Recorded {
+        self.metrics.refused.get_or_create(&RefusedLabels { why }).inc();
+        let second = u64::try_from(now.0.div_euclid(1000)).unwrap_or(0);
+        if self.rejected_second.swap(second, Ordering::Relaxed) != second {
+            self.rejected_count.store(0, Ordering::Relaxed);
+        }
+        if self.rejected_count.fetch_add(1, Ordering::Relaxed) < REJECTED_ROWS_PER_SECOND_MAX {
+            Recorded::Yes
+        } else {
+            self.metrics.unrecorded.inc();
+            Recorded::OnlyCounted
+        }
+    }
+}
+
+/// Whether a refused request gets an audit row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// It does.
+    Yes,
+    /// There were too many in this second.
+    OnlyCounted,
+}

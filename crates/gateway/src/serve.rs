@@ -1,0 +1,234 @@
+//! Listening: connections, their bounds and time limits, the tasks that keep the data plane
+//! current, and the orderly end. What a request means is decided elsewhere.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http::HeaderValue;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::OwnNames;
+use crate::answer::{self, Answer, Refused};
+use crate::entry;
+use crate::gateway::{Gateway, ServeError};
+use crate::pipeline;
+use crate::plane::Plane;
+
+/// How many connections are open at a time; further ones wait in the system's queue.
+pub(crate) const CONNECTIONS_MAX: usize = 20_000;
+
+/// The head of a request must be complete within so many seconds; also how long a connection may
+/// stand idle between two requests.
+pub(crate) const HEAD_SECONDS_MAX: u64 = 75;
+
+/// The most headers of a request.
+pub(crate) const HEADERS_MAX: usize = 100;
+
+/// The most bytes that a connection buffers, which also bounds the head of a request.
+pub(crate) const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// How often ended sessions and grants whose time is over are looked for, in seconds.
+const SWEEP_SECONDS: u64 = 30;
+
+/// After an accept error the listener rests so many milliseconds (the process may be out of file
+/// descriptors).
+const ACCEPT_REST_MILLIS: u64 = 50;
+
+/// What one listener knows of itself.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) names: OwnNames,
+    /// The absolute URL of the protected-resource metadata, without a server.
+    pub(crate) metadata_url: String,
+    /// The challenge where no server can be named.
+    pub(crate) challenge: HeaderValue,
+}
+
+impl Door {
+    fn new(plane: &Plane, listener: &TcpListener) -> Result<Self, ServeError> {
+        let bound = listener.local_addr().map_err(ServeError::Listener)?;
+        let config = &plane.config;
+        let public_url = config.public_url.trim_end_matches('/');
+        let metadata_url = format!("{public_url}/.well-known/oauth-protected-resource");
+        Ok(Self {
+            names: OwnNames::new(bound, public_url, &config.host_names, &config.origins),
+            challenge: entry::challenge(&metadata_url, None),
+            metadata_url,
+        })
+    }
+}
+
+/// Serves until `shutdown`, then drains.
+pub(crate) async fn serve(
+    gateway: &Gateway,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let plane = &gateway.plane;
+    let door = Arc::new(Door::new(plane, &listener)?);
+    let connections = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let keeper = connections.spawn(keep_current(gateway.clone()));
+    loop {
+        let stream = tokio::select! {
+            () = shutdown.cancelled() => break,
+            stream = accept(&listener, &places) => stream,
+        };
+        let Some((stream, place)) = stream else { continue };
+        let plane = Arc::clone(plane);
+        let door = Arc::clone(&door);
+        connections.spawn(async move {
+            plane.metrics.connections.inc();
+            connection(&plane, &door, stream).await;
+            plane.metrics.connections.dec();
+            drop(place);
+        });
+    }
+    drop(listener);
+    keeper.abort();
+    drain(plane, &connections).await;
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _peer)) => Some((stream, place)),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            sleep(Duration::from_millis(ACCEPT_REST_MILLIS)).await;
+            None
+        }
+    }
+}
+
+/// Speaks HTTP/1.1 on one connection until it ends.
+async fn connection(plane: &Arc<Plane>, door: &Arc<Door>, stream: TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let service = service_fn(|request: Request<Incoming>| {
+        let plane = Arc::clone(plane);
+        let door = Arc::clone(door);
+        async move { Ok::<Answer, Infallible>(guarded(plane, door, request).await) }
+    });
+    let mut server = http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX))
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX);
+    let serving = server.serve_connection(TokioIo::new(stream), service);
+    let mut serving = std::pin::pin!(serving);
+    let outcome = tokio::select! {
+        outcome = serving.as_mut() => outcome,
+        () = plane.closing.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                outcome = serving.as_mut() => outcome,
+                () = plane.over.cancelled() => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = outcome
+        && error.is_parse()
+    {
+        entry::note_unreadable(plane).await;
+    }
+}
+
+/// Answers one request; a panic on the way is answered with 500 and counted, and allows nothing.
+async fn guarded(plane: Arc<Plane>, door: Arc<Door>, request: Request<Incoming>) -> Answer {
+    let answering = entry::answer(Arc::clone(&plane), door, request);
+    match AssertUnwindSafe(answering).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(_panic) => {
+            plane.metrics.panics.inc();
+            tracing::error!("a request failed inside the gateway and was refused");
+            answer::refused(Refused::Panicked)
+        }
+    }
+}
+
+/// Follows the store and sweeps what is over.
+async fn keep_current(gateway: Gateway) {
+    let plane = Arc::clone(&gateway.plane);
+    let mut revisions = plane.store.revision();
+    loop {
+        let mut again = Duration::from_secs(SWEEP_SECONDS);
+        tokio::select! {
+            moved = revisions.changed() => {
+                if moved.is_err() {
+                    return;
+                }
+                if let Err(error) = gateway.reload().await {
+                    tracing::error!(%error, "the store could not be read; the last state stays");
+                    revisions.mark_changed();
+                    again = Duration::from_secs(1);
+                    sleep(again).await;
+                }
+            }
+            () = sleep(again) => sweep(&gateway).await,
+        }
+    }
+}
+
+/// Ends sessions that were idle too long or whose grant is no more, and the streams of grants whose
+/// time is over.
+async fn sweep(gateway: &Gateway) {
+    let plane = &gateway.plane;
+    let now = plane.now();
+    let snapshot = plane.snapshot.load_full();
+    for grant in snapshot.grants() {
+        if grant.record.expires_at.is_some_and(|until| until <= now) {
+            grant.live.ended.cancel();
+        }
+    }
+    let swept = plane.sessions.sweep(now, |grant| !snapshot.has_grant(grant));
+    for session in swept {
+        if let Some(server) = snapshot.servers.get(session.server()).cloned() {
+            let end = pipeline::end_upstream_session(server, session);
+            plane.tracker.spawn(end);
+        }
+    }
+}
+
+/// The orderly end: listening streams are closed at once, calls may finish until the time is over.
+async fn drain(plane: &Arc<Plane>, connections: &TaskTracker) {
+    plane.closing.cancel();
+    connections.close();
+    let patience = Duration::from_secs(u64::from(plane.config.drain_seconds));
+    let all_done = async {
+        connections.wait().await;
+        plane.tracker.close();
+        plane.tracker.wait().await;
+    };
+    if timeout(patience, all_done).await.is_err() {
+        tracing::warn!("calls were still running when the time to finish them was over");
+    }
+    plane.over.cancel();
+    plane.tracker.close();
+    let rest = async {
+        connections.wait().await;
+        plane.tracker.wait().await;
+    };
+    // What was cut off still writes its outcome; that takes no longer than a moment.
+    if timeout(Duration::from_secs(1), rest).await.is_err() {
+        tracing::warn!("some tasks did not end");
+    }
+}

@@ -1,0 +1,351 @@
+//! What the gateway knows at one instant: servers, grants and compiled policies, in one immutable
+//! value that every request reads once. Built from the store's rows and swapped whole; what lives
+//! longer than one snapshot (clients to servers, known tools, open streams) is carried over.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use policy::{DenyAll, Document, Policy, UnixMillis};
+use store::{
+    GrantId, GrantRecord, PinRecord, PolicyName, PolicyRecord, Revision, ServerRecord, ServerSlug,
+    Store, TokenHash, Transport,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::address::AddressRule;
+use crate::desk::Desk;
+use crate::tools::Shelf;
+use crate::upstream::{Allowed, FromServer, ServerSpec, SpecError, Timeouts, Upstream};
+
+/// Everything that one request is judged with.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) revision: Revision,
+    pub(crate) servers: HashMap<ServerSlug, Arc<ServerEntry>>,
+    tokens: HashMap<TokenHash, TokenEntry>,
+    grants: HashMap<GrantId, Arc<GrantEntry>>,
+}
+
+#[derive(Debug)]
+struct TokenEntry {
+    grant: Arc<GrantEntry>,
+    until: Option<UnixMillis>,
+}
+
+/// One grant in force.
+#[derive(Debug)]
+pub(crate) struct GrantEntry {
+    pub(crate) record: GrantRecord,
+    pub(crate) policy: Arc<PolicyEntry>,
+    pub(crate) live: Arc<GrantLive>,
+}
+
+/// What outlives a snapshot of a grant: its open streams, and what it has under way without a
+/// session.
+#[derive(Debug)]
+pub(crate) struct GrantLive {
+    /// Cancelled when the grant is revoked, removed or over.
+    pub(crate) ended: CancellationToken,
+    /// Counts up when the lists that the grant sees changed.
+    pub(crate) changes: watch::Sender<u64>,
+    /// Requests outside any session.
+    pub(crate) desk: Arc<Desk>,
+}
+
+impl GrantLive {
+    fn new() -> Self {
+        Self {
+            ended: CancellationToken::new(),
+            changes: watch::Sender::new(0),
+            desk: Arc::new(Desk::default()),
+        }
+    }
+
+    /// Wakes the streams that announce changes of lists.
+    pub(crate) fn announce(&self) {
+        self.changes.send_modify(|epoch| *epoch = epoch.saturating_add(1));
+    }
+}
+
+/// One compiled policy.
+#[derive(Debug)]
+pub(crate) struct PolicyEntry {
+    pub(crate) name: Option<PolicyName>,
+    pub(crate) version: Option<u32>,
+    pub(crate) policy: Policy,
+    text: String,
+    /// The grant may see and do nothing, whatever the server offers.
+    pub(crate) nothing: bool,
+}
+
+/// One server.
+#[derive(Debug)]
+pub(crate) struct ServerEntry {
+    pub(crate) record: ServerRecord,
+    /// The client to the server, or why there is none.
+    pub(crate) upstream: Result<Arc<Upstream>, Arc<str>>,
+    pub(crate) shelf: Arc<Shelf>,
+    /// Cancelled when the server is removed or set up anew.
+    pub(crate) ended: CancellationToken,
+    /// Wakes the task that lists the server's tools.
+    pub(crate) poke: Arc<tokio::sync::Notify>,
+}
+
+/// Whom a token belongs to.
+impl Snapshot {
+    /// The grant of a token, if both are in force.
+    pub(crate) fn authenticate(
+        &self,
+        token: &TokenHash,
+        now: UnixMillis,
+    ) -> Option<&Arc<GrantEntry>> {
+        let entry = self.tokens.get(token)?;
+        let in_time = |until: Option<UnixMillis>| until.is_none_or(|until| now < until);
+        (in_time(entry.until) && in_time(entry.grant.record.expires_at)).then_some(&entry.grant)
+    }
+
+    /// All grants in force.
+    pub(crate) fn grants(&self) -> impl Iterator<Item = &Arc<GrantEntry>> {
+        self.grants.values()
+    }
+
+    /// Whether a grant is in force.
+    pub(crate) fn has_grant(&self, id: &GrantId) -> bool {
+        self.grants.contains_key(id)
+    }
+}
+
+/// The store's rows that a snapshot is made of.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    revision: Revision,
+    servers: Vec<ServerRecord>,
+    policies: Vec<PolicyRecord>,
+    grants: Vec<GrantRecord>,
+    pins: Vec<PinRecord>,
+}
+
+impl Rows {
+    /// Reads everything. The revision is read first, so that a change in between is read again.
+    pub(crate) async fn read(store: &Store) -> Result<Self, store::ReadError> {
+        let revision = *store.revision().borrow();
+        Ok(Self {
+            revision,
+            servers: store.servers().await?,
+            policies: store.policies().await?,
+            grants: store.grants().await?,
+            pins: store.all_pins().await?,
+        })
+    }
+}
+
+/// Builds the next snapshot, carrying over what did not change. Returned with it are the clients of
+/// servers that are no more, or are set up anew: they are to be stopped.
+pub(crate) fn build(
+    rows: Rows,
+    before: &Snapshot,
+    now: UnixMillis,
+) -> (Snapshot, Vec<Arc<Upstream>>) {
+    let mut stopped = Vec::new();
+    let servers = build_servers(&rows, before, &mut stopped);
+    let policies = build_policies(rows.policies, before);
+    let mut next = Snapshot {
+        revision: rows.revision,
+        servers,
+        tokens: HashMap::with_capacity(rows.grants.len()),
+        grants: HashMap::with_capacity(rows.grants.len()),
+    };
+    let none = Arc::new(PolicyEntry {
+        name: None,
+        version: None,
+        policy: Policy::deny_all(DenyAll::NoPolicy),
+        text: String::new(),
+        nothing: true,
+    });
+    for record in rows.grants {
+        let over = record.expires_at.is_some_and(|until| until <= now);
+        if record.revoked_at.is_some() || over || !next.servers.contains_key(&record.server) {
+            continue;
+        }
+        let policy = match &record.policy {
+            None => Arc::clone(&none),
+            Some(name) => policies.get(name).map_or_else(|| missing(name), Arc::clone),
+        };
+        let old = before.grants.get(&record.id);
+        let live = old.map_or_else(|| Arc::new(GrantLive::new()), |old| Arc::clone(&old.live));
+        let same_policy = old.is_none_or(|old| Arc::ptr_eq(&old.policy, &policy));
+        let entry = Arc::new(GrantEntry { policy, live, record });
+        if !same_policy {
+            entry.live.announce();
+        }
+        admit_tokens(&mut next.tokens, &entry);
+        next.grants.insert(entry.record.id.clone(), entry);
+    }
+    for (id, old) in &before.grants {
+        if !next.grants.contains_key(id) {
+            old.live.ended.cancel();
+        }
+    }
+    (next, stopped)
+}
+
+fn admit_tokens(tokens: &mut HashMap<TokenHash, TokenEntry>, entry: &Arc<GrantEntry>) {
+    let record = &entry.record;
+    if let Some(previous) = record.previous {
+        let until = Some(previous.until);
+        tokens.insert(previous.hash, TokenEntry { grant: Arc::clone(entry), until });
+    }
+    tokens.insert(record.token_hash, TokenEntry { grant: Arc::clone(entry), until: None });
+}
+
+/// The entry of a policy that a grant names and the store does not have.
+fn missing(name: &PolicyName) -> Arc<PolicyEntry> {
+    Arc::new(PolicyEntry {
+        name: Some(name.clone()),
+        version: None,
+        policy: Policy::deny_all(DenyAll::Invalid("the policy does not exist".to_owned())),
+        text: String::new(),
+        nothing: true,
+    })
+}
+
+/// Compiles each policy once for each text.
+fn build_policies(
+    rows: Vec<PolicyRecord>,
+    before: &Snapshot,
+) -> HashMap<PolicyName, Arc<PolicyEntry>> {
+    let mut old: HashMap<&PolicyName, &Arc<PolicyEntry>> = HashMap::new();
+    for grant in before.grants.values() {
+        if let Some(name) = &grant.policy.name {
+            old.insert(name, &grant.policy);
+        }
+    }
+    rows.into_iter()
+        .map(|row| {
+            let known = old
+                .get(&row.name)
+                .filter(|entry| entry.text == row.text && entry.version == Some(row.version));
+            let entry = known.map_or_else(|| Arc::new(compile(&row)), |entry| Arc::clone(entry));
+            (row.name, entry)
+        })
+        .collect()
+}
+
+/// Compiles a stored policy; one that cannot be read any more denies everything.
+fn compile(row: &PolicyRecord) -> PolicyEntry {
+    let (policy, nothing) = match Document::parse(&row.text) {
+        Ok(document) => (Policy::compile(&document), false),
+        Err(problems) => {
+            let why = problems.first().map_or_else(String::new, |problem| problem.message.clone());
+            tracing::error!(policy = row.name.as_str(), %why, "a stored policy denies everything");
+            (Policy::deny_all(DenyAll::Invalid(why)), true)
+        }
+    };
+    let name = Some(row.name.clone());
+    PolicyEntry { name, version: Some(row.version), policy, text: row.text.clone(), nothing }
+}
+
+fn build_servers(
+    rows: &Rows,
+    before: &Snapshot,
+    stopped: &mut Vec<Arc<Upstream>>,
+) -> HashMap<ServerSlug, Arc<ServerEntry>> {
+    let mut pins: HashMap<&ServerSlug, Vec<PinRecord>> = HashMap::new();
+    for pin in &rows.pins {
+        pins.entry(&pin.server).or_default().push(pin.clone());
+    }
+    let mut servers = HashMap::with_capacity(rows.servers.len());
+    for record in &rows.servers {
+        let known = before.servers.get(&record.slug);
+        let entry = match known {
+            Some(known) if known.record == *record => Arc::clone(known),
+            Some(known) if same_client(&known.record, record) => Arc::new(ServerEntry {
+                record: record.clone(),
+                upstream: known.upstream.clone(),
+                shelf: Arc::clone(&known.shelf),
+                ended: known.ended.clone(),
+                poke: Arc::clone(&known.poke),
+            }),
+            Some(_) | None => {
+                let pins = pins.get(&record.slug).map_or(&[][..], Vec::as_slice);
+                Arc::new(open_server(record, pins))
+            }
+        };
+        servers.insert(record.slug.clone(), entry);
+    }
+    for (slug, old) in &before.servers {
+        let stays = servers.get(slug).is_some_and(|new| Arc::ptr_eq(&new.shelf, &old.shelf));
+        if !stays {
+            old.ended.cancel();
+            if let Ok(upstream) = &old.upstream {
+                stopped.push(Arc::clone(upstream));
+            }
+        }
+    }
+    servers
+}
+
+/// Whether two records of a server are spoken to in the same way.
+fn same_client(old: &ServerRecord, new: &ServerRecord) -> bool {
+    old.transport == new.transport
+        && old.allow_private_address == new.allow_private_address
+        && old.timeouts == new.timeouts
+        && old.from_server == new.from_server
+        && old.refresh_seconds == new.refresh_seconds
+}
+
+fn open_server(record: &ServerRecord, pins: &[PinRecord]) -> ServerEntry {
+    let upstream = match spec(record).and_then(Upstream::open) {
+        Ok(upstream) => Ok(Arc::new(upstream)),
+        Err(error) => {
+            let slug = record.slug.as_str();
+            tracing::error!(server = slug, %error, "the server cannot be set up");
+            Err(error.to_string().into())
+        }
+    };
+    ServerEntry {
+        record: record.clone(),
+        upstream,
+        shelf: Arc::new(Shelf::new(record, pins)),
+        ended: CancellationToken::new(),
+        poke: Arc::new(tokio::sync::Notify::new()),
+    }
+}
+
+fn spec(record: &ServerRecord) -> Result<ServerSpec, SpecError> {
+    let slug: Arc<str> = record.slug.as_str().into();
+    let mut spec = match &record.transport {
+        Transport::Http { url, headers } => {
+            let rule = if record.allow_private_address {
+                AddressRule::AllowPrivate
+            } else {
+                AddressRule::PublicOnly
+            };
+            let mut spec = ServerSpec::http(slug, url, rule)?;
+            for (name, value) in headers {
+                spec = spec.header(name, value.expose())?;
+            }
+            spec
+        }
+        Transport::Stdio { command, env } => {
+            let mut spec = ServerSpec::stdio(slug, command.clone())?;
+            for (name, value) in env {
+                spec = spec.env(name, value.expose())?;
+            }
+            spec
+        }
+    };
+    let millis = |ms: u32| std::time::Duration::from_millis(u64::from(ms));
+    spec = spec.timeouts(Timeouts {
+        connect: millis(record.timeouts.connect_ms),
+        first_byte: millis(record.timeouts.first_byte_ms),
+        total: millis(record.timeouts.total_ms),
+    });
+    let allowed = |yes: bool| if yes { Allowed::Yes } else { Allowed::No };
+    Ok(spec.from_server(FromServer {
+        sampling: allowed(record.from_server.sampling),
+        elicitation: allowed(record.from_server.elicitation),
+        roots: allowed(record.from_server.roots),
+    }))
+}

@@ -1,0 +1,354 @@
+//! The tools of one server as the gateway knows them: their pinned definitions, which of them are
+//! quarantined, and what policy may know of them. Nothing here fetches a list or decides a call.
+//!
+//! A tool is pinned when it is first listed. A new or changed definition is quarantined until an
+//! administrator accepts it, unless the server is set to take new tools, or it came with the very
+//! first list of a server whose first list is accepted (GATEWAY.md section 4). A definition that
+//! returns to what was accepted is accepted again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use mcp::ParamHeaders;
+use policy::{Class, Risk, Schema, ToolFacts, UnixMillis};
+use store::{NewTools, PinRecord, PinState, ServerRecord, ServerSlug, Store, WriteError};
+use tokio::sync::Mutex;
+
+use crate::config::Classifier;
+
+/// How many tools of one server are known at a time; a list with more is cut off.
+pub(crate) const TOOLS_MAX: usize = 50_000;
+
+/// The longest definition that is pinned, in bytes; a longer one is quarantined as unreadable, by
+/// never being known.
+pub(crate) const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+
+/// One known tool.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    pub(crate) name: Box<str>,
+    pub(crate) digest: Box<str>,
+    definition: Box<str>,
+    state: PinState,
+    class: Option<Class>,
+    risk: Option<Risk>,
+    schema: OnceLock<Option<Schema>>,
+    mirrored: OnceLock<ParamHeaders>,
+}
+
+impl Tool {
+    fn of_pin(pin: &PinRecord, server: &ServerRecord) -> Self {
+        let state = match server.new_tools {
+            NewTools::Allow => PinState::Accepted,
+            NewTools::Quarantine => pin.state,
+        };
+        Self {
+            name: pin.tool.as_str().into(),
+            digest: pin.digest.as_str().into(),
+            definition: pin.definition.as_str().into(),
+            state,
+            class: server.classes.get(&pin.tool).copied().or(pin.class),
+            risk: pin.risk,
+            schema: OnceLock::new(),
+            mirrored: OnceLock::new(),
+        }
+    }
+
+    /// Whether the tool waits for an administrator.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        match self.state {
+            PinState::Quarantined => true,
+            PinState::Accepted => false,
+        }
+    }
+
+    /// What policy may know of the tool. The input schema is compiled on first use and kept; one
+    /// that cannot be compiled counts as none, so that `validate` fails.
+    pub(crate) fn facts(&self) -> ToolFacts<'_> {
+        let schema = self.schema.get_or_init(|| {
+            input_schema(&self.definition).and_then(|schema| Schema::compile(schema).ok())
+        });
+        ToolFacts { name: &self.name, class: self.class, risk: self.risk, schema: schema.as_ref() }
+    }
+
+    /// The arguments that modern clients mirror in headers (MCP 2026-07-28, `x-mcp-header`).
+    pub(crate) fn mirrored(&self) -> &ParamHeaders {
+        self.mirrored.get_or_init(|| {
+            input_schema(&self.definition)
+                .and_then(|schema| ParamHeaders::of_schema(schema.as_bytes()).ok())
+                .unwrap_or_default()
+        })
+    }
+}
+
+/// The JSON text of a definition's `inputSchema`.
+fn input_schema(definition: &str) -> Option<&str> {
+    #[derive(serde::Deserialize)]
+    struct WithSchema<'a> {
+        #[serde(rename = "inputSchema", borrow)]
+        input_schema: &'a serde_json::value::RawValue,
+    }
+    let parsed: WithSchema<'_> = serde_json::from_str(definition).ok()?;
+    Some(parsed.input_schema.get())
+}
+
+/// Whether the server's own list was read since the gateway knows the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// Not yet: calls wait for it.
+    Never,
+    /// At least once.
+    Yes,
+}
+
+/// All known tools of a server, swapped whole.
+#[derive(Debug)]
+pub(crate) struct ToolTable {
+    tools: HashMap<Box<str>, Arc<Tool>>,
+    pub(crate) listed: Listed,
+}
+
+impl ToolTable {
+    /// The tool of exactly this name, if the server ever listed it.
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Tool>> {
+        self.tools.get(name)
+    }
+
+    /// How many tools are known, and how many of them are quarantined.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let quarantined = self.tools.values().filter(|tool| tool.is_quarantined()).count();
+        (self.tools.len(), quarantined)
+    }
+}
+
+/// A definition as a list shows it.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) name: &'a str,
+    /// The tool object, byte for byte.
+    pub(crate) raw: &'a str,
+}
+
+/// The tools of one server, with the way to change them.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    server: ServerSlug,
+    table: ArcSwap<ToolTable>,
+    /// Held while pins are written, so that lists do not overtake each other.
+    writing: Mutex<()>,
+    /// Held while the server is listed, so that it is asked once.
+    pub(crate) listing: Mutex<()>,
+}
+
+/// Whether a change of pins changed what agents may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    /// Lists read differently now.
+    Yes,
+    /// Nothing that a list shows changed.
+    No,
+}
+
+impl Shelf {
+    /// The shelf of a server with the pins of earlier runs.
+    pub(crate) fn new(server: &ServerRecord, pins: &[PinRecord]) -> Self {
+        Self {
+            server: server.slug.clone(),
+            table: ArcSwap::from_pointee(ToolTable {
+                tools: table_of(server, pins),
+                listed: Listed::Never,
+            }),
+            writing: Mutex::new(()),
+            listing: Mutex::new(()),
+        }
+    }
+
+    /// Runs `look` on the tools as they are known now, without counting a reference.
+    pub(crate) fn with_table<R>(&self, look: impl FnOnce(&ToolTable) -> R) -> R {
+        look(&self.table.load())
+    }
+
+    /// Takes the pins as the store has them (after an administrator accepted one, or the server's
+    /// settings changed).
+    pub(crate) async fn reload(
+        &self,
+        server: &ServerRecord,
+        store: &Store,
+    ) -> Result<Changed, store::ReadError> {
+        let _writing = self.writing.lock().await;
+        let pins = store.pins(&self.server).await?;
+        let listed = self.with_table(|table| table.listed);
+        Ok(self.swap(table_of(server, &pins), listed))
+    }
+
+    fn swap(&self, tools: HashMap<Box<str>, Arc<Tool>>, listed: Listed) -> Changed {
+        let before = self.table.load();
+        let same = before.tools.len() == tools.len()
+            && tools.iter().all(|(name, tool)| {
+                before.tools.get(name).is_some_and(|old| {
+                    old.digest == tool.digest && old.state == tool.state && old.class == tool.class
+                })
+            });
+        self.table.store(Arc::new(ToolTable { tools, listed }));
+        if same { Changed::No } else { Changed::Yes }
+    }
+
+    /// Takes a list of the server: pins what is new or changed, in the store first. `whole` says
+    /// whether this is the complete list, which ends the wait of calls for it.
+    ///
+    /// # Errors
+    /// When the store does not take the pins; what is new stays unknown then, and what changed
+    /// stays as it was pinned until the next list.
+    pub(crate) async fn observe(
+        &self,
+        seen: &[Seen<'_>],
+        whole: Whole,
+        context: &Observing<'_>,
+    ) -> Result<Changed, WriteError> {
+        let _writing = self.writing.lock().await;
+        let before = self.table.load_full();
+        let pins = new_pins(seen, &before, context);
+        let listed = match whole {
+            Whole::Yes => Listed::Yes,
+            Whole::No => before.listed,
+        };
+        if pins.is_empty() {
+            if before.listed != listed {
+                let tools = before.tools.clone();
+                self.table.store(Arc::new(ToolTable { tools, listed }));
+            }
+            return Ok(Changed::No);
+        }
+        let changed: Vec<Box<str>> = pins.iter().map(|pin| pin.tool.as_str().into()).collect();
+        let saved = match context.store.save_pins(pins).await {
+            Ok(_revision) => context.store.pins(&self.server).await.map_err(WriteError::from),
+            Err(error) => Err(error),
+        };
+        match saved {
+            Ok(pins) => Ok(self.swap(table_of(context.server, &pins), listed)),
+            Err(error) => {
+                // A changed definition must not stay callable because the store is away: it is
+                // forgotten until the next list, while nothing new becomes known.
+                let mut tools = before.tools.clone();
+                tools.retain(|name, _| !changed.contains(name));
+                self.swap(tools, before.listed);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether this definition is exactly what is pinned, and not quarantined.
+    pub(crate) fn shows(&self, seen: &Seen<'_>) -> Option<Arc<Tool>> {
+        self.with_table(|table| {
+            let tool = table.get(seen.name)?;
+            let same = *tool.definition == *seen.raw
+                || mcp::definition_pin(seen.raw.as_bytes())
+                    .is_ok_and(|pin| *tool.digest == *pin.digest);
+            (same && !tool.is_quarantined()).then(|| Arc::clone(tool))
+        })
+    }
+
+    /// Whether a list holds a definition that is not pinned as it stands there.
+    pub(crate) fn is_news(&self, seen: &Seen<'_>) -> bool {
+        self.with_table(|table| {
+            table.get(seen.name).is_none_or(|tool| *tool.definition != *seen.raw)
+        })
+    }
+}
+
+/// Whether a list is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// All pages.
+    Yes,
+    /// A page on its way to an agent.
+    No,
+}
+
+/// What pinning needs beside the list.
+pub(crate) struct Observing<'a> {
+    pub(crate) server: &'a ServerRecord,
+    pub(crate) store: &'a Store,
+    pub(crate) classifier: &'a Classifier,
+    pub(crate) now: UnixMillis,
+}
+
+fn table_of(server: &ServerRecord, pins: &[PinRecord]) -> HashMap<Box<str>, Arc<Tool>> {
+    pins.iter()
+        .take(TOOLS_MAX)
+        .map(|pin| {
+            let tool = Tool::of_pin(pin, server);
+            (tool.name.clone(), Arc::new(tool))
+        })
+        .collect()
+}
+
+/// The pins to write for what a list shows. A name that stands twice in one list is quarantined:
+/// agents and servers may disagree on which of the two counts.
+fn new_pins(seen: &[Seen<'_>], before: &ToolTable, context: &Observing<'_>) -> Vec<PinRecord> {
+    let first_contact = before.listed == Listed::Never && before.tools.is_empty();
+    let mut names = HashSet::with_capacity(seen.len());
+    let mut twice = HashSet::new();
+    for item in seen {
+        if !names.insert(item.name) {
+            twice.insert(item.name);
+        }
+    }
+    let mut pins = Vec::new();
+    let mut room = TOOLS_MAX.saturating_sub(before.tools.len());
+    for item in seen {
+        let old = before.tools.get(item.name);
+        let unchanged = old.is_some_and(|old| *old.definition == *item.raw);
+        if unchanged && !twice.contains(item.name) || item.raw.len() > DEFINITION_BYTES_MAX {
+            continue;
+        }
+        let Ok(definition) = mcp::definition_pin(item.raw.as_bytes()) else { continue };
+        let digest = definition.digest.to_string();
+        let repeated = twice.contains(item.name);
+        if old.is_some_and(|old| *old.digest == *digest && (!repeated || old.is_quarantined())) {
+            continue;
+        }
+        if old.is_none() {
+            if room == 0 {
+                continue;
+            }
+            room = room.saturating_sub(1);
+        }
+        let state = if repeated {
+            PinState::Quarantined
+        } else if first_contact && context.server.accept_first
+            || context.server.new_tools == NewTools::Allow
+        {
+            PinState::Accepted
+        } else {
+            PinState::Quarantined
+        };
+        pins.push(pin_record(item, digest, state, context));
+    }
+    pins
+}
+
+fn pin_record(
+    item: &Seen<'_>,
+    digest: String,
+    state: PinState,
+    context: &Observing<'_>,
+) -> PinRecord {
+    let (class, risk) = context.classifier.classify(item.name, item.raw);
+    let accepted = state == PinState::Accepted;
+    PinRecord {
+        server: context.server.slug.clone(),
+        tool: item.name.to_owned(),
+        state,
+        accepted_digest: accepted.then(|| digest.clone()),
+        accepted_definition: accepted.then(|| item.raw.to_owned()),
+        digest,
+        definition: item.raw.to_owned(),
+        class,
+        risk,
+        seen_at: context.now,
+        accepted_at: accepted.then_some(context.now),
+        accepted_by: None,
+    }
+}
