@@ -1,5 +1,8 @@
 //! Globs over names and URIs: `*` matches any run of characters, also none; everything else is literal.
 
+#[cfg(test)]
+mod tests;
+
 /// A compiled glob (POLICY section 2). The whole name must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {

@@ -16,7 +16,7 @@ use crate::{Decimal, JsonKind, Node, Value};
 /// Largest schema text in bytes; a tool with a larger one fails every `validate`.
 const SCHEMA_BYTES_MAX: usize = 1 << 20;
 /// Largest compiled pattern of a schema in bytes.
-const PATTERN_COMPILED_BYTES_MAX: usize = 4 << 20;
+const PATTERN_COMPILED_BYTES_MAX: usize = 10 << 20;
 
 /// A compiled JSON Schema 2020-12. `format` is not asserted and nothing is fetched.
 #[derive(Debug)]

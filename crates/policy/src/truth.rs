@@ -1,5 +1,8 @@
 //! The one truth table: true, false, undefined. Nothing else in the project combines conditions.
 
+#[cfg(test)]
+mod tests;
+
 /// What a condition says (POLICY section 4). Undefined always denies: a `require` is met only by
 /// [`Truth::True`], a `deny_if` is passed only by [`Truth::False`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

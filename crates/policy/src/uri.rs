@@ -1,5 +1,8 @@
 //! Which URIs are odd (POLICY section 2): spellings that a server may read as another resource. No fetching, no rewriting.
 
+#[cfg(test)]
+mod tests;
+
 /// True for a URI that matches no glob and is denied wherever `resources` is not empty (POLICY section 2).
 pub fn is_odd_uri(uri: &str) -> bool {
     has_dot_segment(uri) || has_odd_byte(uri) || has_capital_scheme(uri) || has_file_authority(uri)

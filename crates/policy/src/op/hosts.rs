@@ -49,7 +49,14 @@ impl HostPattern {
         if text.contains('%') || has_blank(text) {
             return None;
         }
-        match text.strip_prefix("*.") {
+        let (parent, name) = match text.strip_prefix("*.") {
+            Some(parent) => (Some(parent), parent),
+            None => (None, text),
+        };
+        if name.contains('*') {
+            return None;
+        }
+        match parent {
             None => Some(Self::Exact(canonical(text)?.into_boxed_str())),
             Some(parent) => {
                 let parent = canonical(parent)?;

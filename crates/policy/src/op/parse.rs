@@ -9,8 +9,9 @@ use super::{Op, OpError, OpErrorAt, Sense, Side, Test};
 use crate::nearest::nearest;
 use crate::{Decimal, JsonKind, Node};
 
-/// Largest compiled regular expression in bytes. Matching is linear in the text whatever the pattern.
-pub(super) const REGEX_COMPILED_BYTES_MAX: usize = 4 << 20;
+/// Largest compiled regular expression in bytes: `\w{1,128}` fits, for which Unicode needs some 5 MiB.
+/// Matching is linear in the text whatever the pattern.
+const REGEX_COMPILED_BYTES_MAX: usize = 10 << 20;
 
 /// The words of `op`.
 const NAMES: [&str; 21] = [

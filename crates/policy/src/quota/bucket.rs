@@ -8,12 +8,29 @@ use crate::time::UnixNanos;
 /// The state of one bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Bucket {
-    /// The window that the latest charge went to. A clock set back stays in it.
-    Fixed { start: UnixNanos, end: UnixNanos, used: u64, returned: u64 },
+    /// The latest window that was charged, and what a clock set back must know of those before.
+    Fixed(Fixed),
     /// Charges and what answers gave back, over any trailing window.
     Sliding { window: i128, charges: Log, returned: Log },
     /// Calls running now.
     InFlight { used: u64 },
+}
+
+/// A fixed window: the high-water mark of its bucket.
+///
+/// While the clock stands before `start`, charges go to this window and must fit beside `earlier`, so that no
+/// window that was ever used takes more than its limit, however often the clock is set back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fixed {
+    start: UnixNanos,
+    end: UnixNanos,
+    used: u64,
+    /// What answers gave back.
+    returned: u64,
+    /// The part of `used` that was charged while the clock stood before `start`.
+    behind: u64,
+    /// No earlier window took more than this.
+    earlier: u64,
 }
 
 /// Where a charge went, to find it again.
@@ -40,13 +57,11 @@ impl Bucket {
             (Window::InFlight, _) => Self::InFlight { used: 0 },
             (_, Algorithm::Fixed) => {
                 let Span { start, end } = window.span(now);
-                Self::Fixed { start, end, used: 0, returned: 0 }
+                Self::Fixed(Fixed { start, end, used: 0, returned: 0, behind: 0, earlier: 0 })
             }
-            (_, Algorithm::Sliding) => Self::Sliding {
-                window: window.nanos(),
-                charges: Log::default(),
-                returned: Log::default(),
-            },
+            (_, Algorithm::Sliding) => {
+                Self::Sliding { window: window.nanos(), charges: Log::new(), returned: Log::new() }
+            }
         }
     }
 
@@ -62,10 +77,7 @@ impl Bucket {
         match self {
             Self::InFlight { used } if *used <= room => Fit::Now,
             Self::InFlight { .. } => Fit::Unknown,
-            // The window is over: the next one begins empty.
-            Self::Fixed { end, .. } if now >= *end => Fit::Now,
-            Self::Fixed { used, .. } if *used <= room => Fit::Now,
-            Self::Fixed { end, .. } => Fit::At(*end),
+            Self::Fixed(fixed) => fixed.fit(room, now),
             Self::Sliding { charges, .. } => match charges.fits_at(need, window.nanos(), now) {
                 Some(at) if at <= now => Fit::Now,
                 Some(at) => Fit::At(at),
@@ -81,13 +93,9 @@ impl Bucket {
                 *used = used.saturating_add(amount);
                 Origin::InFlight
             }
-            Self::Fixed { start, end, used, returned } => {
-                if now >= *end {
-                    let span = window.span(now);
-                    (*start, *end, *used, *returned) = (span.start, span.end, 0, 0);
-                }
-                *used = used.saturating_add(amount);
-                Origin::Fixed { start: *start }
+            Self::Fixed(fixed) => {
+                fixed.charge(amount, window, now);
+                Origin::Fixed { start: fixed.start }
             }
             Self::Sliding { window, charges, .. } => {
                 Origin::Sliding { at: charges.add(amount, *window, now) }
@@ -99,18 +107,16 @@ impl Bucket {
     /// back at most `max` in a window (POLICY section 5, rule 3).
     pub(super) fn give_back(&mut self, origin: Origin, need: Need, cause: Cause, now: UnixNanos) {
         match (self, origin) {
-            (Self::Fixed { start, used, returned, .. }, Origin::Fixed { start: from })
-                if *start == from =>
-            {
+            (Self::Fixed(fixed), Origin::Fixed { start }) if fixed.start == start => {
                 let units = match cause {
                     Cause::NeverLeft => need.amount,
                     Cause::ServerRefused => {
-                        let units = need.amount.min(need.max.saturating_sub(*returned));
-                        *returned = returned.saturating_add(units);
+                        let units = need.amount.min(need.max.saturating_sub(fixed.returned));
+                        fixed.returned = fixed.returned.saturating_add(units);
                         units
                     }
                 };
-                *used = used.saturating_sub(units);
+                fixed.used = fixed.used.saturating_sub(units);
             }
             (Self::Sliding { window, charges, returned }, Origin::Sliding { at }) => {
                 let units = match cause {
@@ -127,7 +133,7 @@ impl Bucket {
                 charges.take_back(units, at);
             }
             // The window is over, or the charge is one that ends with its call.
-            (Self::Fixed { .. } | Self::Sliding { .. } | Self::InFlight { .. }, _) => {}
+            (Self::Fixed(_) | Self::Sliding { .. } | Self::InFlight { .. }, _) => {}
         }
     }
 
@@ -148,10 +154,40 @@ impl Bucket {
         match self {
             Self::InFlight { used: 0 } => None,
             Self::InFlight { .. } => Some(UnixNanos(i128::MAX)),
-            Self::Fixed { end, .. } => Some(*end),
+            Self::Fixed(fixed) => Some(fixed.end),
             Self::Sliding { window, charges, returned } => {
                 charges.over_at(*window).max(returned.over_at(*window))
             }
+        }
+    }
+}
+
+impl Fixed {
+    fn fit(&self, room: u64, now: UnixNanos) -> Fit {
+        // The window is over: the next one begins empty.
+        if now >= self.end {
+            return Fit::Now;
+        }
+        let behind = now < self.start;
+        let counted = self.used.saturating_add(if behind { self.earlier } else { 0 });
+        if counted <= room {
+            Fit::Now
+        } else if behind && self.used <= room {
+            Fit::At(self.start)
+        } else {
+            Fit::At(self.end)
+        }
+    }
+
+    fn charge(&mut self, amount: u64, window: Window, now: UnixNanos) {
+        if now >= self.end {
+            let Span { start, end } = window.span(now);
+            let earlier = self.earlier.saturating_add(self.behind).max(self.used);
+            *self = Self { start, end, used: 0, returned: 0, behind: 0, earlier };
+        }
+        self.used = self.used.saturating_add(amount);
+        if now < self.start {
+            self.behind = self.behind.saturating_add(amount);
         }
     }
 }
@@ -167,12 +203,13 @@ impl Bucket {
         let mut bytes = Vec::new();
         match self {
             Self::InFlight { .. } => {}
-            Self::Fixed { start, end, used, returned } => {
+            Self::Fixed(Fixed { start, end, used, returned, behind, earlier }) => {
                 bytes.push(FIXED);
                 bytes.extend(start.0.to_be_bytes());
                 bytes.extend(end.0.to_be_bytes());
-                bytes.extend(used.to_be_bytes());
-                bytes.extend(returned.to_be_bytes());
+                for units in [used, returned, behind, earlier] {
+                    bytes.extend(units.to_be_bytes());
+                }
             }
             Self::Sliding { window, charges, returned } => {
                 bytes.push(SLIDING);
@@ -180,6 +217,7 @@ impl Bucket {
                 for log in [charges, returned] {
                     let len = u32::try_from(log.entries().len()).unwrap_or(u32::MAX);
                     bytes.extend(len.to_be_bytes());
+                    bytes.extend(log.floor().0.to_be_bytes());
                     for entry in log.entries() {
                         bytes.extend(entry.first.0.to_be_bytes());
                         bytes.extend(entry.last.0.to_be_bytes());
@@ -196,12 +234,14 @@ impl Bucket {
         let (tag, rest) = bytes.split_first()?;
         let mut rest = rest;
         let bucket = match *tag {
-            FIXED => Self::Fixed {
+            FIXED => Self::Fixed(Fixed {
                 start: take_nanos(&mut rest)?,
                 end: take_nanos(&mut rest)?,
                 used: take_u64(&mut rest)?,
                 returned: take_u64(&mut rest)?,
-            },
+                behind: take_u64(&mut rest)?,
+                earlier: take_u64(&mut rest)?,
+            }),
             SLIDING => Self::Sliding {
                 window: take_nanos(&mut rest)?.0,
                 charges: take_log(&mut rest)?,
@@ -229,6 +269,7 @@ fn take_u64(rest: &mut &[u8]) -> Option<u64> {
 
 fn take_log(rest: &mut &[u8]) -> Option<Log> {
     let len = take(rest).map(u32::from_be_bytes)?;
+    let floor = take_nanos(rest)?;
     let mut entries: Vec<Entry> = Vec::new();
     for _ in 0..len {
         let first = take_nanos(rest)?;
@@ -239,5 +280,5 @@ fn take_log(rest: &mut &[u8]) -> Option<Log> {
         }
         entries.push(Entry { first, last, amount: take_u64(rest)? });
     }
-    Some(Log::from_entries(entries))
+    Some(Log::restore(entries, floor))
 }

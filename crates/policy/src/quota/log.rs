@@ -1,16 +1,23 @@
 //! The log behind a sliding window: amounts and when they came, coalesced so that it never grows without bound.
 
-use crate::time::UnixNanos;
+use crate::time::{NANOS_PER_SECOND, UnixNanos};
 
 /// Most entries of one log. Until then every charge is kept apart and the window is exact.
 pub(super) const LOG_ENTRIES_MAX: usize = 1024;
 /// When a log is full, neighbours nearer than the window divided by this become one.
 const COALESCE_PARTS: i128 = 256;
 
+/// How long an entry is kept after it is over, in nanoseconds, while there is room: a clock set back by less
+/// finds everything that counted then.
+const KEEP_NANOS: i128 = 60 * NANOS_PER_SECOND;
+
 /// Amounts in the order of their times.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Log {
     entries: Vec<Entry>,
+    /// The time from which on the entries alone say what counts. Before it some that are forgotten would count
+    /// as well, so that a clock set back further finds no room.
+    floor: UnixNanos,
 }
 
 /// One or more amounts; all of them count as if they came last, which refuses more.
@@ -22,17 +29,29 @@ pub(super) struct Entry {
 }
 
 impl Log {
-    /// A log of entries that stand in order, as they were stored.
-    pub(super) fn from_entries(entries: Vec<Entry>) -> Self {
-        Self { entries }
+    pub(super) fn new() -> Self {
+        Self { entries: Vec::new(), floor: UnixNanos(i128::MIN) }
+    }
+
+    /// A log as it was stored; the entries stand in order.
+    pub(super) fn restore(entries: Vec<Entry>, floor: UnixNanos) -> Self {
+        Self { entries, floor }
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The sum of what came less than `window` before `now`; what lies ahead of `now` counts as well.
+    pub(super) fn floor(&self) -> UnixNanos {
+        self.floor
+    }
+
+    /// The sum of what came less than `window` before `now`; what lies ahead of `now` counts as well. More than
+    /// any limit for a time before the floor.
     pub(super) fn sum(&self, window: i128, now: UnixNanos) -> u64 {
+        if now < self.floor {
+            return u64::MAX;
+        }
         let live = self.entries.iter().rev().take_while(|entry| entry.counts(window, now));
         live.fold(0, |sum, entry| sum.saturating_add(entry.amount))
     }
@@ -40,6 +59,7 @@ impl Log {
     /// The earliest time from `now` on when `amount` more would keep the sum at `max` or below.
     pub(super) fn fits_at(&self, need: Need, window: i128, now: UnixNanos) -> Option<UnixNanos> {
         let room = need.max.checked_sub(need.amount)?;
+        let now = now.max(self.floor);
         let mut sum = self.sum(window, now);
         if sum <= room {
             return Some(now);
@@ -56,11 +76,14 @@ impl Log {
     /// Adds an amount and returns the time it counts from: `now`, or the last entry's time where the clock has
     /// been set back.
     pub(super) fn add(&mut self, amount: u64, window: i128, now: UnixNanos) -> UnixNanos {
-        self.entries.retain(|entry| entry.counts(window, now));
+        self.forget(window, window.saturating_add(KEEP_NANOS.min(window)), now);
         let at = self.entries.last().map_or(now, |entry| entry.last.max(now));
         match self.entries.last_mut() {
             Some(entry) if entry.last == at => entry.amount = entry.amount.saturating_add(amount),
             _ => {
+                if self.entries.len() >= LOG_ENTRIES_MAX {
+                    self.forget(window, window, now);
+                }
                 if self.entries.len() >= LOG_ENTRIES_MAX {
                     self.coalesce(window);
                 }
@@ -68,6 +91,14 @@ impl Log {
             }
         }
         at
+    }
+
+    /// Drops the entries that came `age` or longer before `now`, at least a `window`.
+    fn forget(&mut self, window: i128, age: i128, now: UnixNanos) {
+        let kept_from = self.entries.partition_point(|entry| !entry.counts(age, now));
+        if let Some(last) = self.entries.drain(..kept_from).next_back() {
+            self.floor = self.floor.max(UnixNanos(last.last.0.saturating_add(window)));
+        }
     }
 
     /// Takes back an amount that came at `at`, if that is still in the log.
@@ -80,11 +111,12 @@ impl Log {
 
     /// When everything in the log is over.
     pub(super) fn over_at(&self, window: i128) -> Option<UnixNanos> {
-        self.entries.last().map(|entry| UnixNanos(entry.last.0.saturating_add(window)))
+        let over = self.entries.last().map(|entry| UnixNanos(entry.last.0.saturating_add(window)));
+        over.map(|over| over.max(self.floor))
     }
 
-    /// Joins neighbours into the later one. All entries lie within one window unless the clock was set back, so
-    /// some 256 are left; if still too many are, the two halves are joined pairwise whatever their distance.
+    /// Joins neighbours into the later one. All entries lie within one window of `now` unless the clock was set
+    /// back, so some 256 are left; if there are still too many, neighbours are joined whatever their distance.
     fn coalesce(&mut self, window: i128) {
         self.join_within(window / COALESCE_PARTS);
         while self.entries.len() >= LOG_ENTRIES_MAX {
