@@ -564,7 +564,7 @@ proptest! {
     #[test]
     fn every_operator_answers_for_every_argument(
         value in crate::value::tests::json(),
-        path in r#"args(\.[a-c]|\[[0-2]\]|\[\*\]){0,4}"#,
+        path in r"args(\.[a-c]|\[[0-2]\]|\[\*\]){0,4}",
     ) {
         let args = value.to_string();
         for (name, value) in CONDITIONS {
