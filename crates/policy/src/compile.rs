@@ -199,9 +199,11 @@ impl Numbering {
     }
 
     fn table(&mut self, entries: &[Entry<Arc<Rules>>]) -> Table<Numbered> {
-        Table::new(entries.iter().map(|entry| {
-            (entry.selector.clone(), self.rules(&entry.pointer, &entry.rules))
-        }))
+        Table::new(
+            entries
+                .iter()
+                .map(|entry| (entry.selector.clone(), self.rules(&entry.pointer, &entry.rules))),
+        )
     }
 }
 
@@ -213,18 +215,13 @@ impl Policy {
         let default_name = numbering.name(&Arc::from("/default"));
         let resources_name = numbering.name(&Arc::from("/resources"));
         let hide = Table::new(
-            model
-                .hide
-                .iter()
-                .map(|entry| (entry.selector.clone(), numbering.name(&entry.pointer))),
+            model.hide.iter().map(|entry| (entry.selector.clone(), numbering.name(&entry.pointer))),
         );
         let tools = numbering.table(&model.tools);
         let resources = numbering.table(&model.resources);
         let prompts = numbering.table(&model.prompts);
-        let all_tools = model
-            .all_tools
-            .as_ref()
-            .map(|rules| numbering.rules(&Arc::from("/all_tools"), rules));
+        let all_tools =
+            model.all_tools.as_ref().map(|rules| numbering.rules(&Arc::from("/all_tools"), rules));
         let book = Book {
             default: model.default,
             default_name,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cases::PolicyTest;
 use crate::{
-    Algorithm, Approver, Class, Glob, IfMissing, Micro, Op, Path, Risk, Scope, SchemaMode,
+    Algorithm, Approver, Class, Glob, IfMissing, Micro, Op, Path, Risk, SchemaMode, Scope,
     Sha256Digest, Window,
 };
 

@@ -16,8 +16,21 @@ const VALUE_CHARS_MAX: usize = 40;
 const LIST_ITEMS_MAX: usize = 5;
 /// Parts of argument names whose values are never shown, in lower case.
 const SECRET_NAMES: [&str; 15] = [
-    "pass", "secret", "token", "key", "pin", "otp", "code", "cred", "auth", "cvv", "cvc", "card",
-    "iban", "ssn", "signature",
+    "pass",
+    "secret",
+    "token",
+    "key",
+    "pin",
+    "otp",
+    "code",
+    "cred",
+    "auth",
+    "cvv",
+    "cvc",
+    "card",
+    "iban",
+    "ssn",
+    "signature",
 ];
 
 /// The beginning of `text`, at most `chars_max` characters, control characters escaped.

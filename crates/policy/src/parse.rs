@@ -202,8 +202,17 @@ impl Reader {
         let resources = self.section(&fields, "resources", Section::Resources);
         let prompts = self.section(&fields, "prompts", Section::Prompts);
         let tests = self.tests(&fields);
-        let model =
-            Model { description, default, default_at, hide, all_tools, tools, resources, prompts, tests };
+        let model = Model {
+            description,
+            default,
+            default_at,
+            hide,
+            all_tools,
+            tools,
+            resources,
+            prompts,
+            tests,
+        };
         Some(model)
     }
 
@@ -289,9 +298,13 @@ impl Reader {
             return Some(Selector::Risk(risk));
         }
         let known = Class::ALL.map(Class::as_str).into_iter().chain(Risk::ALL.map(Risk::as_str));
-        let help = did_you_mean(word, known).map(|help| help.replacen('`', "`@", 1)).or_else(|| {
-            Some("a tool whose name begins with `@` is reached by a glob only, such as `*name`".to_owned())
-        });
+        let help =
+            did_you_mean(word, known).map(|help| help.replacen('`', "`@", 1)).or_else(|| {
+                Some(
+                    "a tool whose name begins with `@` is reached by a glob only, such as `*name`"
+                        .to_owned(),
+                )
+            });
         self.report_with_help(place, span, format!("`{text}` is no class selector"), help);
         None
     }

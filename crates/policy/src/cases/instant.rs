@@ -38,11 +38,9 @@ impl Instant {
         if clock.next().is_some() {
             return None;
         }
-        let seconds = days_from_epoch(year, month, day) * 86_400
-            + hour * 3600
-            + minute * 60
-            + second
-            - offset_seconds(zone)?;
+        let seconds =
+            days_from_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
+                - offset_seconds(zone)?;
         Some(Self(i128::from(seconds) * NANOS_PER_SECOND + i128::from(nanos)))
     }
 

@@ -73,10 +73,8 @@ pub(super) struct Case {
 
 impl Case {
     pub(super) fn parse(line: &str) -> Result<Self, CaseFormatError> {
-        let wire: Wire<'_> = serde_json::from_str(line).map_err(|error| CaseFormatError {
-            name: name_of(line),
-            message: error.to_string(),
-        })?;
+        let wire: Wire<'_> = serde_json::from_str(line)
+            .map_err(|error| CaseFormatError { name: name_of(line), message: error.to_string() })?;
         let name = wire.name.clone();
         Self::from_wire(wire).map_err(|message| CaseFormatError { name: Some(name), message })
     }

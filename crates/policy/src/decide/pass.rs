@@ -234,10 +234,11 @@ impl<'p> Findings<'p> {
         for failure in &self.asks {
             let Waiver::Asks(terms) = &failure.rule.waiver else { continue };
             let rule = name(names, failure.name);
-            let message = failure.rule.message.as_ref().map_or_else(
-                || sentence(Reason::ApprovalRequired, &rule),
-                ToString::to_string,
-            );
+            let message = failure
+                .rule
+                .message
+                .as_ref()
+                .map_or_else(|| sentence(Reason::ApprovalRequired, &rule), ToString::to_string);
             ask.rules.push(AskRule { digest: failure.rule.digest, rule, message });
             ask.wait_seconds = match (ask.wait_seconds, terms.wait_seconds) {
                 (Some(left), Some(right)) => Some(left.min(right)),

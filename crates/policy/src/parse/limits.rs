@@ -14,16 +14,8 @@ use crate::{Algorithm, Decimal, Micro, PathRoot, Scope, Window};
 const COUNTER_CHARS_MAX: usize = 128;
 const CALENDAR: [&str; 6] = ["second", "minute", "hour", "day", "week", "month"];
 const WINDOWS: [&str; 7] = ["second", "minute", "hour", "day", "week", "month", "in_flight"];
-const LIMIT_KEYS: [&str; 8] = [
-    "counter",
-    "window",
-    "max",
-    "scope",
-    "increment",
-    "increment_from",
-    "algorithm",
-    "on_deny",
-];
+const LIMIT_KEYS: [&str; 8] =
+    ["counter", "window", "max", "scope", "increment", "increment_from", "algorithm", "on_deny"];
 
 /// Whether a limit may count the calls that run now.
 #[derive(Clone, Copy, PartialEq, Eq)]

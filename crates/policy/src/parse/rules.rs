@@ -39,9 +39,7 @@ impl Under<'_> {
 
     fn known_keys(&self) -> &'static [&'static str] {
         match (self.selector, self.section) {
-            (None, _) => {
-                &["reason", "require", "deny_if", "limits", "rate_limit", "validate"]
-            }
+            (None, _) => &["reason", "require", "deny_if", "limits", "rate_limit", "validate"],
             (Some(_), Section::Tools) => {
                 &["action", "reason", "require", "deny_if", "limits", "rate_limit", "validate"]
             }
@@ -174,7 +172,8 @@ impl Reader {
     }
 
     fn terms(&mut self, place: &Place<'_>, value: &Ast<'_>) -> Option<Terms> {
-        let fields = self.fields(place, value, &["wait_seconds", "expires_seconds", "approvers"])?;
+        let fields =
+            self.fields(place, value, &["wait_seconds", "expires_seconds", "approvers"])?;
         let wait = self.integer(&fields, "wait_seconds", 0..=WAIT_SECONDS_MAX);
         let expires = self.integer(&fields, "expires_seconds", EXPIRES_SECONDS);
         let list = self.array(&fields, "approvers");
@@ -192,7 +191,8 @@ impl Reader {
             match approver {
                 Some(approver) => approvers.push(approver),
                 None => {
-                    let message = "expected \"role:…\" with a role's name, or \"user:…\"".to_owned();
+                    let message =
+                        "expected \"role:…\" with a role's name, or \"user:…\"".to_owned();
                     self.report(&at_list.index(index), span(element), message);
                 }
             }
@@ -237,9 +237,11 @@ fn action_rule(fields: &Fields<'_, '_>, reason: Option<&str>, under: &Under<'_>)
 fn digest(under: &Under<'_>, list: &str, rule: Option<&Ast<'_>>) -> crate::Sha256Digest {
     let mut builder = Value::builder();
     builder.begin_object();
-    for (key, text) in
-        [("section", under.section_name()), ("selector", under.selector.unwrap_or("")), ("list", list)]
-    {
+    for (key, text) in [
+        ("section", under.section_name()),
+        ("selector", under.selector.unwrap_or("")),
+        ("list", list),
+    ] {
         builder.key(key);
         builder.string(text);
     }

@@ -26,7 +26,10 @@ pub(crate) struct SyntaxFault {
 /// control characters in strings, white space that JSON does not have, or escapes of half a surrogate pair.
 pub(crate) fn parse_tree(text: &str) -> Result<Ast<'_>, SyntaxFault> {
     if text.len() > DOCUMENT_BYTES_MAX {
-        return Err(fault(0..0, format!("the document is {} bytes long; at most 1 MiB", text.len())));
+        return Err(fault(
+            0..0,
+            format!("the document is {} bytes long; at most 1 MiB", text.len()),
+        ));
     }
     scan(text, DOCUMENT_DEPTH_MAX)?;
     parse_scanned(text)
@@ -105,7 +108,9 @@ fn scan_string(text: &str, start: usize) -> Result<usize, SyntaxFault> {
     let mut at = start + 1;
     loop {
         match bytes.get(at) {
-            None => return Err(fault(start..text.len(), "not JSON: a string has no end".to_owned())),
+            None => {
+                return Err(fault(start..text.len(), "not JSON: a string has no end".to_owned()));
+            }
             Some(b'"') => return Ok(at + 1),
             Some(b'\\') => at = scan_escape(text, at)?,
             Some(byte) if *byte < 0x20 => {

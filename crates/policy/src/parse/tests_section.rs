@@ -6,11 +6,11 @@ use jsonc_parser::ast::Value as Ast;
 use jsonc_parser::common::Ranged as _;
 
 use super::{Fields, Place, Reader, span};
+use crate::Reason;
 use crate::cases::{
     CallText, ClientText, Expect, ExpectedVerdict, GrantText, Instant, PolicyTest, RetryAfter,
     TargetText,
 };
-use crate::Reason;
 
 /// Most repetitions of one test.
 pub(crate) const TIMES_MAX: u64 = 100_000;
@@ -52,12 +52,11 @@ impl Reader {
         self.require_member(&fields, "call");
         self.require_member(&fields, "expect");
         let times = read_times(self, &fields);
-        let call = fields.get("call").and_then(|call| {
-            read_call(self, &place.key("call"), call, CallDialect::Document)
-        });
-        let expect = fields
-            .get("expect")
-            .and_then(|expect| read_expect(self, &place.key("expect"), expect));
+        let call = fields
+            .get("call")
+            .and_then(|call| read_call(self, &place.key("call"), call, CallDialect::Document));
+        let expect =
+            fields.get("expect").and_then(|expect| read_expect(self, &place.key("expect"), expect));
         Some(PolicyTest {
             name,
             pointer: place.to_string(),
@@ -114,7 +113,8 @@ pub(crate) fn read_call(
         let instant = Instant::parse(text);
         if instant.is_none() {
             let span = fields.get("at").map_or(0..0, span);
-            let message = "expected an instant of RFC 3339, such as 2026-01-31T12:00:00Z".to_owned();
+            let message =
+                "expected an instant of RFC 3339, such as 2026-01-31T12:00:00Z".to_owned();
             reader.report(&place.key("at"), span, message);
         }
         instant
