@@ -71,7 +71,13 @@ pub(crate) fn push_string(out: &mut String, text: &str) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '\u{0}'..='\u{1f}' => {
+                let code = u32::from(c);
+                out.push_str("\\u00");
+                out.extend(
+                    [code >> 4, code & 15].into_iter().filter_map(|d| char::from_digit(d, 16)),
+                );
+            }
             c => out.push(c),
         }
     }

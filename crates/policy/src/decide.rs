@@ -213,7 +213,7 @@ impl<'p> Standing<'p> {
         };
         let denied = first(Action::Deny);
         let by_default = (!listed && refused.is_none()).then_some(book.default_name);
-        Self { hidden, refused, denied, by_default, rules }
+        Self { rules, hidden, refused, denied, by_default }
     }
 
     fn report(&self, trace: &mut Trace) {

@@ -220,15 +220,14 @@ fn needed(test: &Test, wanted: Wanted) -> Cow<'static, str> {
 fn one_of(test: &Test, wanted: Wanted) -> Cow<'static, str> {
     let words = if wanted == Wanted::True { "must be one of" } else { "must be none of" };
     let secret = is_secret(&test.path);
-    let shown = match &test.value {
-        Operand::List(items) => list(items, |item| match item {
-            Operand::Text(text) if !secret => {
-                Some(format!("\"{}\"", shortened(text, VALUE_CHARS_MAX)))
-            }
-            item => operand(item, secret),
-        }),
-        _ => None,
-    };
+    let one = std::slice::from_ref(&test.value);
+    let items = if let Operand::List(items) = &test.value { items } else { one };
+    let shown = list(items, |item| {
+        if let (Operand::Text(text), false) = (item, secret) {
+            return Some(format!("\"{}\"", shortened(text, VALUE_CHARS_MAX)));
+        }
+        operand(item, secret)
+    });
     match shown {
         Some(shown) => format!("{words} {shown}").into(),
         None => "the policy wants another value".into(),
@@ -260,8 +259,12 @@ fn operand(value: &Operand, secret: bool) -> Option<String> {
     match value {
         Operand::Number(text) if !secret => Some(shortened(text, VALUE_CHARS_MAX).into_owned()),
         Operand::Bool(value) if !secret => Some(value.to_string()),
-        Operand::Number(_) | Operand::Bool(_) => None,
-        Operand::Null | Operand::Text(_) | Operand::Object | Operand::List(_) => None,
+        Operand::Number(_)
+        | Operand::Bool(_)
+        | Operand::Null
+        | Operand::Text(_)
+        | Operand::Object
+        | Operand::List(_) => None,
     }
 }
 

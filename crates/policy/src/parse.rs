@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jsonc_parser::ast::{Object, Value as Ast};
-use jsonc_parser::common::Ranged as _;
+use jsonc_parser::common::Ranged;
 
 pub(crate) use fields::Fields;
 pub(crate) use place::{Lines, Place};
@@ -118,6 +118,16 @@ pub(crate) fn span(value: &Ast<'_>) -> Range<usize> {
     value.start()..value.end()
 }
 
+/// The text, if the value is a string.
+pub(crate) fn text_of<'t>(value: &'t Ast<'_>) -> Option<&'t str> {
+    if let Ast::StringLit(text) = value { Some(&text.value) } else { None }
+}
+
+/// The number as it is written, if the value is one.
+pub(crate) fn number_of<'t>(value: &'t Ast<'_>) -> Option<&'t str> {
+    if let Ast::NumberLit(number) = value { Some(number.value) } else { None }
+}
+
 /// A value's kind with its article, for messages.
 pub(crate) fn kind_name(value: &Ast<'_>) -> &'static str {
     match value {
@@ -186,7 +196,7 @@ impl Reader {
         self.word(&fields, "version", Some(&["1"]));
         self.require_member(&fields, "default");
         let default = self.word(&fields, "default", Some(&["allow", "deny"]));
-        let default_at = fields.get("default").map_or(0, |value| value.start());
+        let default_at = fields.get("default").map_or(0, Ranged::start);
         let default = match default {
             Some("allow") => DefaultAction::Allow,
             _ => DefaultAction::Deny,

@@ -56,6 +56,14 @@ enum PolicySource {
     Text(String),
 }
 
+/// What a case says of its document.
+enum Expected {
+    Valid,
+    Invalid,
+    /// Not valid, with exactly these pointers.
+    Errors(BTreeSet<String>),
+}
+
 /// A case that can be run.
 pub(super) struct Case {
     name: String,
@@ -64,8 +72,7 @@ pub(super) struct Case {
     tools: Option<Vec<ToolDefinition>>,
     resources: Vec<String>,
     prompts: Vec<String>,
-    /// The case expects a document that is not valid.
-    invalid: Option<Option<BTreeSet<String>>>,
+    expected: Expected,
     lints: Vec<String>,
     no_lints: Vec<String>,
     steps: Vec<Step>,
@@ -86,11 +93,11 @@ impl Case {
             (None, Some(text)) => PolicySource::Text(text),
             _ => return Err("a case has either `policy` or `policy_text`".to_owned()),
         };
-        let invalid = match (wire.valid, wire.errors) {
+        let expected = match (wire.valid, wire.errors) {
             (Some(true), _) => return Err("`valid` is false or not there".to_owned()),
-            (None, None) => None,
-            (Some(false), None) => Some(None),
-            (_, Some(errors)) => Some(Some(errors.into_iter().collect())),
+            (None, None) => Expected::Valid,
+            (Some(false), None) => Expected::Invalid,
+            (_, Some(errors)) => Expected::Errors(errors.into_iter().collect()),
         };
         let mut tools = None;
         for tool in wire.tools.into_iter().flatten() {
@@ -106,7 +113,7 @@ impl Case {
             tools,
             resources: wire.resources.unwrap_or_default(),
             prompts: wire.prompts.unwrap_or_default(),
-            invalid,
+            expected,
             lints: wire.lints.unwrap_or_default(),
             no_lints: wire.no_lints.unwrap_or_default(),
             steps: steps.collect::<Result<_, _>>()?,
@@ -127,33 +134,29 @@ impl Case {
 
     /// Reads the document and compares problems and warnings.
     fn document(&self, text: &str, failures: &mut Vec<String>) -> Option<Policy> {
-        match (Document::parse(text), &self.invalid) {
-            (Ok(document), None) => {
+        match (Document::parse(text), &self.expected) {
+            (Ok(document), Expected::Valid) => {
                 self.compare_lints(&document, failures);
                 Some(Policy::compile(&document))
             }
-            (Ok(_), Some(_)) => {
+            (Ok(_), Expected::Invalid | Expected::Errors(_)) => {
                 failures.push("expected an invalid policy, got a valid one".to_owned());
                 None
             }
-            (Err(problems), invalid) => {
+            (Err(problems), expected) => {
                 let got: BTreeSet<String> =
                     problems.iter().map(|problem| problem.pointer.clone()).collect();
-                let as_expected = match invalid {
-                    None => false,
-                    Some(None) => true,
-                    Some(Some(expected)) => *expected == got,
+                let (as_expected, words) = match expected {
+                    Expected::Valid => (false, "a valid policy".to_owned()),
+                    Expected::Invalid => (true, String::new()),
+                    Expected::Errors(expected) => {
+                        (*expected == got, format!("errors {expected:?}"))
+                    }
                 };
                 if !as_expected {
-                    let expected = match invalid {
-                        None => "a valid policy".to_owned(),
-                        Some(expected) => format!("errors {expected:?}"),
-                    };
                     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                    failures.push(format!(
-                        "expected {expected}\n     got errors {got:?}\n  {}",
-                        lines.join("\n  ")
-                    ));
+                    let lines = lines.join("\n  ");
+                    failures.push(format!("expected {words}\n     got errors {got:?}\n  {lines}"));
                 }
                 None
             }

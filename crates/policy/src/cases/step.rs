@@ -5,7 +5,8 @@ use jsonc_parser::ast::Value as Ast;
 use super::{CallText, Expect, Instant, PolicyTest};
 use crate::Kind;
 use crate::parse::{
-    CallDialect, Fields, Place, Reader, parse_part, read_call, read_expect, read_times, span,
+    CallDialect, Fields, Place, Reader, number_of, parse_part, read_call, read_expect, read_times,
+    span, text_of,
 };
 
 /// One step.
@@ -95,13 +96,10 @@ fn read(reader: &mut Reader, tree: &Ast<'_>) -> Option<Step> {
     match kind {
         Some("finish") => {
             let fields = reader.fields(&place, tree, &["finish", "outcome", "at"])?;
-            let ending = match read_ending(reader, &fields) {
-                Some(ending) => ending,
-                None => {
-                    let message = "a finished call is not open".to_owned();
-                    reader.report(&place.key("outcome"), 0..0, message);
-                    return None;
-                }
+            let Some(ending) = read_ending(reader, &fields) else {
+                let message = "a finished call is not open".to_owned();
+                reader.report(&place.key("outcome"), 0..0, message);
+                return None;
             };
             let number = read_number(reader, &fields, "finish")?;
             Some(Step::Finish { number, ending, at: read_at(reader, &fields) })
@@ -151,10 +149,7 @@ fn read_ending(reader: &mut Reader, fields: &Fields<'_, '_>) -> Option<Ending> {
         Some(value @ Ast::Object(_)) => {
             let code = reader.fields(&place, value, &["code"]).and_then(|fields| {
                 reader.require_member(&fields, "code");
-                match fields.get("code") {
-                    Some(Ast::NumberLit(number)) => number.value.parse().ok(),
-                    _ => None,
-                }
+                number_of(fields.get("code")?)?.parse().ok()
             });
             if code.is_none() {
                 let message = "`code` is a whole number".to_owned();
@@ -200,9 +195,9 @@ fn read_list(reader: &mut Reader, place: &Place<'_>, tree: &Ast<'_>) -> Option<S
     let mut expect = Vec::new();
     let at_list = place.key("expect");
     for (index, element) in reader.array(&fields, "expect")?.iter().enumerate() {
-        match element {
-            Ast::StringLit(name) => expect.push(name.value.clone().into_owned()),
-            _ => reader.wrong_type(&at_list.index(index), element, "a name"),
+        match text_of(element) {
+            Some(name) => expect.push(name.to_owned()),
+            None => reader.wrong_type(&at_list.index(index), element, "a name"),
         }
     }
     Some(Step::List { kind, expect })

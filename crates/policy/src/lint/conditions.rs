@@ -126,7 +126,9 @@ fn unanchored(found: &mut Findings<'_>, condition: &Condition, reading: Reading)
     match condition {
         Condition::Not(inner) => unanchored(found, inner, reading.swapped()),
         Condition::Any(inner) => {
-            inner.iter().for_each(|condition| unanchored(found, condition, reading));
+            for condition in inner {
+                unanchored(found, condition, reading);
+            }
         }
         Condition::Test(test) => {
             let lets_pass = match test.op.name() {

@@ -146,11 +146,10 @@ fn is_opaque(node: &Json) -> bool {
 
 /// The types that `type` names; `None` where it is not there.
 fn types_of(node: &Json) -> Option<Vec<String>> {
-    match node.get("type")? {
-        Json::String(one) => Some(vec![one.clone()]),
-        Json::Array(several) => {
-            Some(several.iter().filter_map(Json::as_str).map(str::to_owned).collect())
-        }
-        _ => None,
+    let types = node.get("type")?;
+    if let Some(one) = types.as_str() {
+        return Some(vec![one.to_owned()]);
     }
+    let several = types.as_array()?;
+    Some(several.iter().filter_map(Json::as_str).map(str::to_owned).collect())
 }

@@ -190,16 +190,14 @@ impl Reader {
 fn below<'t, 'a>(value: &'t Ast<'a>, pointer: &str) -> &'t Ast<'a> {
     let mut found = value;
     for token in pointer.split('/').skip(1) {
-        let next = match found {
-            Ast::Array(array) => {
-                token.parse().ok().and_then(|index: usize| array.elements.get(index))
-            }
-            Ast::Object(object) => {
-                let key = token.replace("~1", "/").replace("~0", "~");
-                let member = object.properties.iter().find(|member| member.name.as_str() == key);
-                member.map(|member| &member.value)
-            }
-            _ => None,
+        let next = if let Ast::Array(array) = found {
+            token.parse().ok().and_then(|index: usize| array.elements.get(index))
+        } else if let Ast::Object(object) = found {
+            let key = token.replace("~1", "/").replace("~0", "~");
+            let member = object.properties.iter().find(|member| member.name.as_str() == key);
+            member.map(|member| &member.value)
+        } else {
+            None
         };
         match next {
             Some(next) => found = next,

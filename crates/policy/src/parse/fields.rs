@@ -3,7 +3,7 @@
 use jsonc_parser::ast::{Object, Value as Ast};
 use jsonc_parser::common::Ranged as _;
 
-use super::{Place, Reader, did_you_mean, kind_name, span};
+use super::{Place, Reader, did_you_mean, kind_name, number_of, span};
 use crate::Decimal;
 
 /// The known members of one object.
@@ -34,13 +34,11 @@ impl Reader {
         value: &'t Ast<'a>,
         known: &[&str],
     ) -> Option<Fields<'t, 'a>> {
-        match value {
-            Ast::Object(object) => Some(self.object_fields(place, object, known)),
-            _ => {
-                self.wrong_type(place, value, "an object");
-                None
-            }
+        if let Ast::Object(object) = value {
+            return Some(self.object_fields(place, object, known));
         }
+        self.wrong_type(place, value, "an object");
+        None
     }
 
     fn object_fields<'t, 'a>(
@@ -114,13 +112,11 @@ impl Reader {
         key: &str,
     ) -> Option<&'t [Ast<'a>]> {
         let value = fields.get(key)?;
-        match value {
-            Ast::Array(array) => Some(&array.elements),
-            _ => {
-                self.wrong_type(&fields.place.key(key), value, "an array");
-                None
-            }
+        if let Ast::Array(array) = value {
+            return Some(&array.elements);
         }
+        self.wrong_type(&fields.place.key(key), value, "an array");
+        None
     }
 
     /// A whole number in `range`, however it is written.
@@ -131,17 +127,12 @@ impl Reader {
         range: std::ops::RangeInclusive<u64>,
     ) -> Option<u64> {
         let value = fields.get(key)?;
-        let found = match value {
-            Ast::NumberLit(number) => Decimal::parse(number.value).and_then(|n| n.to_u64()),
-            _ => None,
-        };
+        let found = number_of(value).and_then(Decimal::parse).and_then(|number| number.to_u64());
         if let Some(number) = found.filter(|number| range.contains(number)) {
             return Some(number);
         }
-        let found = match value {
-            Ast::NumberLit(number) => crate::hint::shortened(number.value, 40).into_owned(),
-            other => kind_name(other).to_owned(),
-        };
+        let found = number_of(value)
+            .map_or_else(|| kind_name(value).into(), |number| crate::hint::shortened(number, 40));
         let message = format!(
             "expected a whole number from {} to {}, found {found}",
             range.start(),

@@ -6,7 +6,7 @@ use jsonc_parser::ast::Value as Ast;
 use jsonc_parser::common::Ranged as _;
 
 use super::rules::Under;
-use super::{Fields, Place, Reader, did_you_mean, span};
+use super::{Fields, Place, Reader, did_you_mean, number_of, span, text_of};
 use crate::document::{Increment, Limit};
 use crate::{Algorithm, Decimal, Micro, PathRoot, Scope, Window};
 
@@ -84,12 +84,12 @@ impl Reader {
 
     fn window(&mut self, fields: &Fields<'_, '_>, in_flight: InFlight) -> Option<Window> {
         let value = fields.get("window")?;
-        let window = match value {
-            Ast::StringLit(text) => Window::from_name(&text.value),
-            Ast::NumberLit(number) => Decimal::parse(number.value)
+        let window = match (text_of(value), number_of(value)) {
+            (Some(name), _) => Window::from_name(name),
+            (None, Some(number)) => Decimal::parse(number)
                 .and_then(|number| number.to_u64())
                 .and_then(Window::from_seconds),
-            _ => None,
+            (None, None) => None,
         };
         match window {
             Some(Window::InFlight) if in_flight == InFlight::Refused => {}
@@ -102,20 +102,14 @@ impl Reader {
                 format!("expected {}, or 1 to 31536000 seconds", CALENDAR.join(", "))
             }
         };
-        let help = match value {
-            Ast::StringLit(text) => did_you_mean(&text.value, WINDOWS),
-            _ => None,
-        };
+        let help = text_of(value).and_then(|text| did_you_mean(text, WINDOWS));
         self.report_with_help(&fields.place.key("window"), span(value), message, help);
         None
     }
 
     fn max(&mut self, fields: &Fields<'_, '_>) -> Option<Micro> {
         let value = fields.get("max")?;
-        let max = match value {
-            Ast::NumberLit(number) => micro_max(number.value),
-            _ => None,
-        };
+        let max = number_of(value).and_then(micro_max);
         if max.is_none() {
             let message =
                 "expected a number from 0 to 1000000000000 with at most 6 decimals".to_owned();
@@ -126,10 +120,7 @@ impl Reader {
 
     fn increment(&mut self, fields: &Fields<'_, '_>, under: &Under<'_>) -> Option<Increment> {
         let fixed = fields.get("increment").map(|value| {
-            let units = match value {
-                Ast::NumberLit(number) => micro_increment(number.value),
-                _ => None,
-            };
+            let units = number_of(value).and_then(micro_increment);
             if units.is_none() {
                 let message = "expected a number above 0 and at most 1000000000000".to_owned();
                 self.report(&fields.place.key("increment"), span(value), message);
@@ -176,29 +167,25 @@ impl Reader {
     ) -> Option<Limit> {
         let value = fields.get("rate_limit")?;
         let place = fields.place.key("rate_limit");
-        let (max, window) = match value {
-            Ast::StringLit(text) => match short_rate(&text.value) {
-                Some(rate) => rate,
-                None => {
-                    let message = "expected a rate such as \"10/minute\": a number up to \
-                                   1000000000000, `/` and a window, without spaces"
-                        .to_owned();
-                    self.report(&place, span(value), message);
-                    return None;
-                }
-            },
-            Ast::Object(_) => {
-                let fields = self.fields(&place, value, &["max", "window"])?;
-                self.require_member(&fields, "max");
-                self.require_member(&fields, "window");
-                let max = self.max(&fields);
-                let window = self.window(&fields, InFlight::Refused);
-                (max?, window?)
-            }
-            _ => {
-                self.wrong_type(&place, value, "an object or a text such as \"10/minute\"");
+        let (max, window) = if let Some(text) = text_of(value) {
+            let Some(rate) = short_rate(text) else {
+                let message = "expected a rate such as \"10/minute\": a number up to \
+                               1000000000000, `/` and a window, without spaces"
+                    .to_owned();
+                self.report(&place, span(value), message);
                 return None;
-            }
+            };
+            rate
+        } else if let Ast::Object(_) = value {
+            let fields = self.fields(&place, value, &["max", "window"])?;
+            self.require_member(&fields, "max");
+            self.require_member(&fields, "window");
+            let max = self.max(&fields);
+            let window = self.window(&fields, InFlight::Refused);
+            (max?, window?)
+        } else {
+            self.wrong_type(&place, value, "an object or a text such as \"10/minute\"");
+            return None;
         };
         Some(Limit {
             name: place.to_string().into(),

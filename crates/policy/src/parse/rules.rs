@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use jsonc_parser::ast::Value as Ast;
-use jsonc_parser::common::Ranged as _;
+use jsonc_parser::common::Ranged;
 
-use super::{Fields, Place, Reader, span};
+use super::{Fields, Place, Reader, span, text_of};
 use crate::document::{Action, Limit, Rule, Rules, Terms, Waiver};
 use crate::{Approver, SchemaMode, Section, Value, canonical_json, sha256};
 
@@ -160,15 +160,15 @@ impl Reader {
     fn approval(&mut self, fields: &Fields<'_, '_>) -> Option<Waiver> {
         let value = fields.get("approval")?;
         let place = fields.place.key("approval");
-        match value {
-            Ast::BooleanLit(literal) if literal.value => Some(Waiver::Asks(Terms::default())),
-            Ast::BooleanLit(_) => Some(Waiver::Final),
-            Ast::Object(_) => self.terms(&place, value).map(Waiver::Asks),
-            _ => {
-                self.wrong_type(&place, value, "true, false or an object");
-                None
-            }
+        if let Ast::BooleanLit(literal) = value {
+            let asks = Waiver::Asks(Terms::default());
+            return Some(if literal.value { asks } else { Waiver::Final });
         }
+        if let Ast::Object(_) = value {
+            return self.terms(&place, value).map(Waiver::Asks);
+        }
+        self.wrong_type(&place, value, "true, false or an object");
+        None
     }
 
     fn terms(&mut self, place: &Place<'_>, value: &Ast<'_>) -> Option<Terms> {
@@ -184,17 +184,11 @@ impl Reader {
         }
         let mut approvers = Vec::new();
         for (index, element) in list.unwrap_or(&[]).iter().enumerate() {
-            let approver = match element {
-                Ast::StringLit(text) => approver(&text.value),
-                _ => None,
-            };
-            match approver {
-                Some(approver) => approvers.push(approver),
-                None => {
-                    let message =
-                        "expected \"role:…\" with a role's name, or \"user:…\"".to_owned();
-                    self.report(&at_list.index(index), span(element), message);
-                }
+            if let Some(approver) = text_of(element).and_then(approver) {
+                approvers.push(approver);
+            } else {
+                let message = "expected \"role:…\" with a role's name, or \"user:…\"".to_owned();
+                self.report(&at_list.index(index), span(element), message);
             }
         }
         let expires = expires.and_then(|seconds| u32::try_from(seconds).ok());
@@ -223,7 +217,7 @@ fn action_rule(fields: &Fields<'_, '_>, reason: Option<&str>, under: &Under<'_>)
     Rule {
         name: Arc::clone(&pointer),
         pointer,
-        at: fields.get("action").map_or(fields.at, |value| value.start()),
+        at: fields.get("action").map_or(fields.at, Ranged::start),
         conditions: Vec::new(),
         message: reason.map(Arc::from),
         waiver: Waiver::Asks(Terms::default()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jsonc_parser::ast::Value as Ast;
 use jsonc_parser::common::Ranged as _;
 
-use super::{Fields, Place, Reader, span};
+use super::{Fields, Place, Reader, span, text_of};
 use crate::Reason;
 use crate::cases::{
     CallText, ClientText, Expect, ExpectedVerdict, GrantText, Instant, PolicyTest, RetryAfter,
@@ -171,11 +171,9 @@ fn read_tags(reader: &mut Reader, fields: &Fields<'_, '_>) -> BTreeMap<String, S
         return tags;
     };
     for (key, _, value) in reader.unique_members(&place, object) {
-        match value {
-            Ast::StringLit(text) => {
-                tags.insert(key.to_owned(), text.value.clone().into_owned());
-            }
-            _ => reader.wrong_type(&place.key(key), value, "a string"),
+        match text_of(value) {
+            Some(text) => drop(tags.insert(key.to_owned(), text.to_owned())),
+            None => reader.wrong_type(&place.key(key), value, "a string"),
         }
     }
     tags
@@ -206,11 +204,9 @@ pub(crate) fn read_expect(
     place: &Place<'_>,
     value: &Ast<'_>,
 ) -> Option<Expect> {
-    let allows = match value {
-        Ast::Object(object) => object.properties.iter().find(|m| m.name.as_str() == "verdict"),
-        _ => None,
-    }
-    .is_some_and(|member| matches!(&member.value, Ast::StringLit(text) if text.value == "allow"));
+    let members = if let Ast::Object(object) = value { &*object.properties } else { &[] };
+    let verdict = members.iter().find(|member| member.name.as_str() == "verdict");
+    let allows = verdict.is_some_and(|member| text_of(&member.value) == Some("allow"));
     let all = ["verdict", "rule", "reason", "message", "retry_after_ms"];
     let known: &[&str] = if allows { &["verdict"] } else { &all };
     let fields = reader.fields(place, value, known)?;
