@@ -2,7 +2,10 @@
 //! check for check the same way through the gateway.
 
 use it::fixture::ConformanceServer;
+use it::gateway::{Config, Gateway, Server};
+use it::shim::Shim;
 use it::suite::{self, LEGACY, MODERN, Revision};
+use serde_json::json;
 
 async fn fixture_conforms(revision: Revision) {
     let server = ConformanceServer::start().await;
@@ -20,4 +23,49 @@ async fn the_fixture_conforms_to_the_last_stateful_revision() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_fixture_conforms_to_the_stateless_revision() {
     fixture_conforms(MODERN).await;
+}
+
+/// Runs the suite against the fixture itself and through the gateway, and compares every check.
+async fn same_through_the_gateway(revision: Revision) {
+    let server = ConformanceServer::start().await;
+    let direct = format!("http://localhost:{}/mcp", server.port());
+    let behind = Server::http("fixture", &direct, "Bearer of-no-meaning-to-the-fixture")
+        .with("new_tools = \"allow\"")
+        .with("from_server = { sampling = true, roots = true }");
+    let policy = json!({ "version": "1", "default": "allow", "tools": {} });
+    let config = Config::with_servers(vec![behind]).granting("suite", &policy);
+    let gateway = Gateway::start(config).await;
+    let token = Config::token_of("suite");
+    let shim = Shim::start(gateway.door, "/mcp/fixture", &token).await;
+    let wanted = suite::run(&direct, revision).await;
+    let found = suite::run(&shim.url(), revision).await;
+    let differences: Vec<String> = wanted
+        .checks
+        .iter()
+        .filter(|(scenario, checks)| found.checks.get(*scenario) != Some(checks))
+        .map(|(scenario, checks)| {
+            format!("{scenario}:\n  direct  {checks:?}\n  through {:?}", found.checks.get(scenario))
+        })
+        .collect();
+    let log = gateway.log();
+    assert!(
+        differences.is_empty(),
+        "{} of {} scenarios differ:\n{}\nthe gateway's log:\n{log}",
+        differences.len(),
+        wanted.checks.len(),
+        differences.join("\n"),
+    );
+    assert_eq!(found.checks.len(), wanted.checks.len(), "{}", found.printed);
+    assert_eq!(found.failures(), Vec::<String>::new(), "{}", found.printed);
+    assert_eq!(found.scored(), revision.scenarios, "{}", found.printed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_changes_no_check_of_the_last_stateful_revision() {
+    same_through_the_gateway(LEGACY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_changes_no_check_of_the_stateless_revision() {
+    same_through_the_gateway(MODERN).await;
 }

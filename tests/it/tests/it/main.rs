@@ -4,3 +4,4 @@
 mod bypass;
 mod conformance;
 mod peers;
+mod real_servers;
