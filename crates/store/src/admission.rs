@@ -4,14 +4,17 @@
 //! What never lives here: SQL, decisions.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use policy::{ApprovalId, Cause, Charge, Exceeded, ScopeIds, UnixMillis};
+use policy::{ApprovalId, Cause, Charge, Exceeded, Receipt, ScopeIds, UnixMillis};
 use thiserror::Error;
 
-use crate::audit::{AuditOpen, AuditOutcome};
+use crate::approval::Taken;
+use crate::audit::{AuditOpen, AuditOutcome, Leaves};
 use crate::error::Unavailable;
-use crate::store::Store;
+use crate::store::{AuditMode, Core, Health, Store};
+use crate::writer::{Job, JobError, Ticket, Waits};
 
 /// What a call that policy allows asks of the store.
 #[derive(Debug, Clone, Copy)]
@@ -56,21 +59,54 @@ pub enum CheckError {
     StoreUnavailable(Unavailable),
 }
 
-/// The wait for a call's admission. Dropping it before it is ready gives everything back but the
-/// approval, and closes the audit row as `not_sent`.
+/// The wait for a call's admission. Dropping it before it is ready gives the charges back, keeps
+/// the approval used, and closes the audit row as `not_sent`.
 #[derive(Debug)]
 #[must_use = "nothing is admitted until this is awaited"]
-pub struct Admission {
-    _outcome: (),
+pub struct Admission(Progress);
+
+#[derive(Debug)]
+enum Progress {
+    Refused(AdmitError),
+    Waiting(Admitted),
+    Admitted(Admitted),
+    Over,
 }
 
 impl Future for Admission {
     type Output = Result<Admitted, AdmitError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let _ = cx;
-        Poll::Ready(Err(AdmitError::AuditUnavailable(Unavailable { why: "not built yet".into() })))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let fate = match &self.0 {
+            Progress::Waiting(admitted) => match admitted.ticket.poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(fate) => fate,
+            },
+            Progress::Refused(_) | Progress::Admitted(_) | Progress::Over => Ok(()),
+        };
+        Poll::Ready(match std::mem::replace(&mut self.0, Progress::Over) {
+            Progress::Refused(error) => Err(error),
+            Progress::Waiting(admitted) => admitted.settled(fate),
+            Progress::Admitted(mut admitted) => {
+                admitted.stage = Stage::Left;
+                Ok(admitted)
+            }
+            Progress::Over => Err(AdmitError::AuditUnavailable(Unavailable {
+                why: "an admission was awaited twice".into(),
+            })),
+        })
     }
+}
+
+/// How far an admitted call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It certainly did not leave.
+    Here,
+    /// It may have left.
+    Left,
+    /// Nothing is to be done for it any more.
+    Closed,
 }
 
 /// A call that was admitted: charged, its approval used, its audit row open. To be closed when the
@@ -79,15 +115,122 @@ impl Future for Admission {
 #[derive(Debug)]
 #[must_use = "an admitted call is closed when it ended"]
 pub struct Admitted {
-    _receipt: (),
+    core: Arc<Core>,
+    ticket: Arc<Ticket>,
+    receipt: Option<Receipt>,
+    admitted_at: UnixMillis,
+    stage: Stage,
 }
 
 impl Admitted {
     /// The call ended: writes its outcome row, ends its `in_flight` charges, and gives the others
     /// back where `give_back` says that the call did not run. Never waits.
-    pub fn close(self, outcome: &AuditOutcome<'_>, give_back: Option<Cause>, now: UnixMillis) {
-        let _ = (outcome, give_back, now);
+    pub fn close(mut self, outcome: &AuditOutcome<'_>, give_back: Option<Cause>, now: UnixMillis) {
+        self.finish(outcome, give_back, now);
     }
+
+    /// The position of its opening row in the audit log; `None` while that is not on disk.
+    pub fn audit_seq(&self) -> Option<i64> {
+        self.ticket.seq()
+    }
+
+    fn finish(&mut self, outcome: &AuditOutcome<'_>, give_back: Option<Cause>, now: UnixMillis) {
+        self.stage = Stage::Closed;
+        self.release(give_back, now);
+        let job = Job::Outcome {
+            ticket: Arc::clone(&self.ticket),
+            record: outcome.to_record(now),
+            time: now.0,
+        };
+        if let Err(unavailable) = self.core.queue.push(job) {
+            tracing::error!(why = %unavailable.why, "an audit outcome is lost; it reads as unknown");
+        }
+    }
+
+    fn release(&mut self, give_back: Option<Cause>, now: UnixMillis) {
+        if let Some(receipt) = self.receipt.take() {
+            let mut buckets = self.core.buckets();
+            if let Some(cause) = give_back {
+                buckets.give_back(&receipt, cause, now);
+            }
+            buckets.end(&receipt);
+        }
+    }
+
+    /// The writer spoke.
+    fn settled(mut self, fate: Result<(), JobError>) -> Result<Admitted, AdmitError> {
+        match fate {
+            Ok(()) => {
+                self.stage = Stage::Left;
+                Ok(self)
+            }
+            Err(error) => Err(self.undo(error)),
+        }
+    }
+
+    /// Nothing was written: takes the charges back. The approval is the writer's to free.
+    fn undo(&mut self, error: JobError) -> AdmitError {
+        self.stage = Stage::Closed;
+        let limited = self.receipt.is_some();
+        let now = self.admitted_at;
+        self.release(Some(Cause::NeverLeft), now);
+        match error {
+            JobError::ApprovalGone => AdmitError::ApprovalGone,
+            JobError::Unavailable(unavailable) if limited => {
+                AdmitError::StoreUnavailable(unavailable)
+            }
+            JobError::Unavailable(unavailable) => AdmitError::AuditUnavailable(unavailable),
+        }
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let now = self.admitted_at;
+        match self.stage {
+            Stage::Closed => {}
+            Stage::Here => {
+                let outcome = AuditOutcome { outcome: "not_sent", ..AuditOutcome::default() };
+                self.finish(&outcome, Some(Cause::NeverLeft), now);
+            }
+            Stage::Left => {
+                let outcome = AuditOutcome { outcome: "abandoned", ..AuditOutcome::default() };
+                self.finish(&outcome, None, now);
+            }
+        }
+    }
+}
+
+impl Core {
+    fn charge(&self, request: &AdmitRequest<'_>) -> Result<Option<Receipt>, Exceeded> {
+        if request.charges.is_empty() {
+            return Ok(None);
+        }
+        self.buckets().charge(request.charges, &request.scope, request.now).map(Some)
+    }
+
+    /// Whether a row must be on disk before its call goes on.
+    fn waits(&self, durable: Durable) -> Waits {
+        if self.audit_mode == AuditMode::Durable || durable == Durable::Yes || self.is_failing() {
+            Waits::Yes
+        } else {
+            Waits::No
+        }
+    }
+
+    fn why_failing(&self) -> Option<Unavailable> {
+        match self.health() {
+            Health::Good => None,
+            Health::Failing { why } => Some(Unavailable { why }),
+        }
+    }
+}
+
+/// Whether something must survive a crash in either mode: a window of an hour, an approval used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durable {
+    Yes,
+    No,
 }
 
 impl Store {
@@ -96,8 +239,59 @@ impl Store {
     /// hour or longer, an approval is used, or the database is failing. The work up to the queue
     /// is done before this returns.
     pub fn admit(&self, request: &AdmitRequest<'_>) -> Admission {
-        let _ = request;
-        Admission { _outcome: () }
+        Admission(match self.try_admit(request) {
+            Ok(progress) => progress,
+            Err(error) => Progress::Refused(error),
+        })
+    }
+
+    fn try_admit(&self, request: &AdmitRequest<'_>) -> Result<Progress, AdmitError> {
+        let core = self.core();
+        if !core.serves() {
+            let why = "this process does not serve: it cannot admit calls".into();
+            return Err(AdmitError::StoreUnavailable(Unavailable { why }));
+        }
+        if let Some(id) = request.approval
+            && !core.approvals.take(id, request.now)
+        {
+            return Err(AdmitError::ApprovalGone);
+        }
+        let free_approval = || {
+            if let Some(id) = request.approval {
+                core.approvals.taken(id, Taken::NotAtAll);
+            }
+        };
+        let receipt = core.charge(request).map_err(|exceeded| {
+            free_approval();
+            // Whether the store can be written is asked before whether there is room (POLICY
+            // section 6, step 6).
+            core.why_failing().map_or(AdmitError::Exceeded(exceeded), AdmitError::StoreUnavailable)
+        })?;
+        let durable =
+            request.approval.is_some() || receipt.as_ref().is_some_and(|receipt| receipt.durable);
+        let waits = core.waits(if durable { Durable::Yes } else { Durable::No });
+        let mut admitted = Admitted {
+            core: Arc::clone(core),
+            ticket: Arc::default(),
+            receipt,
+            admitted_at: request.now,
+            stage: Stage::Here,
+        };
+        let job = Job::Open {
+            ticket: Arc::clone(&admitted.ticket),
+            record: request.open.to_record(Leaves::Yes, request.now),
+            time: request.now.0,
+            approval: request.approval.map(|id| (id.clone(), request.now)),
+            waits,
+        };
+        if let Err(unavailable) = core.queue.push(job) {
+            free_approval();
+            return Err(admitted.undo(JobError::Unavailable(unavailable)));
+        }
+        Ok(match waits {
+            Waits::Yes => Progress::Waiting(admitted),
+            Waits::No => Progress::Admitted(admitted),
+        })
     }
 
     /// Asks whether all limits have room, charging nothing (for a call that is to be held).
@@ -107,14 +301,33 @@ impl Store {
         scope: &ScopeIds<'_>,
         now: UnixMillis,
     ) -> Result<(), CheckError> {
-        let _ = (charges, scope, now);
-        Err(CheckError::StoreUnavailable(Unavailable { why: "not built yet".into() }))
+        if charges.is_empty() {
+            return Ok(());
+        }
+        if let Some(unavailable) = self.core().why_failing() {
+            return Err(CheckError::StoreUnavailable(unavailable));
+        }
+        Ok(self.core().buckets().check(charges, scope, now)?)
     }
 
     /// Writes the one audit row of a call that does not leave: a deny, a hold, a rejected message.
     /// Durable mode: on disk when this is ready.
     pub async fn record(&self, row: &AuditOpen<'_>, now: UnixMillis) -> Result<(), Unavailable> {
-        let _ = (row, now);
-        Err(Unavailable { why: "not built yet".into() })
+        let ticket: Arc<Ticket> = Arc::default();
+        let waits = self.core().waits(Durable::No);
+        self.core().queue.push(Job::Open {
+            ticket: Arc::clone(&ticket),
+            record: row.to_record(Leaves::No, now),
+            time: now.0,
+            approval: None,
+            waits,
+        })?;
+        if waits == Waits::No {
+            return Ok(());
+        }
+        std::future::poll_fn(|cx| ticket.poll(cx)).await.map_err(|error| match error {
+            JobError::Unavailable(unavailable) => unavailable,
+            JobError::ApprovalGone => Unavailable { why: "an approval is gone".into() },
+        })
     }
 }

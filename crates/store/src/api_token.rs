@@ -5,8 +5,9 @@
 use std::str::FromStr;
 
 use policy::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use crate::error::{ReadError, WriteError};
+use crate::error::{ReadError, WriteError, damaged, exists_if_taken};
 use crate::name::{Label, NameError, Revision};
 use crate::store::Store;
 use crate::token::TokenHash;
@@ -64,28 +65,96 @@ pub struct ApiTokenRecord {
     pub created_at: UnixMillis,
 }
 
+const COLUMNS: &str =
+    "SELECT label, role, token_hash, managed_by_file, created_at FROM api_tokens ";
+const INSERT: &str = "INSERT INTO api_tokens (label, role, token_hash, managed_by_file, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
+
 impl Store {
     /// All API tokens, by label.
     pub async fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, ReadError> {
-        Err(ReadError::unbuilt())
+        self.read(read_all).await
     }
 
     /// The API token with this hash. The look-up is by hash alone, so its time tells nothing of
     /// the token.
     pub async fn api_token(&self, hash: TokenHash) -> Result<Option<ApiTokenRecord>, ReadError> {
-        let _ = hash;
-        Err(ReadError::unbuilt())
+        self.read(move |connection| {
+            let sql = format!("{COLUMNS} WHERE token_hash = ?1");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let found = statement.query_row([hash.0.as_slice()], read).optional()?;
+            found.transpose()
+        })
+        .await
     }
 
-    /// Makes an API token; [`WriteError::Exists`] if its label or hash is taken.
+    /// Makes an API token; [`WriteError::Exists`] if its label or hash is taken. The caller says
+    /// nothing of `managed_by_file`: it is made outside the file.
     pub async fn create_api_token(&self, token: ApiTokenRecord) -> Result<Revision, WriteError> {
-        let _ = token;
-        Err(WriteError::unbuilt())
+        self.change(move |tx| {
+            insert(tx, &ApiTokenRecord { managed_by_file: false, ..token })?;
+            Ok(tx.bump_config()?)
+        })
+        .await
     }
 
     /// Removes an API token. Not for tokens from the file.
     pub async fn remove_api_token(&self, label: &Label) -> Result<Revision, WriteError> {
-        let _ = label;
-        Err(WriteError::unbuilt())
+        let label = label.clone();
+        self.change(move |tx| {
+            let name = || label.as_str().to_owned();
+            let managed: Option<bool> = tx
+                .query_row(
+                    "SELECT managed_by_file FROM api_tokens WHERE label = ?1",
+                    [label.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            match managed {
+                None => Err(WriteError::NotFound { what: "API token", name: name() }),
+                Some(true) => Err(WriteError::ManagedByFile { what: "API token", name: name() }),
+                Some(false) => {
+                    tx.execute("DELETE FROM api_tokens WHERE label = ?1", [label.as_str()])?;
+                    Ok(tx.bump_config()?)
+                }
+            }
+        })
+        .await
     }
+}
+
+/// All API tokens, by label.
+pub(crate) fn read_all(connection: &Connection) -> Result<Vec<ApiTokenRecord>, ReadError> {
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS} ORDER BY label"))?;
+    let rows = statement.query_map([], read)?;
+    rows.map(|row| row?).collect()
+}
+
+/// Writes a token that is not there yet.
+pub(crate) fn insert(connection: &Connection, token: &ApiTokenRecord) -> Result<(), WriteError> {
+    let result = connection.prepare_cached(INSERT)?.execute((
+        token.label.as_str(),
+        token.role.as_str(),
+        token.token_hash.0.as_slice(),
+        token.managed_by_file,
+        token.created_at.0,
+    ));
+    exists_if_taken(result, "API token", token.label.as_str())
+}
+
+fn read(row: &Row<'_>) -> Result<Result<ApiTokenRecord, ReadError>, rusqlite::Error> {
+    let label: String = row.get(0)?;
+    let role: String = row.get(1)?;
+    let parsed = Label::parse(&label).and_then(|name| Ok((name, role.parse()?)));
+    let (label, role) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return Ok(Err(damaged("API token", &label, &error))),
+    };
+    Ok(Ok(ApiTokenRecord {
+        label,
+        role,
+        token_hash: TokenHash(row.get(2)?),
+        managed_by_file: row.get(3)?,
+        created_at: UnixMillis(row.get(4)?),
+    }))
 }

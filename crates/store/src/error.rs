@@ -124,14 +124,34 @@ impl From<ReadError> for WriteError {
     }
 }
 
-impl ReadError {
-    pub(crate) fn unbuilt() -> ReadError {
-        ReadError::Unavailable(Unavailable { why: "not built yet".into() })
+/// The error of a stored object that cannot be understood.
+pub(crate) fn damaged(what: &'static str, name: &str, why: &dyn std::fmt::Display) -> ReadError {
+    ReadError::Damaged { what, name: name.to_owned(), why: why.to_string() }
+}
+
+/// An insert that ran into a unique name, label or token is [`WriteError::Exists`].
+pub(crate) fn exists_if_taken(
+    result: Result<usize, rusqlite::Error>,
+    what: &'static str,
+    name: &str,
+) -> Result<(), WriteError> {
+    match result {
+        Ok(_rows) => Ok(()),
+        Err(error) if is_taken(&error) => Err(WriteError::Exists { what, name: name.to_owned() }),
+        Err(error) => Err(error.into()),
     }
 }
 
-impl WriteError {
-    pub(crate) fn unbuilt() -> WriteError {
-        WriteError::Unavailable(Unavailable { why: "not built yet".into() })
-    }
+fn is_taken(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(
+        code,
+        Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+    )
+}
+
+/// Whether a row names an object that does not exist.
+pub(crate) fn is_unknown_reference(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
 }

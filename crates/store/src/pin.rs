@@ -3,8 +3,9 @@
 //! What never lives here: computing digests, deciding what is quarantined (GATEWAY section 4).
 
 use policy::{Class, Risk, UnixMillis};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use crate::error::{ReadError, WriteError};
+use crate::error::{ReadError, WriteError, damaged, is_unknown_reference};
 use crate::name::{Actor, Revision, ServerSlug};
 use crate::store::Store;
 
@@ -46,24 +47,77 @@ pub struct PinRecord {
     pub accepted_by: Option<Actor>,
 }
 
+impl PinState {
+    /// The word in lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PinState::Accepted => "accepted",
+            PinState::Quarantined => "quarantined",
+        }
+    }
+}
+
+const COLUMNS: &str = "SELECT server, tool, state, digest, definition, accepted_digest,
+    accepted_definition, class, risk, seen_at, accepted_at, accepted_by FROM pins ";
+
+const SAVE: &str = "INSERT INTO pins (server, tool, state, digest, definition, accepted_digest,
+    accepted_definition, class, risk, seen_at, accepted_at, accepted_by)
+    VALUES (:server, :tool, :state, :digest, :definition, :accepted_digest,
+    :accepted_definition, :class, :risk, :seen_at, :accepted_at, :accepted_by)
+    ON CONFLICT (server, tool) DO UPDATE SET
+        state = CASE WHEN accepted_digest = :digest THEN 'accepted' ELSE :state END,
+        digest = :digest, definition = :definition, class = :class, risk = :risk,
+        seen_at = :seen_at,
+        accepted_digest = CASE WHEN :state = 'accepted' THEN :accepted_digest
+            ELSE accepted_digest END,
+        accepted_definition = CASE WHEN :state = 'accepted' THEN :accepted_definition
+            ELSE accepted_definition END,
+        accepted_at = CASE WHEN :state = 'accepted' THEN :accepted_at ELSE accepted_at END,
+        accepted_by = CASE WHEN :state = 'accepted' THEN :accepted_by ELSE accepted_by END";
+
+const ACCEPT: &str = "UPDATE pins SET state = 'accepted', accepted_digest = digest,
+    accepted_definition = definition, accepted_at = ?4, accepted_by = ?5
+    WHERE server = ?1 AND tool = ?2 AND digest = ?3";
+
 impl Store {
     /// The pins of one server, by tool name.
     pub async fn pins(&self, server: &ServerSlug) -> Result<Vec<PinRecord>, ReadError> {
-        let _ = server;
-        Err(ReadError::unbuilt())
+        let server = server.clone();
+        self.read(move |connection| {
+            let sql = format!("{COLUMNS} WHERE server = ?1 ORDER BY tool");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([server.as_str()], read)?;
+            rows.map(|row| row?).collect()
+        })
+        .await
     }
 
     /// The pins of all servers.
     pub async fn all_pins(&self) -> Result<Vec<PinRecord>, ReadError> {
-        Err(ReadError::unbuilt())
+        self.read(|connection| {
+            let sql = format!("{COLUMNS} ORDER BY server, tool");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([], read)?;
+            rows.map(|row| row?).collect()
+        })
+        .await
     }
 
     /// Writes pins in one transaction. A save never takes back an acceptance that somebody made in
-    /// the meantime: a record saved as quarantined whose digest is the stored accepted one stays
+    /// the meantime, and pins that are stored already make no new revision: a record saved as quarantined whose digest is the stored accepted one stays
     /// accepted, and the stored `accepted_*` facts change only with a record saved as accepted.
     pub async fn save_pins(&self, pins: Vec<PinRecord>) -> Result<Revision, WriteError> {
-        let _ = pins;
-        Err(WriteError::unbuilt())
+        self.change(move |tx| {
+            let mut changed = false;
+            for pin in &pins {
+                if get(tx, pin)?.as_ref() != Some(pin) {
+                    save(tx, pin)?;
+                    changed = true;
+                }
+            }
+            Ok(if changed { tx.bump_config()? } else { tx.revision()? })
+        })
+        .await
     }
 
     /// Accepts the definition with this digest; [`WriteError::Changed`] if another one was seen
@@ -75,8 +129,22 @@ impl Store {
         actor: &Actor,
         now: UnixMillis,
     ) -> Result<Revision, WriteError> {
-        let _ = (pin, expected_digest, actor, now);
-        Err(WriteError::unbuilt())
+        let (server, tool) = (pin.0.clone(), pin.1.to_owned());
+        let (digest, actor) = (expected_digest.to_owned(), actor.clone());
+        self.change(move |tx| {
+            let accepted = (server.as_str(), &tool, &digest, now.0, actor.as_str());
+            if tx.prepare_cached(ACCEPT)?.execute(accepted)? == 1 {
+                return Ok(tx.bump_config()?);
+            }
+            let exists = "SELECT 1 FROM pins WHERE server = ?1 AND tool = ?2";
+            let found = tx.prepare_cached(exists)?.exists((server.as_str(), &tool))?;
+            Err(if found {
+                WriteError::Changed { what: "tool", name: tool }
+            } else {
+                WriteError::NotFound { what: "tool", name: tool }
+            })
+        })
+        .await
     }
 
     /// Forgets a tool.
@@ -85,7 +153,109 @@ impl Store {
         server: &ServerSlug,
         tool: &str,
     ) -> Result<Revision, WriteError> {
-        let _ = (server, tool);
-        Err(WriteError::unbuilt())
+        let (server, tool) = (server.clone(), tool.to_owned());
+        self.change(move |tx| {
+            let sql = "DELETE FROM pins WHERE server = ?1 AND tool = ?2";
+            if tx.execute(sql, (server.as_str(), &tool))? == 1 {
+                Ok(tx.bump_config()?)
+            } else {
+                Err(WriteError::NotFound { what: "tool", name: tool })
+            }
+        })
+        .await
+    }
+}
+
+fn get(connection: &Connection, pin: &PinRecord) -> Result<Option<PinRecord>, ReadError> {
+    let sql = format!("{COLUMNS} WHERE server = ?1 AND tool = ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_row((pin.server.as_str(), &pin.tool), read).optional()?.transpose()
+}
+
+fn save(connection: &Connection, pin: &PinRecord) -> Result<(), WriteError> {
+    let result = connection.prepare_cached(SAVE)?.execute(named_params! {
+        ":server": pin.server.as_str(),
+        ":tool": pin.tool,
+        ":state": pin.state.as_str(),
+        ":digest": pin.digest,
+        ":definition": pin.definition,
+        ":accepted_digest": pin.accepted_digest,
+        ":accepted_definition": pin.accepted_definition,
+        ":class": pin.class.map(Class::as_str),
+        ":risk": pin.risk.map(Risk::as_str),
+        ":seen_at": pin.seen_at.0,
+        ":accepted_at": pin.accepted_at.map(|at| at.0),
+        ":accepted_by": pin.accepted_by.as_ref().map(Actor::as_str),
+    });
+    match result {
+        Ok(_rows) => Ok(()),
+        Err(error) if is_unknown_reference(&error) => {
+            Err(WriteError::NotFound { what: "server", name: pin.server.as_str().to_owned() })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<Result<PinRecord, ReadError>, rusqlite::Error> {
+    let server: String = row.get(0)?;
+    let tool: String = row.get(1)?;
+    let texts = Texts {
+        state: row.get(2)?,
+        class: row.get(7)?,
+        risk: row.get(8)?,
+        accepted_by: row.get(11)?,
+    };
+    let parsed = ServerSlug::parse(&server)
+        .map_err(|error| error.to_string())
+        .and_then(|server| Ok((server, texts.parse()?)));
+    let (server, parts) = match parsed {
+        Ok(parsed) => parsed,
+        Err(why) => return Ok(Err(damaged("tool", &tool, &why))),
+    };
+    Ok(Ok(PinRecord {
+        server,
+        tool,
+        state: parts.state,
+        digest: row.get(3)?,
+        definition: row.get(4)?,
+        accepted_digest: row.get(5)?,
+        accepted_definition: row.get(6)?,
+        class: parts.class,
+        risk: parts.risk,
+        seen_at: UnixMillis(row.get(9)?),
+        accepted_at: row.get::<_, Option<i64>>(10)?.map(UnixMillis),
+        accepted_by: parts.accepted_by,
+    }))
+}
+
+struct Texts {
+    state: String,
+    class: Option<String>,
+    risk: Option<String>,
+    accepted_by: Option<String>,
+}
+
+struct Parts {
+    state: PinState,
+    class: Option<Class>,
+    risk: Option<Risk>,
+    accepted_by: Option<Actor>,
+}
+
+impl Texts {
+    fn parse(&self) -> Result<Parts, String> {
+        let state = [PinState::Accepted, PinState::Quarantined]
+            .into_iter()
+            .find(|state| state.as_str() == self.state)
+            .ok_or_else(|| format!("unknown state {:?}", self.state))?;
+        let class = self.class.as_deref().map(str::parse::<Class>).transpose();
+        let risk = self.risk.as_deref().map(str::parse::<Risk>).transpose();
+        let accepted_by = self.accepted_by.as_deref().map(Actor::parse).transpose();
+        Ok(Parts {
+            state,
+            class: class.map_err(|error| error.to_string())?,
+            risk: risk.map_err(|error| error.to_string())?,
+            accepted_by: accepted_by.map_err(|error| error.to_string())?,
+        })
     }
 }

@@ -3,8 +3,9 @@
 //! What never lives here: parsing or compiling a policy (callers save only documents that parsed).
 
 use policy::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use crate::error::{ReadError, WriteError};
+use crate::error::{ReadError, WriteError, damaged};
 use crate::name::{Actor, PolicyName, Revision, ServerSlug};
 use crate::store::Store;
 
@@ -61,10 +62,13 @@ pub struct NewPolicy {
     pub note: Option<String>,
 }
 
+const COLUMNS: &str = "SELECT p.name, p.server, v.version, v.text, v.canonical, v.actor, v.note,
+    v.saved_at, p.managed_by_file FROM policies p JOIN policy_versions v ON v.name = p.name ";
+
 impl Store {
     /// All policies in their newest version, by name.
     pub async fn policies(&self) -> Result<Vec<PolicyRecord>, ReadError> {
-        Err(ReadError::unbuilt())
+        self.read(read_all).await
     }
 
     /// One policy, in its newest version or in the one asked for.
@@ -73,8 +77,15 @@ impl Store {
         name: &PolicyName,
         version: Option<u32>,
     ) -> Result<Option<PolicyRecord>, ReadError> {
-        let _ = (name, version);
-        Err(ReadError::unbuilt())
+        let name = name.clone();
+        self.read(move |connection| {
+            let sql =
+                format!("{COLUMNS} WHERE p.name = ?1 AND v.version = coalesce(?2, p.version)");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let found = statement.query_row((name.as_str(), version), read).optional()?;
+            found.transpose()
+        })
+        .await
     }
 
     /// A policy's history, newest first.
@@ -82,8 +93,25 @@ impl Store {
         &self,
         name: &PolicyName,
     ) -> Result<Vec<PolicyVersion>, ReadError> {
-        let _ = name;
-        Err(ReadError::unbuilt())
+        let name = name.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT version, actor, note, saved_at FROM policy_versions
+                 WHERE name = ?1 ORDER BY version DESC",
+            )?;
+            let rows = statement.query_map([name.as_str()], |row| {
+                let actor: String = row.get(1)?;
+                Ok((row.get(0)?, actor, row.get(2)?, UnixMillis(row.get(3)?)))
+            })?;
+            rows.map(|row| {
+                let (version, actor, note, saved_at) = row?;
+                let actor = Actor::parse(&actor)
+                    .map_err(|error| damaged("policy", name.as_str(), &error))?;
+                Ok(PolicyVersion { version, actor, note, saved_at })
+            })
+            .collect()
+        })
+        .await
     }
 
     /// Saves a policy's next version and returns its number. `expected`: the version that the
@@ -95,14 +123,178 @@ impl Store {
         expected: Option<u32>,
         now: UnixMillis,
     ) -> Result<u32, WriteError> {
-        let _ = (policy, expected, now);
-        Err(WriteError::unbuilt())
+        self.change(move |tx| {
+            let stored = stored(tx, &policy.name)?;
+            let name = || policy.name.as_str().to_owned();
+            if stored.as_ref().is_some_and(|stored| stored.managed_by_file) {
+                return Err(WriteError::ManagedByFile { what: "policy", name: name() });
+            }
+            let newest = stored.as_ref().map_or(0, |stored| stored.version);
+            if expected.is_some_and(|expected| expected != newest) {
+                return Err(WriteError::Changed { what: "policy", name: name() });
+            }
+            match save(tx, &policy, Managed::Elsewhere, now)? {
+                Saved::Unchanged => Ok(newest),
+                Saved::Version(version) => {
+                    tx.bump_config()?;
+                    Ok(version)
+                }
+            }
+        })
+        .await
     }
 
     /// Removes a policy with its history; [`WriteError::InUse`] while a grant that is not revoked
     /// names it.
     pub async fn remove_policy(&self, name: &PolicyName) -> Result<Revision, WriteError> {
-        let _ = name;
-        Err(WriteError::unbuilt())
+        let name = name.clone();
+        self.change(move |tx| {
+            let stored = stored(tx, &name)?;
+            let what = "policy";
+            let text = || name.as_str().to_owned();
+            let stored = stored.ok_or_else(|| WriteError::NotFound { what, name: text() })?;
+            if stored.managed_by_file {
+                return Err(WriteError::ManagedByFile { what, name: text() });
+            }
+            let user: Option<String> = tx
+                .query_row(
+                    "SELECT label FROM grants WHERE policy = ?1 AND revoked_at IS NULL LIMIT 1",
+                    [name.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if let Some(label) = user {
+                let by = format!("grant {label:?}");
+                return Err(WriteError::InUse { what, name: text(), by });
+            }
+            remove(tx, &name)?;
+            Ok(tx.bump_config()?)
+        })
+        .await
     }
+}
+
+/// Who keeps a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Managed {
+    /// The configuration file.
+    ByFile,
+    /// Anybody else.
+    Elsewhere,
+}
+
+/// What a save did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Saved {
+    /// The newest version says the same.
+    Unchanged,
+    /// There is a new version.
+    Version(u32),
+}
+
+/// What is stored of a policy beside its text.
+pub(crate) struct StoredPolicy {
+    version: u32,
+    server: Option<String>,
+    pub(crate) managed_by_file: bool,
+}
+
+/// What is stored of a policy beside its text.
+pub(crate) fn stored(
+    connection: &Connection,
+    name: &PolicyName,
+) -> Result<Option<StoredPolicy>, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT version, server, managed_by_file FROM policies WHERE name = ?1")?
+        .query_row([name.as_str()], |row| {
+            Ok(StoredPolicy {
+                version: row.get(0)?,
+                server: row.get(1)?,
+                managed_by_file: row.get(2)?,
+            })
+        })
+        .optional()
+}
+
+/// Writes a policy's next version, unless nothing changed.
+pub(crate) fn save(
+    connection: &Connection,
+    policy: &NewPolicy,
+    managed: Managed,
+    now: UnixMillis,
+) -> Result<Saved, rusqlite::Error> {
+    let name = policy.name.as_str();
+    let by_file = managed == Managed::ByFile;
+    let server = policy.server.as_ref().map(ServerSlug::as_str);
+    let before = stored(connection, &policy.name)?;
+    if let Some(before) = &before {
+        let text: String = connection
+            .prepare_cached("SELECT text FROM policy_versions WHERE name = ?1 AND version = ?2")?
+            .query_row((name, before.version), |row| row.get(0))?;
+        let same_facts = before.managed_by_file == by_file && before.server.as_deref() == server;
+        if text == policy.text && same_facts {
+            return Ok(Saved::Unchanged);
+        }
+    }
+    let version = before.map_or(0, |before| before.version).saturating_add(1);
+    connection
+        .prepare_cached(
+            "INSERT INTO policies (name, server, version, managed_by_file)
+             VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (name) DO UPDATE SET server = ?2, version = ?3, managed_by_file = ?4",
+        )?
+        .execute((name, server, version, by_file))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO policy_versions (name, version, text, canonical, actor, note, saved_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute((
+            name,
+            version,
+            &policy.text,
+            &policy.canonical,
+            policy.actor.as_str(),
+            &policy.note,
+            now.0,
+        ))?;
+    Ok(Saved::Version(version))
+}
+
+/// Removes a policy with its history; grants that named it deny everything from now on.
+pub(crate) fn remove(connection: &Connection, name: &PolicyName) -> Result<(), rusqlite::Error> {
+    connection.execute("DELETE FROM policies WHERE name = ?1", [name.as_str()])?;
+    Ok(())
+}
+
+/// All policies in their newest version, by name.
+pub(crate) fn read_all(connection: &Connection) -> Result<Vec<PolicyRecord>, ReadError> {
+    let sql = format!("{COLUMNS} WHERE v.version = p.version ORDER BY p.name");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([], read)?;
+    rows.map(|row| row?).collect()
+}
+
+fn read(row: &Row<'_>) -> Result<Result<PolicyRecord, ReadError>, rusqlite::Error> {
+    let name: String = row.get(0)?;
+    let server: Option<String> = row.get(1)?;
+    let actor: String = row.get(5)?;
+    let parsed = PolicyName::parse(&name).and_then(|name| {
+        Ok((name, server.as_deref().map(ServerSlug::parse).transpose()?, Actor::parse(&actor)?))
+    });
+    let (name, server, actor) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return Ok(Err(damaged("policy", &name, &error))),
+    };
+    Ok(Ok(PolicyRecord {
+        name,
+        server,
+        version: row.get(2)?,
+        text: row.get(3)?,
+        canonical: row.get(4)?,
+        actor,
+        note: row.get(6)?,
+        saved_at: UnixMillis(row.get(7)?),
+        managed_by_file: row.get(8)?,
+    }))
 }

@@ -2,6 +2,8 @@
 //!
 //! What never lives here: settings of servers or policies.
 
+use rusqlite::Connection;
+
 use crate::error::{ReadError, WriteError};
 use crate::store::Store;
 
@@ -22,15 +24,37 @@ pub struct Settings {
     pub own_calls: OwnCalls,
 }
 
+impl OwnCalls {
+    fn as_str(self) -> &'static str {
+        match self {
+            OwnCalls::Refuse => "refuse",
+            OwnCalls::Allow => "allow",
+        }
+    }
+}
+
 impl Store {
     /// The settings in force.
     pub async fn settings(&self) -> Result<Settings, ReadError> {
-        Err(ReadError::unbuilt())
+        self.read(read).await
     }
 
     /// Replaces the settings.
     pub async fn save_settings(&self, settings: Settings) -> Result<(), WriteError> {
-        let _ = settings;
-        Err(WriteError::unbuilt())
+        self.change(move |tx| {
+            let sql = "UPDATE settings SET own_calls = ?1 WHERE id = 1";
+            tx.execute(sql, [settings.own_calls.as_str()])?;
+            Ok(())
+        })
+        .await
     }
+}
+
+/// The settings in force. A word that is not known refuses.
+pub(crate) fn read(connection: &Connection) -> Result<Settings, ReadError> {
+    let sql = "SELECT own_calls FROM settings WHERE id = 1";
+    let word: String = connection.query_row(sql, [], |row| row.get(0))?;
+    let own_calls =
+        if word == OwnCalls::Allow.as_str() { OwnCalls::Allow } else { OwnCalls::Refuse };
+    Ok(Settings { own_calls })
 }

@@ -2,14 +2,29 @@
 //!
 //! What never lives here: the operations on one kind of object, which stand with that kind.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
-use policy::UnixMillis;
+use policy::{BucketKey, BucketRow, Buckets, UnixMillis};
+use rusqlite::Connection;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
+use crate::approval::{self, ApprovalIndex};
+use crate::audit::ANCHOR_FILE;
+use crate::connection::{DATABASE_FILE, FileIdentity, open_writer};
+use crate::data_dir::DataDir;
+use crate::entropy::{Entropy, NoEntropy};
+use crate::error::{ReadError, Unavailable};
 use crate::name::Revision;
+use crate::reader::Readers;
+use crate::schema::migrate;
+use crate::seal::{Keys, UnsealError};
+use crate::secret::Secret;
+use crate::writer::{self, ClosureChange, Job, Queue, Tx, WriterStart};
 
 /// Whether a call waits for its audit row (GATEWAY section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,7 +122,7 @@ pub enum OpenError {
     },
     /// No random bytes for a new key.
     #[error(transparent)]
-    NoEntropy(#[from] crate::entropy::NoEntropy),
+    NoEntropy(#[from] NoEntropy),
 }
 
 /// Whether the writer gets its work done.
@@ -122,41 +137,254 @@ pub enum Health {
     },
 }
 
-/// The truth on disk: one handle for the whole process, cheap to clone.
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> OpenError {
+        OpenError::Database { why: error.to_string() }
+    }
+}
+
+impl From<Unavailable> for OpenError {
+    fn from(error: Unavailable) -> OpenError {
+        OpenError::Database { why: error.why }
+    }
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> OpenError {
+        OpenError::Database { why: error.to_string() }
+    }
+}
+
+/// The truth on disk: one handle for the whole process, cheap to clone. The writer ends when the
+/// last clone is dropped, after writing what is queued; [`Store::close`] waits for that.
 #[derive(Debug, Clone)]
-pub struct Store(Arc<Shared>);
+pub struct Store(Arc<Handle>);
 
 #[derive(Debug)]
-struct Shared {
-    watch: watch::Sender<u64>,
+struct Handle {
+    core: Arc<Core>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.core.queue.close();
+    }
+}
+
+/// What the tasks and the writer share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) queue: Queue,
+    pub(crate) readers: Readers,
+    pub(crate) keys: Keys,
+    pub(crate) audit_mode: AuditMode,
+    pub(crate) approvals: ApprovalIndex,
+    data_dir: PathBuf,
+    role: Role,
+    buckets: Mutex<Buckets>,
+    revision: watch::Sender<Revision>,
+    failing: AtomicBool,
+    health: Mutex<Health>,
+}
+
+impl Core {
+    pub(crate) fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn take_changed_counters(&self) -> Vec<BucketRow> {
+        self.buckets().changed()
+    }
+
+    pub(crate) fn sweep(&self, now: UnixMillis) {
+        let forgotten = self.buckets().sweep(now);
+        tracing::trace!(forgotten, "buckets whose windows are over");
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_health(&self, health: Health) {
+        self.failing.store(health != Health::Good, Ordering::Release);
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    /// Whether this process may admit calls: counters are right in one process only.
+    pub(crate) fn serves(&self) -> bool {
+        self.role == Role::Serve
+    }
+
+    pub(crate) fn publish_revision(&self, config: i64) {
+        self.revision.send_replace(Revision(u64::try_from(config).unwrap_or_default()));
+    }
+
+    pub(crate) fn reload_approvals(&self, connection: &Connection) -> Result<(), Unavailable> {
+        let live = approval::read_live(connection, self.approvals.latest())
+            .map_err(|error| Unavailable { why: error.to_string() })?;
+        self.approvals.replace(live);
+        Ok(())
+    }
 }
 
 impl Store {
-    /// Opens the store, making it if there is none, and brings its schema up to date. Blocks: call
-    /// it before serving.
+    /// Opens the store, making it if there is none, and brings its schema up to date. Blocks on
+    /// the disk: call it before serving.
     pub fn open(config: &StoreConfig, now: UnixMillis) -> Result<Store, OpenError> {
-        let _ = (config, now);
-        Ok(Store(Arc::new(Shared { watch: watch::Sender::new(0) })))
+        let dir = DataDir::make(&config.data_dir)?;
+        let lock = match config.role {
+            Role::Serve => Some(dir.lock_for_serving()?),
+            Role::Command => None,
+        };
+        let opening = dir.lock_for_opening()?;
+        let database = dir.touch(DATABASE_FILE)?;
+        let anchor = dir.file(ANCHOR_FILE);
+        let mut connection = open_writer(&database)?;
+        migrate(&mut connection)?;
+        let keys = open_keys(&dir, &mut connection, &anchor)?;
+        writer::touch(&connection)?;
+        drop(opening);
+        let core = Arc::new(Core {
+            queue: Queue::default(),
+            readers: Readers::new(&database),
+            approvals: ApprovalIndex::new(approval::read_live(&connection, now)?, now),
+            buckets: Mutex::new(read_counters(&connection)?),
+            revision: watch::Sender::new(read_revision(&connection)?),
+            failing: AtomicBool::new(false),
+            health: Mutex::new(Health::Good),
+            audit_mode: config.audit_mode,
+            role: config.role,
+            data_dir: config.data_dir.clone(),
+            keys,
+        });
+        let identity = FileIdentity::of(&database)?;
+        let key_check = core.keys.check();
+        let core_of_writer = Arc::clone(&core);
+        let start = WriterStart {
+            core: core_of_writer,
+            database,
+            anchor,
+            connection,
+            identity,
+            key_check,
+            lock,
+        };
+        let writer = writer::start(start)
+            .map_err(|source| OpenError::Files { path: config.data_dir.clone(), source })?;
+        Ok(Store(Arc::new(Handle { core, writer: Mutex::new(Some(writer)) })))
     }
 
     /// The revision in force, moved by every change of servers, pins, policies, grants and API
-    /// tokens, by this process or (within half a second, for [`Role::Serve`]) another one.
+    /// tokens, by this process or (within half a second) another one.
     pub fn revision(&self) -> watch::Receiver<Revision> {
-        watch::Sender::new(Revision(0)).subscribe()
+        self.core().revision.subscribe()
     }
 
     /// Whether the writer gets its work done.
     pub fn health(&self) -> Health {
-        Health::Failing { why: "not built yet".into() }
+        self.core().health()
     }
 
-    /// Writes what is queued, then stops the writer. Later work is refused. The last step of a
-    /// drain.
+    /// Where the store lives.
+    pub fn data_dir(&self) -> &Path {
+        &self.core().data_dir
+    }
+
+    /// Writes what is queued, then stops the writer and gives the lock back. Later work is
+    /// refused. The last step of a drain.
     pub async fn close(&self) {
-        let _ = &self.0;
+        self.core().queue.close();
+        let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            let joined = spawn_blocking(move || writer.join().is_ok()).await;
+            if !joined.unwrap_or(false) {
+                tracing::error!("the store's writer did not end as it should");
+            }
+        }
+        self.core().readers.forget();
     }
 
-    pub(crate) fn unbuilt_watch(&self) -> watch::Receiver<u64> {
-        self.0.watch.subscribe()
+    /// Seals a secret for one place (`oidc client`): it opens at no other.
+    pub fn seal(&self, place: &str, clear: &Secret<Vec<u8>>) -> Result<Vec<u8>, NoEntropy> {
+        self.core().keys.seal(place, clear.expose())
     }
+
+    /// Opens what [`Store::seal`] sealed for the same place.
+    pub fn unseal(&self, place: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, UnsealError> {
+        self.core().keys.open(place, sealed)
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
+    /// Runs a read on a connection of its own.
+    pub(crate) async fn read<T, E, F>(&self, read: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Unavailable> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        self.core().readers.read(read).await
+    }
+
+    /// Runs a change in the writer's transaction; it is on disk when this returns.
+    pub(crate) async fn change<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Unavailable> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (change, done) = ClosureChange::new(change);
+        self.core().queue.push(Job::Change(Box::new(change)))?;
+        match done.await {
+            Ok(result) => result,
+            Err(_dropped) => Err(Unavailable { why: "the writer ended".into() }.into()),
+        }
+    }
+}
+
+/// Reads or makes the keys. A database that was made with a key file opens with that one only.
+fn open_keys(dir: &DataDir, connection: &mut Connection, anchor: &Path) -> Result<Keys, OpenError> {
+    let entropy = Entropy::system();
+    let known = writer::key_check(connection)?;
+    let master = match (dir.read_key()?, known) {
+        (Some(master), _) => master,
+        (None, Some(_)) => return Err(OpenError::KeyFileMissing { path: dir.key_path() }),
+        (None, None) => {
+            let master = Secret::new(entropy.bytes()?);
+            dir.write_key(&master)?;
+            master
+        }
+    };
+    let keys = Keys::derive(&master, entropy)
+        .ok_or_else(|| OpenError::KeyFileForm { path: dir.key_path() })?;
+    match known {
+        None => writer::initialise(connection, &keys, anchor)?,
+        Some(check) if check == keys.check() => writer::ensure_anchor(connection, &keys, anchor)?,
+        Some(_) => return Err(OpenError::KeyFileOther { path: dir.key_path() }),
+    }
+    Ok(keys)
+}
+
+fn read_counters(connection: &Connection) -> Result<Buckets, OpenError> {
+    let mut statement = connection.prepare("SELECT key, state FROM counters")?;
+    let rows = statement.query_map([], |row| {
+        let key: String = row.get(0)?;
+        Ok(BucketRow { key: BucketKey::from_stored(&key), state: row.get(1)? })
+    })?;
+    let rows: Vec<BucketRow> = rows.collect::<Result<_, _>>()?;
+    Buckets::restore(rows.into_iter())
+        .map_err(|error| OpenError::Database { why: error.to_string() })
+}
+
+fn read_revision(connection: &Connection) -> Result<Revision, OpenError> {
+    let sql = "SELECT config FROM revisions WHERE id = 1";
+    let config: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(Revision(u64::try_from(config).unwrap_or_default()))
 }

@@ -28,7 +28,7 @@ pub enum TokenError {
     /// Not 16 to 256 visible ASCII characters (GATEWAY section 1).
     #[error("a token is 16 to 256 visible ASCII characters")]
     Form,
-    /// It begins like a token of ours, but its length, digits or check digits are wrong.
+    /// Not a token that the gateway made: its length, digits or check digits are wrong.
     #[error("the token's check digits are wrong: it is mistyped or cut off")]
     Check,
 }
@@ -71,21 +71,18 @@ impl Token {
     /// Reads a token of ours; one whose check digits are wrong is refused.
     pub fn parse(text: &str) -> Result<Token, TokenError> {
         let token = Token::parse_configured(text)?;
-        if text.starts_with(PREFIX) { Ok(token) } else { Err(TokenError::Check) }
+        if text.starts_with(PREFIX) && has_right_check(text) {
+            Ok(token)
+        } else {
+            Err(TokenError::Check)
+        }
     }
 
-    /// Reads a token from the configuration file: any 16 to 256 visible ASCII characters; one that
-    /// begins `pcl_` must have right check digits, because it can only be a mistyped one of ours.
+    /// Reads a token from the configuration file: any 16 to 256 visible ASCII characters.
     pub fn parse_configured(text: &str) -> Result<Token, TokenError> {
         let fits = (CONFIGURED_BYTES_MIN..=CONFIGURED_BYTES_MAX).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_graphic());
-        if !fits {
-            return Err(TokenError::Form);
-        }
-        if text.starts_with(PREFIX) && !has_right_check(text) {
-            return Err(TokenError::Check);
-        }
-        Ok(Token(Secret::new(text.to_owned())))
+        if fits { Ok(Token(Secret::new(text.to_owned()))) } else { Err(TokenError::Form) }
     }
 
     /// The token in clear, to be shown once.

@@ -2,9 +2,14 @@
 //!
 //! What never lives here: deciding, redaction (callers hand in what may be written).
 
+mod chain;
+mod json;
 mod query;
 mod record;
 mod verify;
+
+pub(crate) use chain::{ANCHOR_FILE, Anchor, Head, HeadFault, RowKind, read_head, write_head};
+pub(crate) use record::Leaves;
 
 pub use query::{
     AUDIT_PAGE_ROWS_MAX, AuditCursor, AuditEntry, AuditFilter, AuditOrder, AuditPage, CursorError,

@@ -4,12 +4,16 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use policy::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _};
+use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::audit::AuditKind;
-use crate::error::ReadError;
+use super::json::push_string;
+use super::record::{AuditKind, OpenRecord, OutcomeRecord};
+use crate::error::{ReadError, damaged};
 use crate::store::Store;
 
 /// Entries in one page, at most.
@@ -140,6 +144,13 @@ pub struct AuditPage {
     pub next: Option<AuditCursor>,
 }
 
+impl AuditEntry {
+    /// Where a query goes on behind this entry.
+    pub fn cursor(&self) -> AuditCursor {
+        AuditCursor(self.seq)
+    }
+}
+
 impl Store {
     /// One page of at most `limit` entries (bounded by [`AUDIT_PAGE_ROWS_MAX`]). An export asks
     /// for [`AuditOrder::OldestFirst`] pages until `next` is `None`.
@@ -150,13 +161,215 @@ impl Store {
         cursor: Option<AuditCursor>,
         limit: usize,
     ) -> Result<AuditPage, ReadError> {
-        let _ = (filter, order, cursor, limit);
-        Err(ReadError::unbuilt())
+        let limit = limit.clamp(1, AUDIT_PAGE_ROWS_MAX);
+        let scan = Arc::new(Scan { needles: filter.needles(), filter, order });
+        let mut page = AuditPage { entries: Vec::new(), next: cursor };
+        // A rare match may lie far away: the walk is cut into slices, so that no read holds one
+        // state of the database for long. It ends with the log.
+        loop {
+            let room = limit.saturating_sub(page.entries.len());
+            let (scan, from) = (Arc::clone(&scan), page.next);
+            let slice = self.read(move |connection| scan.slice(connection, from, room)).await?;
+            page.entries.extend(slice.entries);
+            page.next = slice.next;
+            if page.next.is_none() || page.entries.len() >= limit {
+                return Ok(page);
+            }
+        }
     }
 
     /// The end of the log as of now: an [`AuditOrder::OldestFirst`] query from here on shows only
     /// what is written later.
     pub async fn audit_end(&self) -> Result<AuditCursor, ReadError> {
-        Err(ReadError::unbuilt())
+        self.read(|connection| {
+            let sql = "SELECT coalesce(max(seq), 0) FROM audit";
+            Ok(AuditCursor(connection.query_row(sql, [], |row| row.get(0))?))
+        })
+        .await
     }
+}
+
+/// Rows that one read walks, at most.
+const SLICE_ROWS_MAX: i64 = 20_000;
+
+const OLDEST_FIRST: &str = "SELECT a.seq, a.record, o.record FROM audit a
+    LEFT JOIN audit_outcome o ON o.opening = a.seq
+    WHERE a.seq > ?1 AND a.seq < ?2 ORDER BY a.seq LIMIT ?3";
+const NEWEST_FIRST: &str = "SELECT a.seq, a.record, o.record FROM audit a
+    LEFT JOIN audit_outcome o ON o.opening = a.seq
+    WHERE a.seq > ?1 AND a.seq < ?2 ORDER BY a.seq DESC LIMIT ?3";
+
+struct Scan {
+    filter: AuditFilter,
+    needles: Vec<String>,
+    order: AuditOrder,
+}
+
+impl Scan {
+    fn slice(
+        &self,
+        connection: &Connection,
+        from: Option<AuditCursor>,
+        room: usize,
+    ) -> Result<AuditPage, ReadError> {
+        let (mut above, mut below) = self.filter.range(connection)?;
+        let sql = match (self.order, from) {
+            (AuditOrder::OldestFirst, from) => {
+                above = above.max(from.map_or(i64::MIN, |cursor| cursor.0));
+                OLDEST_FIRST
+            }
+            (AuditOrder::NewestFirst, from) => {
+                below = below.min(from.map_or(i64::MAX, |cursor| cursor.0));
+                NEWEST_FIRST
+            }
+        };
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query((above, below, SLICE_ROWS_MAX))?;
+        let mut entries = Vec::new();
+        let mut walked = 0;
+        let mut last = None;
+        while let Some(row) = rows.next()? {
+            walked += 1;
+            let seq: i64 = row.get(0)?;
+            last = Some(AuditCursor(seq));
+            let text: String = match row.get_ref(1)?.as_str() {
+                Ok(text) if self.needles.iter().all(|needle| text.contains(needle)) => text.into(),
+                Ok(_) => continue,
+                Err(error) => return Err(damaged("audit row", &seq.to_string(), &error)),
+            };
+            let entry = read_entry(seq, &text, row.get::<_, Option<String>>(2)?.as_deref())?;
+            if self.filter.matches(&entry) {
+                entries.push(entry);
+                if entries.len() >= room {
+                    return Ok(AuditPage { entries, next: last });
+                }
+            }
+        }
+        Ok(AuditPage { entries, next: last.filter(|_cursor| walked >= SLICE_ROWS_MAX) })
+    }
+}
+
+impl AuditFilter {
+    /// Texts that every matching record holds: records are written in one way, so a record without
+    /// them need not be parsed.
+    fn needles(&self) -> Vec<String> {
+        let members = [
+            ("server", &self.server),
+            ("tool", &self.tool),
+            ("verdict", &self.verdict),
+            ("reason", &self.reason),
+            ("request_id", &self.request_id),
+        ];
+        let mut needles: Vec<String> = members
+            .into_iter()
+            .filter_map(|(key, value)| value.as_ref().map(|value| needle(key, value)))
+            .collect();
+        needles.extend(self.kind.map(|kind| needle("kind", kind.as_str())));
+        needles
+    }
+
+    /// The rows that can match by time: those with a seq between the two, which are not included.
+    fn range(&self, connection: &Connection) -> Result<(i64, i64), ReadError> {
+        let above = match self.since {
+            Some(since) => first_at(connection, since.0)?.saturating_sub(1),
+            None => 0,
+        };
+        let below = match self.until {
+            Some(until) => {
+                let sql = "SELECT clock_back_ms FROM audit_head WHERE id = 1";
+                let back: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+                first_at(connection, until.0.saturating_add(back))?
+            }
+            None => i64::MAX,
+        };
+        Ok((above, below))
+    }
+
+    fn matches(&self, entry: &AuditEntry) -> bool {
+        let same = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+        };
+        let grant = self.grant.as_deref().is_none_or(|wanted| {
+            entry.grant.as_deref() == Some(wanted) || entry.grant_id.as_deref() == Some(wanted)
+        });
+        grant
+            && same(&self.server, entry.server.as_deref())
+            && same(&self.tool, entry.tool.as_deref())
+            && same(&self.verdict, Some(&entry.verdict))
+            && same(&self.reason, entry.reason.as_deref())
+            && same(&self.request_id, Some(&entry.request_id))
+            && self.kind.is_none_or(|kind| kind == entry.kind)
+            && self.since.is_none_or(|since| entry.time >= since)
+            && self.until.is_none_or(|until| entry.time < until)
+    }
+}
+
+fn needle(key: &str, value: &str) -> String {
+    let mut needle = format!("\"{key}\":");
+    push_string(&mut needle, value);
+    needle
+}
+
+/// The lowest seq of an opening whose time column is not before `at`, or one behind the last: a
+/// binary search, because the column never goes back.
+fn first_at(connection: &Connection, at: i64) -> Result<i64, rusqlite::Error> {
+    let last = "SELECT coalesce(max(seq), 0) FROM audit";
+    let mut low: i64 = 1;
+    let mut high: i64 =
+        connection.query_row(last, [], |row| row.get::<_, i64>(0))?.saturating_add(1);
+    let mut next = connection
+        .prepare_cached("SELECT seq, at FROM audit WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
+    while low < high {
+        let middle = low.midpoint(high);
+        let found: Option<(i64, i64)> =
+            next.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match found {
+            Some((seq, time)) if time < at => low = seq.saturating_add(1),
+            Some(_) | None => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+fn read_entry(seq: i64, open: &str, outcome: Option<&str>) -> Result<AuditEntry, ReadError> {
+    let damage = |why: &dyn fmt::Display| damaged("audit row", &seq.to_string(), why);
+    let open: OpenRecord = serde_json::from_str(open).map_err(|error| damage(&error))?;
+    let outcome: Option<OutcomeRecord> =
+        outcome.map(serde_json::from_str).transpose().map_err(|error| damage(&error))?;
+    let kind = AuditKind::from_word(&open.kind).ok_or_else(|| damage(&"unknown kind"))?;
+    let ended = match (&outcome, open.leaves) {
+        (Some(outcome), _) => Some(outcome.outcome.clone()),
+        (None, Some(_)) => Some("unknown".into()),
+        (None, None) => None,
+    };
+    let raw = |value: Option<Box<RawValue>>| value.map(|value| value.get().to_owned());
+    Ok(AuditEntry {
+        seq,
+        kind,
+        time: UnixMillis(open.time),
+        request_id: open.request_id,
+        grant: open.grant,
+        grant_id: open.grant_id,
+        server: open.server,
+        session: open.session,
+        client: open.client,
+        method: open.method,
+        tool: open.tool,
+        arguments_json: raw(open.arguments),
+        policy: open.policy,
+        policy_version: open.policy_version,
+        revision: open.revision,
+        verdict: open.verdict,
+        reason: open.reason,
+        rule: open.rule,
+        message: open.message,
+        trace_json: raw(open.trace),
+        approval_id: open.approval_id,
+        outcome: ended,
+        upstream_status: outcome.as_ref().and_then(|outcome| outcome.upstream_status),
+        error_code: outcome.as_ref().and_then(|outcome| outcome.error_code),
+        latency_ms: outcome.as_ref().map(|outcome| outcome.latency_ms),
+        request_bytes: outcome.as_ref().map(|outcome| outcome.request_bytes),
+        answer_bytes: outcome.as_ref().map(|outcome| outcome.answer_bytes),
+    })
 }

@@ -2,9 +2,14 @@
 //!
 //! What never lives here: connections, tool definitions (see [`crate::pin`]).
 
+mod rows;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use policy::{Class, UnixMillis};
+
+pub(crate) use rows::{facts, get, read_all, remove, save};
 
 use crate::error::{ReadError, WriteError};
 use crate::name::{Revision, ServerSlug};
@@ -104,34 +109,61 @@ pub struct ServerRecord {
 impl Store {
     /// All servers, by slug.
     pub async fn servers(&self) -> Result<Vec<ServerRecord>, ReadError> {
-        Err(ReadError::unbuilt())
+        let core = Arc::clone(self.core());
+        self.read(move |connection| read_all(connection, &core.keys)).await
     }
 
     /// One server.
     pub async fn server(&self, slug: &ServerSlug) -> Result<Option<ServerRecord>, ReadError> {
-        let _ = slug;
-        Err(ReadError::unbuilt())
+        let slug = slug.clone();
+        let core = Arc::clone(self.core());
+        self.read(move |connection| get(connection, &core.keys, &slug)).await
     }
 
     /// Creates or replaces a server. `expected`: the revision that the caller saw last, for
-    /// `If-Match`; `None` replaces whatever is there.
+    /// `If-Match`, or [`Revision`] 0 for one that must not exist yet; `None` replaces whatever is
+    /// there. Not for servers from the file.
     pub async fn save_server(
         &self,
         record: ServerRecord,
         expected: Option<Revision>,
         now: UnixMillis,
     ) -> Result<Revision, WriteError> {
-        let _ = (record, expected, now);
-        Err(WriteError::unbuilt())
+        let core = Arc::clone(self.core());
+        self.change(move |tx| {
+            let (what, name) = ("server", record.slug.as_str().to_owned());
+            let stored = facts(tx, &record.slug)?;
+            if stored.as_ref().is_some_and(|facts| facts.managed_by_file) {
+                return Err(WriteError::ManagedByFile { what, name });
+            }
+            let found = stored.map_or(Revision(0), |facts| facts.revision);
+            if expected.is_some_and(|expected| expected != found) {
+                return Err(WriteError::Changed { what, name });
+            }
+            let revision = tx.bump_config()?;
+            let record = ServerRecord { managed_by_file: false, revision, ..record };
+            save(tx, &core.keys, &record, now)?;
+            Ok(revision)
+        })
+        .await
     }
 
-    /// Removes a server with its pins and grants.
-    pub async fn remove_server(
-        &self,
-        slug: &ServerSlug,
-        now: UnixMillis,
-    ) -> Result<Revision, WriteError> {
-        let _ = (slug, now);
-        Err(WriteError::unbuilt())
+    /// Removes a server with its pins and grants. Not for servers from the file.
+    pub async fn remove_server(&self, slug: &ServerSlug) -> Result<Revision, WriteError> {
+        let slug = slug.clone();
+        self.change(move |tx| {
+            let (what, name) = ("server", slug.as_str().to_owned());
+            match facts(tx, &slug)? {
+                None => Err(WriteError::NotFound { what, name }),
+                Some(facts) if facts.managed_by_file => {
+                    Err(WriteError::ManagedByFile { what, name })
+                }
+                Some(_) => {
+                    remove(tx, &slug)?;
+                    Ok(tx.bump_config()?)
+                }
+            }
+        })
+        .await
     }
 }

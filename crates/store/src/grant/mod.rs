@@ -2,14 +2,19 @@
 //!
 //! What never lives here: tokens in clear, authentication.
 
+mod rows;
+
 use std::collections::BTreeMap;
 
 use policy::UnixMillis;
 
-use crate::error::{ReadError, WriteError};
+pub(crate) use rows::{insert, owner_of, read_all};
+
+use crate::error::{ReadError, WriteError, exists_if_taken};
 use crate::name::{Actor, GrantId, Label, PolicyName, Revision, ServerSlug};
 use crate::store::Store;
 use crate::token::TokenHash;
+use crate::writer::Tx;
 
 /// The token that a rotation replaced, while it still opens the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,13 +87,13 @@ pub struct Rotation {
 impl Store {
     /// All grants, revoked ones included, oldest first.
     pub async fn grants(&self) -> Result<Vec<GrantRecord>, ReadError> {
-        Err(ReadError::unbuilt())
+        self.read(read_all).await
     }
 
     /// One grant.
     pub async fn grant(&self, id: &GrantId) -> Result<Option<GrantRecord>, ReadError> {
-        let _ = id;
-        Err(ReadError::unbuilt())
+        let id = id.clone();
+        self.read(move |connection| rows::get(connection, &id)).await
     }
 
     /// Makes a grant. [`WriteError::NotFound`] if its server or policy does not exist,
@@ -98,28 +103,72 @@ impl Store {
         grant: NewGrant,
         now: UnixMillis,
     ) -> Result<GrantRecord, WriteError> {
-        let _ = (grant, now);
-        Err(WriteError::unbuilt())
+        self.change(move |tx| {
+            let record = GrantRecord {
+                id: grant.id,
+                label: grant.label,
+                server: grant.server,
+                policy: grant.policy,
+                token_hash: grant.token_hash,
+                previous: None,
+                expires_at: grant.expires_at,
+                tags: grant.tags,
+                revoked_at: None,
+                owner: grant.owner,
+                managed_by_file: false,
+                created_at: now,
+            };
+            insert(tx, &record)?;
+            tx.bump_config()?;
+            Ok(record)
+        })
+        .await
     }
 
-    /// Gives a grant another token. Not for grants from the file.
+    /// Gives a grant another token. Not for grants from the file, nor for revoked ones.
     pub async fn rotate_grant(
         &self,
         id: &GrantId,
         rotation: Rotation,
     ) -> Result<Revision, WriteError> {
-        let _ = (id, rotation);
-        Err(WriteError::unbuilt())
+        let id = id.clone();
+        self.change(move |tx| {
+            let grant = editable(tx, &id)?;
+            rows::check_token(tx, rotation.token_hash, &id)?;
+            let previous = rotation.keep_old_until.map(|_until| grant.token_hash.0);
+            let result = tx.execute(
+                "UPDATE grants SET token_hash = ?2, previous_hash = ?3, previous_until = ?4
+                 WHERE id = ?1",
+                (
+                    id.as_str(),
+                    rotation.token_hash.0.as_slice(),
+                    previous.as_ref().map(<[u8; 32]>::as_slice),
+                    rotation.keep_old_until.map(|until| until.0),
+                ),
+            );
+            exists_if_taken(result, "token of grant", grant.label.as_str())?;
+            Ok(tx.bump_config()?)
+        })
+        .await
     }
 
-    /// Gives a grant another policy, or none. Not for grants from the file.
+    /// Gives a grant another policy, or none. Not for grants from the file, nor for revoked ones.
     pub async fn attach_policy(
         &self,
         id: &GrantId,
         policy: Option<PolicyName>,
     ) -> Result<Revision, WriteError> {
-        let _ = (id, policy);
-        Err(WriteError::unbuilt())
+        let id = id.clone();
+        self.change(move |tx| {
+            editable(tx, &id)?;
+            rows::check_policy(tx, policy.as_ref())?;
+            tx.execute(
+                "UPDATE grants SET policy = ?2 WHERE id = ?1",
+                (id.as_str(), policy.as_ref().map(PolicyName::as_str)),
+            )?;
+            Ok(tx.bump_config()?)
+        })
+        .await
     }
 
     /// Revokes a grant, for good; also one from the file (until its entry leaves the file). A
@@ -129,7 +178,33 @@ impl Store {
         id: &GrantId,
         now: UnixMillis,
     ) -> Result<Revision, WriteError> {
-        let _ = (id, now);
-        Err(WriteError::unbuilt())
+        let id = id.clone();
+        self.change(move |tx| {
+            let grant = found(tx, &id)?;
+            if grant.revoked_at.is_some() {
+                return Ok(tx.revision()?);
+            }
+            tx.execute("UPDATE grants SET revoked_at = ?2 WHERE id = ?1", (id.as_str(), now.0))?;
+            Ok(tx.bump_config()?)
+        })
+        .await
     }
+}
+
+fn found(tx: &Tx<'_>, id: &GrantId) -> Result<GrantRecord, WriteError> {
+    rows::get(tx, id)?
+        .ok_or_else(|| WriteError::NotFound { what: "grant", name: id.as_str().to_owned() })
+}
+
+/// The grant, if it may be changed at all.
+fn editable(tx: &Tx<'_>, id: &GrantId) -> Result<GrantRecord, WriteError> {
+    let grant = found(tx, id)?;
+    let name = || grant.label.as_str().to_owned();
+    if grant.managed_by_file {
+        return Err(WriteError::ManagedByFile { what: "grant", name: name() });
+    }
+    if grant.revoked_at.is_some() {
+        return Err(WriteError::NotFound { what: "grant that is not revoked", name: name() });
+    }
+    Ok(grant)
 }

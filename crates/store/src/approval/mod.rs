@@ -2,13 +2,26 @@
 //!
 //! What never lives here: which rules an approval waives (`policy::settle`), waiting for a person.
 
-use policy::{ApprovalId, ApprovalRecord, ApprovalState, Ask, Settled, Sha256Digest, UnixMillis};
+mod index;
+mod rows;
+
+use policy::{
+    ApprovalId, ApprovalRecord, ApprovalState, Ask, Settled, Sha256Digest, UnixMillis,
+    approvers_met,
+};
+use rusqlite::named_params;
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub(crate) use index::{ApprovalIndex, Taken};
+pub(crate) use rows::read_live;
+
 use crate::error::{ReadError, Unavailable};
+use crate::grant;
 use crate::name::Actor;
+use crate::settings::{self, OwnCalls};
 use crate::store::Store;
+use crate::writer::Tx;
 
 /// What a person says to a held call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +70,12 @@ pub enum DecideError {
     Read(#[from] ReadError),
 }
 
+impl From<Unavailable> for DecideError {
+    fn from(error: Unavailable) -> DecideError {
+        DecideError::Read(ReadError::Unavailable(error))
+    }
+}
+
 /// The word for a state, as in lists and the API.
 pub fn state_word(state: ApprovalState) -> &'static str {
     match state {
@@ -88,6 +107,9 @@ pub enum Opened {
     Settled(Settled),
 }
 
+/// Requests in one page of a list, at most.
+pub const APPROVALS_PAGE_ROWS_MAX: usize = 500;
+
 impl Store {
     /// What a held call finds right now: `policy::settle` over the requests for the same call and
     /// the number of the grant's pending ones. Answers from memory.
@@ -98,8 +120,7 @@ impl Store {
         ask: &Ask,
         now: UnixMillis,
     ) -> Settled {
-        let _ = (digest, grant, ask, now);
-        Settled::TooManyPending
+        self.core().approvals.settle(digest, grant, ask, now)
     }
 
     /// Makes a new request unless something settles the call by now: of two equal calls that race
@@ -110,21 +131,38 @@ impl Store {
         ask: &Ask,
         now: UnixMillis,
     ) -> Result<Opened, Unavailable> {
-        let _ = (record, ask, now);
-        Err(Unavailable { why: "not built yet".into() })
+        let unsaved = match self.core().approvals.open(&record, ask, now) {
+            Ok(unsaved) => unsaved,
+            Err(settled) => return Ok(Opened::Settled(settled)),
+        };
+        let id = record.id.clone();
+        let saved = self
+            .change(move |tx| -> Result<(), Unavailable> {
+                rows::insert(tx, &record)?;
+                tx.bump_approvals()?;
+                Ok(())
+            })
+            .await;
+        drop(unsaved);
+        match saved {
+            Ok(()) => Ok(Opened::New),
+            Err(unavailable) => {
+                self.core().approvals.forget(&id);
+                Err(unavailable)
+            }
+        }
     }
 
     /// A request that is not over and not used, from memory; what a waiting call looks at whenever
     /// [`Store::approval_changes`] moves.
     pub fn live_approval(&self, id: &ApprovalId) -> Option<ApprovalRecord> {
-        let _ = id;
-        None
+        self.core().approvals.get(id)
     }
 
     /// Moves whenever a request was made, decided or used, by this process or another one
     /// (within half a second).
     pub fn approval_changes(&self) -> watch::Receiver<u64> {
-        self.unbuilt_watch()
+        self.core().approvals.changes()
     }
 
     /// Stored requests, newest first, at most `limit` (bounded by
@@ -135,28 +173,80 @@ impl Store {
         limit: usize,
         now: UnixMillis,
     ) -> Result<Vec<ApprovalRecord>, ReadError> {
-        let _ = (filter, limit, now);
-        Err(ReadError::unbuilt())
+        let limit = limit.min(APPROVALS_PAGE_ROWS_MAX);
+        self.read(move |connection| rows::list(connection, &filter, limit, now)).await
     }
 
     /// One stored request.
     pub async fn approval(&self, id: &ApprovalId) -> Result<Option<ApprovalRecord>, ReadError> {
-        let _ = id;
-        Err(ReadError::unbuilt())
+        let id = id.clone();
+        self.read(move |connection| rows::get(connection, &id)).await
     }
 
     /// Takes a decision down, in one atomic step: of two people one decides and the other is told
-    /// so. Returns the record as decided.
+    /// so. Who the rule does not name, and who owns the grant of the call (unless the settings
+    /// allow it), neither approves nor rejects. Returns the record as decided.
     pub async fn decide_approval(
         &self,
         id: &ApprovalId,
         decision: Decision,
         now: UnixMillis,
     ) -> Result<ApprovalRecord, DecideError> {
-        let _ = (id, decision, now);
-        Err(DecideError::Read(ReadError::unbuilt()))
+        let id = id.clone();
+        self.change(move |tx| decide(tx, &id, &decision, now)).await
     }
 }
 
-/// Requests in one page of a list, at most.
-pub const APPROVALS_PAGE_ROWS_MAX: usize = 500;
+const DECIDE: &str = "UPDATE approvals SET state = :state, decided_by = :by, decided_at = :now,
+    decided_from = :from, decided_reason = :reason
+    WHERE id = :id AND state = 'pending' AND expires_at > :now";
+
+fn decide(
+    tx: &Tx<'_>,
+    id: &ApprovalId,
+    decision: &Decision,
+    now: UnixMillis,
+) -> Result<ApprovalRecord, DecideError> {
+    let mut record = rows::get(tx, id)?.ok_or_else(|| DecideError::NotFound(id.clone()))?;
+    if record.state != ApprovalState::Pending {
+        return Err(DecideError::AlreadyDecided(Box::new(record)));
+    }
+    if record.expires_at <= now {
+        return Err(DecideError::Expired(id.clone()));
+    }
+    let roles: Vec<&str> = decision.roles.iter().map(String::as_str).collect();
+    if !approvers_met(&record.approvers, decision.by.as_str(), &roles) {
+        return Err(DecideError::NotAnApprover);
+    }
+    if settings::read(tx)?.own_calls == OwnCalls::Refuse
+        && grant::owner_of(tx, &record.grant)?.as_deref() == Some(decision.by.as_str())
+    {
+        return Err(DecideError::OwnGrant);
+    }
+    record.state = match decision.answer {
+        Answer::Approve => ApprovalState::Approved,
+        Answer::Reject => ApprovalState::Rejected,
+    };
+    let changed = tx
+        .prepare_cached(DECIDE)
+        .and_then(|mut statement| {
+            statement.execute(named_params! {
+                ":id": id.as_str(),
+                ":state": state_word(record.state),
+                ":by": decision.by.as_str(),
+                ":now": now.0,
+                ":from": decision.from,
+                ":reason": decision.reason,
+            })
+        })
+        .map_err(ReadError::from)?;
+    if changed != 1 {
+        return Err(DecideError::Expired(id.clone()));
+    }
+    tx.bump_approvals().map_err(ReadError::from)?;
+    record.decided_by = Some(decision.by.as_str().to_owned());
+    record.decided_at = Some(now);
+    record.decided_from = Some(decision.from.clone());
+    record.decided_reason.clone_from(&decision.reason);
+    Ok(record)
+}

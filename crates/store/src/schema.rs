@@ -1,0 +1,44 @@
+//! The schema and its migrations, embedded; a newer database is refused.
+//!
+//! What never lives here: the SQL of operations.
+
+use refinery::{Migration, Runner};
+use rusqlite::{Connection, OptionalExtension as _};
+
+use crate::store::OpenError;
+
+/// Every migration, oldest first. One that was ever released is never changed.
+const MIGRATIONS: [(&str, &str); 1] =
+    [("V1__initial", include_str!("../migrations/V1__initial.sql"))];
+
+/// Brings the database up to date: all missing migrations in one transaction or none.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let migration_error = |error: refinery::Error| OpenError::Migration { why: error.to_string() };
+    let mut migrations = Vec::with_capacity(MIGRATIONS.len());
+    for (name, sql) in MIGRATIONS {
+        migrations.push(Migration::unapplied(name, sql).map_err(migration_error)?);
+    }
+    let known = migrations.iter().map(Migration::version).max().unwrap_or_default();
+    let found = version(connection)?;
+    let known = u32::try_from(known).unwrap_or_default();
+    if found > known {
+        return Err(OpenError::Newer { found, known });
+    }
+    if found < known {
+        // The runner's own messages go through the `log` facade, which nobody listens to.
+        Runner::new(&migrations).set_grouped(true).run(connection).map_err(migration_error)?;
+    }
+    Ok(())
+}
+
+/// The newest migration that the database has seen; 0 for an empty file.
+pub(crate) fn version(connection: &Connection) -> Result<u32, OpenError> {
+    let history =
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refinery_schema_history'";
+    let exists: Option<i64> = connection.query_row(history, [], |row| row.get(0)).optional()?;
+    if exists.is_none() {
+        return Ok(0);
+    }
+    let newest = "SELECT max(version) FROM refinery_schema_history";
+    Ok(connection.query_row(newest, [], |row| row.get::<_, Option<u32>>(0))?.unwrap_or_default())
+}

@@ -1,0 +1,184 @@
+//! One transaction of the writer: audit rows with their chain, approvals used, counters, changes.
+//!
+//! What never lives here: retrying, telling callers.
+
+use policy::{ApprovalId, BucketRow, UnixMillis};
+use rusqlite::{CachedStatement, Connection};
+use thiserror::Error;
+
+use super::queue::Job;
+use crate::audit::{Head, HeadFault, RowKind, read_head, write_head};
+use crate::error::Unavailable;
+use crate::seal::Keys;
+
+const INSERT_OPENING: &str = "INSERT INTO audit (seq, at, record, hash) VALUES (?1, ?2, ?3, ?4)";
+const INSERT_OUTCOME: &str =
+    "INSERT INTO audit_outcome (opening, seq, at, record, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
+const USE_APPROVAL: &str = "UPDATE approvals SET state = 'used', used_at = ?2
+    WHERE id = ?1 AND state = 'approved' AND expires_at > ?2";
+const SAVE_COUNTER: &str = "INSERT INTO counters (key, state) VALUES (?1, ?2)
+    ON CONFLICT (key) DO UPDATE SET state = ?2";
+const FORGET_COUNTER: &str = "DELETE FROM counters WHERE key = ?1";
+
+/// What a transaction needs.
+pub(super) struct Parts<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) keys: &'a Keys,
+    /// Counters to save, oldest first; an empty state forgets the counter.
+    pub(super) counters: &'a [BucketRow],
+    /// Whether something is written in any case, to see whether the disk takes it.
+    pub(super) probe: bool,
+}
+
+/// What was committed.
+pub(super) struct Written {
+    /// The audit log's head, if rows were written.
+    pub(super) head: Option<Head>,
+    /// Indices of the jobs whose approval was used before or is over; of those nothing was written.
+    pub(super) approval_gone: Vec<usize>,
+}
+
+/// Why nothing was committed.
+#[derive(Debug, Error)]
+pub(super) enum BatchError {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    /// The log has no trustworthy head to go on from.
+    #[error("{0}")]
+    Head(String),
+}
+
+impl From<BatchError> for Unavailable {
+    fn from(error: BatchError) -> Unavailable {
+        Unavailable { why: error.to_string() }
+    }
+}
+
+impl From<HeadFault> for BatchError {
+    fn from(fault: HeadFault) -> BatchError {
+        BatchError::Head(match fault {
+            HeadFault::Missing => "the audit log's head is missing".into(),
+            HeadFault::Unsigned => "the audit log's head was altered".into(),
+            HeadFault::Unavailable(unavailable) => unavailable.why,
+        })
+    }
+}
+
+/// Writes a batch; on an error the caller must roll back or drop the connection.
+pub(super) fn write(parts: &Parts<'_>, batch: &mut [Job]) -> Result<Written, BatchError> {
+    let mut written = Written { head: None, approval_gone: Vec::new() };
+    if batch.is_empty() && parts.counters.is_empty() && !parts.probe {
+        return Ok(written);
+    }
+    let connection = parts.connection;
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    if parts.probe {
+        super::touch(connection)?;
+    }
+    if batch.iter().any(|job| !matches!(job, Job::Change(_))) {
+        let mut log = Log::open(connection, parts.keys)?;
+        for (index, job) in batch.iter_mut().enumerate() {
+            if log.write(job)? == Wrote::ApprovalGone {
+                written.approval_gone.push(index);
+            }
+        }
+        written.head = log.close(parts.keys)?;
+    } else {
+        for job in batch.iter_mut() {
+            if let Job::Change(change) = job {
+                change.run(connection)?;
+            }
+        }
+    }
+    save_counters(connection, parts.counters)?;
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(written)
+}
+
+#[derive(PartialEq, Eq)]
+enum Wrote {
+    Done,
+    ApprovalGone,
+}
+
+/// The audit log within a transaction, with its statements at hand.
+struct Log<'c> {
+    connection: &'c Connection,
+    before: Head,
+    head: Head,
+    opening: CachedStatement<'c>,
+    outcome: CachedStatement<'c>,
+}
+
+impl<'c> Log<'c> {
+    fn open(connection: &'c Connection, keys: &Keys) -> Result<Log<'c>, BatchError> {
+        // Read in every transaction: another process may have written rows in the meantime.
+        let head = read_head(connection, keys)?;
+        Ok(Log {
+            connection,
+            before: head,
+            head,
+            opening: connection.prepare_cached(INSERT_OPENING)?,
+            outcome: connection.prepare_cached(INSERT_OUTCOME)?,
+        })
+    }
+
+    fn write(&mut self, job: &mut Job) -> Result<Wrote, BatchError> {
+        match job {
+            Job::Open { ticket, record, time, approval, .. } => {
+                if let Some((id, now)) = approval
+                    && !use_approval(self.connection, id, *now)?
+                {
+                    return Ok(Wrote::ApprovalGone);
+                }
+                let at = self.head.append(RowKind::Opening, *time, record);
+                let hash = self.head.hash.as_slice();
+                self.opening.execute((self.head.seq, at, record.as_str(), hash))?;
+                ticket.place(Some(self.head.seq));
+            }
+            Job::Outcome { ticket, record, time } => {
+                // An opening that was never committed has no outcome: its caller was refused.
+                if let Some(opening) = ticket.seq() {
+                    let at = self.head.append(RowKind::Outcome(opening), *time, record);
+                    let hash = self.head.hash.as_slice();
+                    self.outcome.execute((opening, self.head.seq, at, record.as_str(), hash))?;
+                }
+            }
+            Job::Change(change) => change.run(self.connection)?,
+        }
+        Ok(Wrote::Done)
+    }
+
+    fn close(self, keys: &Keys) -> Result<Option<Head>, BatchError> {
+        if self.head == self.before {
+            return Ok(None);
+        }
+        write_head(self.connection, keys, &self.head)?;
+        Ok(Some(self.head))
+    }
+}
+
+fn use_approval(
+    connection: &Connection,
+    id: &ApprovalId,
+    now: UnixMillis,
+) -> Result<bool, rusqlite::Error> {
+    Ok(connection.prepare_cached(USE_APPROVAL)?.execute((id.as_str(), now.0))? == 1)
+}
+
+fn save_counters(connection: &Connection, rows: &[BucketRow]) -> Result<(), rusqlite::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut save = connection.prepare_cached(SAVE_COUNTER)?;
+    let mut forget = connection.prepare_cached(FORGET_COUNTER)?;
+    for row in rows {
+        if row.state.is_empty() {
+            forget.execute([row.key.as_str()])?;
+        } else {
+            save.execute((row.key.as_str(), row.state.as_slice()))?;
+        }
+    }
+    Ok(())
+}
