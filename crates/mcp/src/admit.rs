@@ -95,7 +95,8 @@ impl Response {
 
     /// `result.isError` is `true`.
     pub fn is_tool_error(&self) -> bool {
-        self.outcome == Outcome::Result && self.payload().get("isError").and_then(Node::as_bool) == Some(true)
+        self.outcome == Outcome::Result
+            && self.payload().get("isError").and_then(Node::as_bool) == Some(true)
     }
 
     /// `result.resultType`; a missing one means `complete` (2026-07-28). `None` for an error and for a type that is no string.
@@ -111,7 +112,8 @@ impl Response {
 
     /// `error.message`.
     pub fn error_message(&self) -> Option<std::borrow::Cow<'_, str>> {
-        matches!(self.outcome, Outcome::Error(_)).then(|| self.payload().get("message")?.as_str())?
+        matches!(self.outcome, Outcome::Error(_))
+            .then(|| self.payload().get("message")?.as_str())?
     }
 }
 
@@ -172,7 +174,8 @@ impl ServerNotification {
 
     /// JSON text of the token that `notifications/progress` reports on.
     pub fn progress_token(&self) -> Option<&str> {
-        (self.method == Method::NotifyProgress).then(|| self.params()?.get("progressToken").map(Node::raw_str))?
+        (self.method == Method::NotifyProgress)
+            .then(|| self.params()?.get("progressToken").map(Node::raw_str))?
     }
 }
 
@@ -198,7 +201,9 @@ pub(crate) fn shallow(body: &[u8], depth: u32) -> Result<Shallow, BadReply> {
     let shallow = Shallow { tape };
     match shallow.root(body).kind() {
         NodeKind::Object => Ok(shallow),
-        NodeKind::Null | NodeKind::Bool | NodeKind::Number | NodeKind::String | NodeKind::Array => Err(BadReply::Envelope("not an object")),
+        NodeKind::Null | NodeKind::Bool | NodeKind::Number | NodeKind::String | NodeKind::Array => {
+            Err(BadReply::Envelope("not an object"))
+        }
     }
 }
 
@@ -246,8 +251,14 @@ impl<'a> Members<'a> {
 pub fn admit_reply(body: Bytes, expect_id: &RawId) -> Result<ServerMessage, BadReply> {
     let message = read_message(body)?;
     match &message {
-        ServerMessage::Response(response) if response.id.as_ref().is_some_and(|id| id != expect_id) => Err(BadReply::OtherId),
-        ServerMessage::Response(_) | ServerMessage::Request(_) | ServerMessage::Notification(_) => Ok(message),
+        ServerMessage::Response(response)
+            if response.id.as_ref().is_some_and(|id| id != expect_id) =>
+        {
+            Err(BadReply::OtherId)
+        }
+        ServerMessage::Response(_) | ServerMessage::Request(_) | ServerMessage::Notification(_) => {
+            Ok(message)
+        }
     }
 }
 
@@ -268,18 +279,32 @@ pub fn read_message(body: Bytes) -> Result<ServerMessage, BadReply> {
     };
     match (members.method, members.result, members.error) {
         (Some(method), None, None) => {
-            let method = Method::from_name(&method.as_str().ok_or(BadReply::Envelope("method is no string"))?);
+            let method = Method::from_name(
+                &method.as_str().ok_or(BadReply::Envelope("method is no string"))?,
+            );
             match (id, members.id.is_some()) {
-                (Some(id), _) => Ok(ServerMessage::Request(ServerRequest { id, method, shallow, body })),
+                (Some(id), _) => {
+                    Ok(ServerMessage::Request(ServerRequest { shallow, body, id, method }))
+                }
                 (None, true) => Err(BadReply::Envelope("a request with the id null")),
-                (None, false) if method.kind() == Some(MessageKind::Request) => Err(BadReply::Envelope("a request without id")),
-                (None, false) => Ok(ServerMessage::Notification(ServerNotification { method, shallow, body })),
+                (None, false) if method.kind() == Some(MessageKind::Request) => {
+                    Err(BadReply::Envelope("a request without id"))
+                }
+                (None, false) => {
+                    Ok(ServerMessage::Notification(ServerNotification { shallow, body, method }))
+                }
             }
         }
         (None, Some(result), None) => {
             let id = Some(id.ok_or(BadReply::Envelope("a result without id"))?);
             let payload = result.index();
-            Ok(ServerMessage::Response(Response { id, outcome: Outcome::Result, payload, shallow, body }))
+            Ok(ServerMessage::Response(Response {
+                id,
+                outcome: Outcome::Result,
+                payload,
+                shallow,
+                body,
+            }))
         }
         (None, None, Some(error)) => {
             if error.kind() != NodeKind::Object {
@@ -287,7 +312,13 @@ pub fn read_message(body: Bytes) -> Result<ServerMessage, BadReply> {
             }
             let code = error.get("code").and_then(|code| code.raw_str().parse().ok());
             let payload = error.index();
-            Ok(ServerMessage::Response(Response { id, outcome: Outcome::Error(code), payload, shallow, body }))
+            Ok(ServerMessage::Response(Response {
+                id,
+                outcome: Outcome::Error(code),
+                payload,
+                shallow,
+                body,
+            }))
         }
         (None, None, None) => Err(BadReply::Envelope("neither method nor result nor error")),
         (_, _, _) => Err(BadReply::Envelope("more than one of method, result and error")),
@@ -300,5 +331,8 @@ fn id_of(body: &Bytes, node: Node<'_>) -> Result<RawId, BadReply> {
         NodeKind::String => node.as_str().map(|text| IdKey::Text(text.into())),
         NodeKind::Null | NodeKind::Bool | NodeKind::Array | NodeKind::Object => None,
     };
-    Ok(RawId::new(body.slice(node.span()), key.ok_or(BadReply::Envelope("id is neither a string nor an integer within 2^53"))?))
+    Ok(RawId::new(
+        body.slice(node.span()),
+        key.ok_or(BadReply::Envelope("id is neither a string nor an integer within 2^53"))?,
+    ))
 }

@@ -18,7 +18,8 @@ pub struct CanonicalError(String);
 
 /// Scans a text that must have one meaning only.
 pub(crate) fn unambiguous(text: &[u8]) -> Result<Vec<Entry>, CanonicalError> {
-    scan::scan(text, Rules::contract(DEPTH_MAX, ELEMENTS_MAX)).map_err(|fault| CanonicalError(fault.to_string()))
+    scan::scan(text, Rules::contract(DEPTH_MAX, ELEMENTS_MAX))
+        .map_err(|fault| CanonicalError(fault.to_string()))
 }
 
 /// Appends the canonical text of a value. Recursion is bounded by the scanner's [`DEPTH_MAX`].
@@ -38,7 +39,9 @@ pub(crate) fn write(out: &mut String, node: Node<'_>) {
             out.push(']');
         }
         NodeKind::Object => {
-            let members = node.members().map(|(key, value)| (key.text().unwrap_or_default().into_owned(), value));
+            let members = node
+                .members()
+                .map(|(key, value)| (key.text().unwrap_or_default().into_owned(), value));
             write_object(out, members.collect());
         }
     }

@@ -66,7 +66,11 @@ impl CapabilitySite {
 ///
 /// # Errors
 /// [`BadReply`] when the message is no JSON object.
-pub fn strip_capabilities(body: &Bytes, site: CapabilitySite, forbid: &[Capability]) -> Result<Bytes, BadReply> {
+pub fn strip_capabilities(
+    body: &Bytes,
+    site: CapabilitySite,
+    forbid: &[Capability],
+) -> Result<Bytes, BadReply> {
     forbid.iter().try_fold(body.clone(), |body, capability| strip(&body, site, capability))
 }
 
@@ -89,9 +93,15 @@ fn strip(body: &Bytes, site: CapabilitySite, capability: &Capability) -> Result<
 ///
 /// # Errors
 /// [`BadReply`] when the message is no JSON object.
-pub fn set_capability(body: &Bytes, site: CapabilitySite, capability: &Capability, value: &str) -> Result<Bytes, BadReply> {
+pub fn set_capability(
+    body: &Bytes,
+    site: CapabilitySite,
+    capability: &Capability,
+    value: &str,
+) -> Result<Bytes, BadReply> {
     let scanned = shallow(body, CAPABILITY_DEPTH)?;
-    let site = scanned.root(body).at_path(site.path()).filter(|node| node.kind() == NodeKind::Object);
+    let site =
+        scanned.root(body).at_path(site.path()).filter(|node| node.kind() == NodeKind::Object);
     let (Some(mut node), false) = (site, capability.0.is_empty()) else { return Ok(body.clone()) };
     let mut rest = capability.0.as_slice();
     while let (NodeKind::Object, Some((name, below))) = (node.kind(), rest.split_first()) {
@@ -99,14 +109,22 @@ pub fn set_capability(body: &Bytes, site: CapabilitySite, capability: &Capabilit
             let comma = if node.is_empty() { "" } else { "," };
             let at = node.span().start + 1;
             let member = format!("{}:{}{comma}", json_string(name), nested(below, value));
-            return Ok(splice::apply(body, &[Edit { span: at..at, with: Cow::Owned(member.into_bytes()) }]));
+            return Ok(splice::apply(
+                body,
+                &[Edit { span: at..at, with: Cow::Owned(member.into_bytes()) }],
+            ));
         };
         (node, rest) = (next, below);
     }
-    Ok(splice::apply(body, &[Edit { span: node.span(), with: Cow::Owned(nested(rest, value).into_bytes()) }]))
+    Ok(splice::apply(
+        body,
+        &[Edit { span: node.span(), with: Cow::Owned(nested(rest, value).into_bytes()) }],
+    ))
 }
 
 /// `value` inside an object for each name.
 fn nested(path: &[String], value: &str) -> String {
-    path.iter().rev().fold(value.to_owned(), |inner, name| format!("{{{}:{inner}}}", json_string(name)))
+    path.iter()
+        .rev()
+        .fold(value.to_owned(), |inner, name| format!("{{{}:{inner}}}", json_string(name)))
 }

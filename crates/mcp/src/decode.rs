@@ -39,9 +39,11 @@ pub const BATCH_MESSAGES_MAX: usize = 100;
 pub fn decode(frame: Frame<'_>) -> Result<Inbound, Refusal> {
     let first = frame.body.iter().find(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
     match (first, frame.batch) {
-        (Some(b'['), BatchRule::Refused) => {
-            Err(Refusal::new(RefusalKind::Batch, code::INVALID_REQUEST, "a body must be one object: batches are not taken here"))
-        }
+        (Some(b'['), BatchRule::Refused) => Err(Refusal::new(
+            RefusalKind::Batch,
+            code::INVALID_REQUEST,
+            "a body must be one object: batches are not taken here",
+        )),
         (Some(b'['), BatchRule::Allowed) => batch(&frame),
         (_, BatchRule::Refused | BatchRule::Allowed) => one(frame).map(Inbound::One),
     }
@@ -59,16 +61,21 @@ fn batch(frame: &Frame<'_>) -> Result<Inbound, Refusal> {
         return refuse("Mcp-Method and Mcp-Name cannot mirror a batch");
     }
     // The array around the messages is no part of any of them.
-    let tape = scan::scan(&frame.body, Rules::contract(DEPTH_MAX + 1, ELEMENTS_MAX)).map_err(refusal_of)?;
+    let tape = scan::scan(&frame.body, Rules::contract(DEPTH_MAX + 1, ELEMENTS_MAX))
+        .map_err(refusal_of)?;
     let root = Node::new(&frame.body, &tape, 0);
     if root.is_empty() || root.len() > BATCH_MESSAGES_MAX {
         return refuse("a batch must hold 1 to 100 messages");
     }
-    let headers = MirrorHeaders { protocol_version: frame.headers.protocol_version.clone(), ..MirrorHeaders::default() };
+    let headers = MirrorHeaders {
+        protocol_version: frame.headers.protocol_version.clone(),
+        ..MirrorHeaders::default()
+    };
     let mut messages = Vec::with_capacity(root.len());
     let mut ids: Vec<IdKey> = Vec::new();
     for element in root.elements() {
-        let message = envelope::message(frame.body.slice(element.span()), rebased(element), &headers)?;
+        let message =
+            envelope::message(frame.body.slice(element.span()), rebased(element), &headers)?;
         match &message {
             ClientMessage::Request(request) => {
                 if request.effective_version() != ProtocolVersion::V2025_03_26 {
@@ -105,14 +112,18 @@ fn rebased(element: Node<'_>) -> Vec<Entry> {
 /// The refusal of a text that the strict pass did not take.
 fn refusal_of(fault: Fault) -> Refusal {
     let (kind, code) = match fault.kind {
-        FaultKind::ByteOrderMark | FaultKind::NotUtf8 | FaultKind::LoneSurrogate => (RefusalKind::Encoding, code::PARSE_ERROR),
+        FaultKind::ByteOrderMark | FaultKind::NotUtf8 | FaultKind::LoneSurrogate => {
+            (RefusalKind::Encoding, code::PARSE_ERROR)
+        }
         FaultKind::Empty
         | FaultKind::Expected(_)
         | FaultKind::ControlInString
         | FaultKind::BadEscape
         | FaultKind::BadNumber
         | FaultKind::Trailing => (RefusalKind::Syntax, code::PARSE_ERROR),
-        FaultKind::TooLong | FaultKind::TooDeep(_) | FaultKind::TooMany(_) => (RefusalKind::Limits, code::INVALID_REQUEST),
+        FaultKind::TooLong | FaultKind::TooDeep(_) | FaultKind::TooMany(_) => {
+            (RefusalKind::Limits, code::INVALID_REQUEST)
+        }
         FaultKind::DuplicateKey => (RefusalKind::DuplicateKey, code::INVALID_REQUEST),
         FaultKind::NumberRange => (RefusalKind::Number, code::INVALID_REQUEST),
     };

@@ -35,7 +35,8 @@ pub(crate) fn single<'h>(values: &[&'h [u8]], name: &str) -> Result<Option<&'h s
             let value = value.trim_ascii();
             let plain = value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
             let text = core::str::from_utf8(value).ok().filter(|_| plain);
-            text.map(Some).ok_or_else(|| format!("the header {name} holds characters that are not allowed"))
+            text.map(Some)
+                .ok_or_else(|| format!("the header {name} holds characters that are not allowed"))
         }
         _ => Err(format!("the header {name} stands more than once")),
     }
@@ -79,13 +80,21 @@ fn fault(era: Era, message: String) -> Refusal {
 
 /// Compares `Mcp-Method` and `Mcp-Name` with the body. A modern request (`subject` given or not) must carry them; anything else
 /// may leave them out, but what is there must be true: another hop could act on it.
-pub(crate) fn check_mirrors(era: Era, headers: &MirrorHeaders<'_>, method: &Method, subject: Option<&str>) -> Result<(), Refusal> {
+pub(crate) fn check_mirrors(
+    era: Era,
+    headers: &MirrorHeaders<'_>,
+    method: &Method,
+    subject: Option<&str>,
+) -> Result<(), Refusal> {
     let is_request = method.kind() != Some(crate::method::MessageKind::Notification);
     match single(&headers.method, "Mcp-Method").map_err(|message| fault(era, message))? {
-        Some(value) if value != method.as_str() => return Err(fault(era, "Mcp-Method is not the body's method".to_owned())),
-        Some(_) => {}
-        None if era == Era::Modern && is_request => return Err(fault(era, "the header Mcp-Method is missing".to_owned())),
-        None => {}
+        Some(value) if value != method.as_str() => {
+            return Err(fault(era, "Mcp-Method is not the body's method".to_owned()));
+        }
+        None if era == Era::Modern && is_request => {
+            return Err(fault(era, "the header Mcp-Method is missing".to_owned()));
+        }
+        Some(_) | None => {}
     }
     let name = single(&headers.name, "Mcp-Name").map_err(|message| fault(era, message))?;
     match (name, subject) {
@@ -94,7 +103,9 @@ pub(crate) fn check_mirrors(era: Era, headers: &MirrorHeaders<'_>, method: &Meth
             Some(_) => Err(fault(era, "Mcp-Name is not what the body names".to_owned())),
             None => Err(fault(era, "Mcp-Name is not canonical Base64 of UTF-8".to_owned())),
         },
-        (None, Some(_)) if era == Era::Modern && needs_name(method) => Err(fault(era, "the header Mcp-Name is missing".to_owned())),
+        (None, Some(_)) if era == Era::Modern && needs_name(method) => {
+            Err(fault(era, "the header Mcp-Name is missing".to_owned()))
+        }
         (None, Some(_)) | (Some(_) | None, None) => Ok(()),
     }
 }
@@ -116,44 +127,65 @@ pub(crate) fn check_no_mirrors(headers: &MirrorHeaders<'_>) -> Result<(), Refusa
 ///
 /// # Errors
 /// A [`Refusal`] with −32020 and the request's id.
-pub fn check_param_headers(request: &Request, params: &ParamHeaders, headers: &[(&str, &[u8])]) -> Result<(), Refusal> {
+pub fn check_param_headers(
+    request: &Request,
+    params: &ParamHeaders,
+    headers: &[(&str, &[u8])],
+) -> Result<(), Refusal> {
     if request.era() != Era::Modern || *request.method() != Method::ToolsCall {
         return Ok(());
     }
     params.iter().try_for_each(|param| {
-        check_param(request, param, headers).map_err(|message| Refusal::header(message).with_id(Some(request.id().clone())))
+        check_param(request, param, headers)
+            .map_err(|message| Refusal::header(message).with_id(Some(request.id().clone())))
     })
 }
 
-fn check_param(request: &Request, param: &ParamHeader, headers: &[(&str, &[u8])]) -> Result<(), String> {
-    let values: crate::frame::HeaderValues<'_> =
-        headers.iter().filter(|(name, _)| is_param_header(name, &param.name)).map(|(_, value)| *value).collect();
+fn check_param(
+    request: &Request,
+    param: &ParamHeader,
+    headers: &[(&str, &[u8])],
+) -> Result<(), String> {
+    let values: crate::frame::HeaderValues<'_> = headers
+        .iter()
+        .filter(|(name, _)| is_param_header(name, &param.name))
+        .map(|(_, value)| *value)
+        .collect();
     let name = format!("{PARAM_PREFIX}{}", param.name);
     let header = single(&values, &name)?;
     let path: Vec<&str> = param.path.iter().map(String::as_str).collect();
     let argument = request.arguments().and_then(|arguments| arguments.node().at_path(&path));
-    let argument = argument.filter(|node| matches!(node.kind(), NodeKind::String | NodeKind::Bool | NodeKind::Number));
+    let argument = argument
+        .filter(|node| matches!(node.kind(), NodeKind::String | NodeKind::Bool | NodeKind::Number));
     match (header, argument) {
         (None, None) => Ok(()),
         (Some(_), None) => Err(format!("the header {name} mirrors an argument that is not there")),
         (None, Some(_)) => Err(format!("the header {name} is missing")),
         (Some(value), Some(argument)) => {
-            let value = decoded(value).ok_or_else(|| format!("the header {name} is not canonical Base64 of UTF-8"))?;
-            if mirrors(argument, &value) { Ok(()) } else { Err(format!("the header {name} is not the argument's value")) }
+            let value = decoded(value)
+                .ok_or_else(|| format!("the header {name} is not canonical Base64 of UTF-8"))?;
+            if mirrors(argument, &value) {
+                Ok(())
+            } else {
+                Err(format!("the header {name} is not the argument's value"))
+            }
         }
     }
 }
 
 fn is_param_header(name: &str, param: &str) -> bool {
     let split = name.split_at_checked(PARAM_PREFIX.len());
-    split.is_some_and(|(prefix, rest)| prefix.eq_ignore_ascii_case(PARAM_PREFIX) && rest.eq_ignore_ascii_case(param))
+    split.is_some_and(|(prefix, rest)| {
+        prefix.eq_ignore_ascii_case(PARAM_PREFIX) && rest.eq_ignore_ascii_case(param)
+    })
 }
 
 fn mirrors(argument: Node<'_>, value: &str) -> bool {
     match argument.kind() {
         NodeKind::String => argument.as_str().is_some_and(|text| text == value),
         NodeKind::Bool => argument.raw_str() == value,
-        NodeKind::Number => canonical::number_of_text(value).is_some_and(|number| number == canonical::number(argument.raw_str())),
+        NodeKind::Number => canonical::number_of_text(value)
+            .is_some_and(|number| number == canonical::number(argument.raw_str())),
         NodeKind::Null | NodeKind::Array | NodeKind::Object => false,
     }
 }

@@ -27,7 +27,10 @@ impl RawId {
     /// An id of our own: a number. `None` beyond ±[`ID_INTEGER_MAX`].
     pub fn from_integer(value: i64) -> Option<Self> {
         let within = (-ID_INTEGER_MAX..=ID_INTEGER_MAX).contains(&value);
-        within.then(|| Self { raw: Bytes::from(value.to_string().into_bytes()), key: IdKey::Integer(value) })
+        within.then(|| Self {
+            raw: Bytes::from(value.to_string().into_bytes()),
+            key: IdKey::Integer(value),
+        })
     }
 
     /// An id from its meaning, in the plainest spelling.

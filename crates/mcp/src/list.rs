@@ -111,13 +111,16 @@ pub fn filter_list(
     mut keep: impl FnMut(&ListItem<'_>) -> bool,
 ) -> Result<Filtered, BadReply> {
     let scanned = shallow(body, LIST_DEPTH)?;
-    let Some(result) = result_of(&scanned, body)? else { return Ok(Filtered { body: body.clone(), kept: 0, removed: 0 }) };
+    let Some(result) = result_of(&scanned, body)? else {
+        return Ok(Filtered { body: body.clone(), kept: 0, removed: 0 });
+    };
     let mut edits = Vec::new();
     let (mut kept, mut removed) = (0_usize, 0_usize);
     if let Some(list) = list_of(result, kind)? {
         let mut cut = Cut::default();
         for item in list.elements() {
-            let stays = key_of(item, kind).is_some_and(|key| keep(&ListItem { key, raw: item.raw() }));
+            let stays =
+                key_of(item, kind).is_some_and(|key| keep(&ListItem { key, raw: item.raw() }));
             if stays {
                 kept += 1;
             } else {
@@ -205,7 +208,12 @@ pub(crate) struct Cut {
 
 impl Cut {
     /// Notes the next element.
-    pub(crate) fn pass(&mut self, span: core::ops::Range<usize>, stays: bool, edits: &mut Vec<Edit<'_>>) {
+    pub(crate) fn pass(
+        &mut self,
+        span: core::ops::Range<usize>,
+        stays: bool,
+        edits: &mut Vec<Edit<'_>>,
+    ) {
         if let Some(front) = &mut self.front {
             if stays {
                 front.end = span.start;
@@ -239,6 +247,10 @@ fn cache_edits(result: Node<'_>) -> Vec<Edit<'static>> {
         return edits;
     }
     let at = result.span().start + 1;
-    let text: &[u8] = if result.is_empty() { b"\"cacheScope\":\"private\"" } else { b"\"cacheScope\":\"private\"," };
+    let text: &[u8] = if result.is_empty() {
+        b"\"cacheScope\":\"private\""
+    } else {
+        b"\"cacheScope\":\"private\","
+    };
     vec![Edit { span: at..at, with: Cow::Borrowed(text) }]
 }

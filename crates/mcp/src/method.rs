@@ -162,7 +162,9 @@ impl Method {
             | Self::ResourcesUnsubscribe
             | Self::NotifyInitialized
             | Self::NotifyRootsListChanged => legacy && sender == Sender::Client,
-            Self::ServerDiscover | Self::SubscriptionsListen | Self::TasksUpdate => version >= V2026_07_28 && sender == Sender::Client,
+            Self::ServerDiscover | Self::SubscriptionsListen | Self::TasksUpdate => {
+                version >= V2026_07_28 && sender == Sender::Client
+            }
             Self::Ping => legacy,
             Self::ToolsList
             | Self::ToolsCall
@@ -173,10 +175,14 @@ impl Method {
             | Self::PromptsGet
             | Self::CompletionComplete => sender == Sender::Client,
             // The core of 2025-11-25 lets either side run tasks; the extension only the server.
-            Self::TasksGet | Self::TasksCancel => version == V2025_11_25 || (version >= V2026_07_28 && sender == Sender::Client),
+            Self::TasksGet | Self::TasksCancel => {
+                version == V2025_11_25 || (version >= V2026_07_28 && sender == Sender::Client)
+            }
             Self::TasksResult | Self::TasksList | Self::NotifyTasksStatus => version == V2025_11_25,
             Self::SamplingCreateMessage | Self::RootsList => legacy && sender == Sender::Server,
-            Self::ElicitationCreate => (V2025_06_18..=V2025_11_25).contains(&version) && sender == Sender::Server,
+            Self::ElicitationCreate => {
+                (V2025_06_18..=V2025_11_25).contains(&version) && sender == Sender::Server
+            }
             Self::NotifyCancelled => true,
             // Only servers report progress in 2026-07-28: nothing there runs at the client.
             Self::NotifyProgress => legacy || sender == Sender::Server,
@@ -185,8 +191,12 @@ impl Method {
             | Self::NotifyPromptsListChanged
             | Self::NotifyResourcesListChanged
             | Self::NotifyResourcesUpdated => sender == Sender::Server,
-            Self::NotifyElicitationComplete => (V2025_11_25..V2026_07_28).contains(&version) && sender == Sender::Server,
-            Self::NotifyTasks | Self::NotifySubscriptionsAcknowledged => version >= V2026_07_28 && sender == Sender::Server,
+            Self::NotifyElicitationComplete => {
+                (V2025_11_25..V2026_07_28).contains(&version) && sender == Sender::Server
+            }
+            Self::NotifyTasks | Self::NotifySubscriptionsAcknowledged => {
+                version >= V2026_07_28 && sender == Sender::Server
+            }
             Self::Other(_) => false,
         }
     }

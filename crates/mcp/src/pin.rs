@@ -14,8 +14,16 @@ use crate::{
 
 /// The members that are pinned: all that a model, a client or a person relies on. `_meta` is left out, because servers put
 /// volatile things there, and so is any member that MCP does not define.
-pub const PINNED_MEMBERS: [&str; 8] =
-    ["name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "execution"];
+pub const PINNED_MEMBERS: [&str; 8] = [
+    "name",
+    "title",
+    "description",
+    "inputSchema",
+    "outputSchema",
+    "annotations",
+    "icons",
+    "execution",
+];
 
 /// A tool's definition as it is pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +65,8 @@ pub fn definition_pin(tool_raw: &[u8]) -> Result<PinnedDefinition, PinError> {
     }
     let text = |name| tool.get(name).and_then(Node::as_str).map(std::borrow::Cow::into_owned);
     let name = text("name").ok_or(PinError::Unnamed)?;
-    let members = PINNED_MEMBERS.iter().filter_map(|&member| Some((member.to_owned(), tool.get(member)?)));
+    let members =
+        PINNED_MEMBERS.iter().filter_map(|&member| Some((member.to_owned(), tool.get(member)?)));
     let mut canonical = String::with_capacity(tool_raw.len());
     canonical::write_object(&mut canonical, members.collect());
     Ok(PinnedDefinition {

@@ -4,7 +4,10 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::{id::RawId, version::{Era, ProtocolVersion}};
+use crate::{
+    id::RawId,
+    version::{Era, ProtocolVersion},
+};
 
 /// JSON-RPC error codes, of the base protocol, of MCP and of Portcullis.
 pub mod code {
@@ -110,11 +113,17 @@ impl Refusal {
     /// A revision that is not spoken here: −32022 with the modern ones that are (2026-07-28, `UnsupportedProtocolVersionError`).
     /// Legacy ones are negotiated by `initialize` and not listed: the server behind may not speak them.
     pub(crate) fn version(requested: &str) -> Self {
-        let supported = ProtocolVersion::ALL.into_iter().filter(|version| version.era() == Era::Modern);
+        let supported =
+            ProtocolVersion::ALL.into_iter().filter(|version| version.era() == Era::Modern);
         let supported: Vec<String> = supported.map(|version| format!("\"{version}\"")).collect();
         let requested = crate::reply::json_string(requested);
-        let mut refusal = Self::new(RefusalKind::Version, code::UNSUPPORTED_VERSION, "this protocol version is not supported");
-        refusal.data = Some(format!("{{\"supported\":[{}],\"requested\":{requested}}}", supported.join(",")));
+        let mut refusal = Self::new(
+            RefusalKind::Version,
+            code::UNSUPPORTED_VERSION,
+            "this protocol version is not supported",
+        );
+        refusal.data =
+            Some(format!("{{\"supported\":[{}],\"requested\":{requested}}}", supported.join(",")));
         refusal
     }
 

@@ -61,7 +61,9 @@ impl Text {
 
     fn read<'a>(&'a self, body: &'a [u8]) -> &'a str {
         match self {
-            Self::Lies(start, end) => crate::tape::text_of(body.get(*start as usize..*end as usize).unwrap_or_default()),
+            Self::Lies(start, end) => {
+                crate::tape::text_of(body.get(*start as usize..*end as usize).unwrap_or_default())
+            }
             Self::Owned(text) => text,
         }
     }
@@ -183,12 +185,20 @@ impl Request {
 
     /// The resource's URI: always there for `resources/read`, `resources/subscribe` and `resources/unsubscribe`, `None` for other methods.
     pub fn uri(&self) -> Option<&str> {
-        matches!(self.method, Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe).then(|| self.subject())?
+        matches!(
+            self.method,
+            Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe
+        )
+        .then(|| self.subject())?
     }
 
     /// The task's id: always there for `tasks/get`, `tasks/result`, `tasks/cancel` and `tasks/update`, `None` for other methods.
     pub fn task_id(&self) -> Option<&str> {
-        matches!(self.method, Method::TasksGet | Method::TasksResult | Method::TasksCancel | Method::TasksUpdate).then(|| self.subject())?
+        matches!(
+            self.method,
+            Method::TasksGet | Method::TasksResult | Method::TasksCancel | Method::TasksUpdate
+        )
+        .then(|| self.subject())?
     }
 
     pub(crate) fn subject(&self) -> Option<&str> {
@@ -218,9 +228,10 @@ impl Request {
 
     /// What the client says it is: from `_meta` (modern) or from the parameters of `initialize`.
     pub fn client_info(&self) -> Option<ClientInfo<'_>> {
-        let info = match self.method {
-            Method::Initialize => self.params()?.get("clientInfo")?,
-            _ => self.meta()?.get(META_CLIENT_INFO)?,
+        let info = if self.method == Method::Initialize {
+            self.params()?.get("clientInfo")?
+        } else {
+            self.meta()?.get(META_CLIENT_INFO)?
         };
         let text = |name| info.get(name).and_then(Node::as_str);
         Some(ClientInfo { name: text("name"), version: text("version") })
@@ -228,9 +239,10 @@ impl Request {
 
     /// The capabilities that the client declares: with this request (modern) or in `initialize`.
     pub fn capabilities(&self) -> Option<Node<'_>> {
-        match self.method {
-            Method::Initialize => self.params()?.get("capabilities"),
-            _ => self.meta()?.get(META_CLIENT_CAPABILITIES),
+        if self.method == Method::Initialize {
+            self.params()?.get("capabilities")
+        } else {
+            self.meta()?.get(META_CLIENT_CAPABILITIES)
         }
     }
 
@@ -247,7 +259,8 @@ impl Request {
 
     /// The revision that `initialize` asks for, as it was written.
     pub fn requested_version(&self) -> Option<Cow<'_, str>> {
-        (self.method == Method::Initialize).then(|| self.params()?.get("protocolVersion")?.as_str())?
+        (self.method == Method::Initialize)
+            .then(|| self.params()?.get("protocolVersion")?.as_str())?
     }
 
     /// JSON text of the answers to an `input_required` result that come with this retry.
@@ -291,7 +304,8 @@ impl Request {
 
     /// The resources that `subscriptions/listen` wants updates of. An element that is no string yields `None`: deny it.
     pub fn subscribed_uris(&self) -> impl Iterator<Item = Option<Cow<'_, str>>> {
-        let list = self.subscription_filter().and_then(|filter| filter.get("resourceSubscriptions"));
+        let list =
+            self.subscription_filter().and_then(|filter| filter.get("resourceSubscriptions"));
         list.into_iter().flat_map(Node::elements).map(Node::as_str)
     }
 }
@@ -372,7 +386,8 @@ impl Notification {
 
     /// JSON text of the token that `notifications/progress` reports on.
     pub fn progress_token(&self) -> Option<&str> {
-        (self.method == Method::NotifyProgress).then(|| self.params()?.get("progressToken").map(Node::raw_str))?
+        (self.method == Method::NotifyProgress)
+            .then(|| self.params()?.get("progressToken").map(Node::raw_str))?
     }
 }
 

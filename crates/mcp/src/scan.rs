@@ -43,12 +43,22 @@ pub(crate) struct Rules {
 impl Rules {
     /// A client's message under the parser contract.
     pub(crate) const fn contract(depth_max: u32, elements_max: u32) -> Self {
-        Self { strictness: Strictness::Contract, depth_max, elements_max, record_depth: NESTING_MAX }
+        Self {
+            strictness: Strictness::Contract,
+            depth_max,
+            elements_max,
+            record_depth: NESTING_MAX,
+        }
     }
 
     /// A server's message, recorded down to `record_depth`.
     pub(crate) const fn reply(record_depth: u32) -> Self {
-        Self { strictness: Strictness::Grammar, depth_max: crate::admit::REPLY_DEPTH_MAX, elements_max: u32::MAX, record_depth }
+        Self {
+            strictness: Strictness::Grammar,
+            depth_max: crate::admit::REPLY_DEPTH_MAX,
+            elements_max: u32::MAX,
+            record_depth,
+        }
     }
 }
 
@@ -80,23 +90,27 @@ pub(crate) struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
+        let what = match self.kind {
             FaultKind::Empty => return f.write_str("nothing but white space"),
             FaultKind::ByteOrderMark => return f.write_str("a byte order mark before the text"),
             FaultKind::NotUtf8 => return f.write_str("not UTF-8"),
             FaultKind::TooLong => return f.write_str("too long"),
-            FaultKind::Expected(what) => write!(f, "expected {what}")?,
-            FaultKind::ControlInString => f.write_str("an unescaped control character in a string")?,
-            FaultKind::BadEscape => f.write_str("an invalid escape in a string")?,
-            FaultKind::BadNumber => f.write_str("an invalid number")?,
-            FaultKind::Trailing => f.write_str("something after the end of the text")?,
-            FaultKind::TooDeep(max) => write!(f, "nested deeper than {max} levels")?,
-            FaultKind::TooMany(max) => write!(f, "more than {max} elements")?,
-            FaultKind::DuplicateKey => f.write_str("two equal keys in the object that ends")?,
-            FaultKind::LoneSurrogate => f.write_str("a lone surrogate in a string")?,
-            FaultKind::NumberRange => f.write_str("a number that a double cannot hold")?,
-        }
-        write!(f, " at byte {}", self.at)
+            FaultKind::Expected(what) => return write!(f, "expected {what} at byte {}", self.at),
+            FaultKind::TooDeep(max) => {
+                return write!(f, "nested deeper than {max} levels at byte {}", self.at);
+            }
+            FaultKind::TooMany(max) => {
+                return write!(f, "more than {max} elements at byte {}", self.at);
+            }
+            FaultKind::ControlInString => "an unescaped control character in a string",
+            FaultKind::BadEscape => "an invalid escape in a string",
+            FaultKind::BadNumber => "an invalid number",
+            FaultKind::Trailing => "something after the end of the text",
+            FaultKind::DuplicateKey => "two equal keys in the object that ends",
+            FaultKind::LoneSurrogate => "a lone surrogate in a string",
+            FaultKind::NumberRange => "a number that a double cannot hold",
+        };
+        write!(f, "{what} at byte {}", self.at)
     }
 }
 
@@ -236,7 +250,11 @@ impl Scanner<'_> {
             }
             Some(b'}') if in_object => self.close_container(),
             Some(b']') if !in_object => self.close_container(),
-            Some(_) | None => self.fault(FaultKind::Expected(if in_object { "a comma or }" } else { "a comma or ]" })),
+            Some(_) | None => self.fault(FaultKind::Expected(if in_object {
+                "a comma or }"
+            } else {
+                "a comma or ]"
+            })),
         }
     }
 
@@ -250,8 +268,16 @@ impl Scanner<'_> {
         }
         let at = offset(self.tape.len());
         // A container's `next` holds its parent until it closes.
-        let next = if matches!(tag, Tag::Object | Tag::Array) { self.open } else { at.saturating_add(1) };
-        self.tape.push(Entry { start: offset(span.start), end: offset(span.end), next, count: 0, tag, escaped });
+        let next =
+            if matches!(tag, Tag::Object | Tag::Array) { self.open } else { at.saturating_add(1) };
+        self.tape.push(Entry {
+            start: offset(span.start),
+            end: offset(span.end),
+            next,
+            count: 0,
+            tag,
+            escaped,
+        });
         if tag != Tag::Key
             && let Some(parent) = self.tape.get_mut(self.open as usize)
         {
@@ -290,7 +316,9 @@ impl Scanner<'_> {
                 entry.next = next;
                 entry.end = end;
             }
-            if self.rules.strictness == Strictness::Contract && keys::has_duplicate(self.bytes, &self.tape, at) {
+            if self.rules.strictness == Strictness::Contract
+                && keys::has_duplicate(self.bytes, &self.tape, at)
+            {
                 return self.fault(FaultKind::DuplicateKey);
             }
         }

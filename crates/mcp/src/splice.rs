@@ -69,5 +69,7 @@ pub fn single_line(body: &Bytes) -> Bytes {
     if memchr::memchr2(b'\n', b'\r', body).is_none() {
         return body.clone();
     }
-    Bytes::from(body.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect::<Vec<u8>>())
+    Bytes::from(
+        body.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect::<Vec<u8>>(),
+    )
 }

@@ -25,7 +25,8 @@ pub struct Event {
 impl Event {
     /// Reads the fields of an event. Data on one line, as nearly always, is not copied.
     fn read(raw: Bytes) -> Self {
-        let mut event = Self { raw: Bytes::new(), data: None, id: None, event: None, retry_ms: None };
+        let mut event =
+            Self { raw: Bytes::new(), data: None, id: None, event: None, retry_ms: None };
         let mut data: SmallVec<[Bytes; 1]> = SmallVec::new();
         let mut rest = raw.clone();
         while !rest.is_empty() {
@@ -43,7 +44,8 @@ impl Event {
                 b"id" if memchr::memchr(0, &value).is_none() => event.id = Some(value),
                 b"event" => event.event = Some(value).filter(|name| !name.is_empty()),
                 b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
-                    event.retry_ms = core::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok());
+                    event.retry_ms =
+                        core::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok());
                 }
                 _ => {}
             }
@@ -118,14 +120,17 @@ impl FrameSplitter {
     pub fn push(&mut self, chunk: Bytes) {
         let chunk = match self.start.take() {
             None => chunk,
-            Some(start) if start.is_empty() && chunk.first().is_some_and(|byte| *byte != 0xEF) => chunk,
+            Some(start) if start.is_empty() && chunk.first().is_some_and(|byte| *byte != 0xEF) => {
+                chunk
+            }
             Some(mut start) => {
                 start.extend_from_slice(&chunk);
                 if start.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&start) {
                     self.start = Some(start);
                     return;
                 }
-                let mark = if start.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+                let mark =
+                    if start.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
                 start.freeze().slice(mark..)
             }
         };
@@ -143,25 +148,19 @@ impl FrameSplitter {
     /// # Errors
     /// [`SseError::TooLong`]; the stream cannot go on.
     pub fn next_event(&mut self) -> Result<Option<Event>, SseError> {
-        match self.event_end() {
-            Some(end) => {
-                let part = self.chunk.split_to(end);
-                self.bound(part.len())?;
-                let raw = if self.held.is_empty() {
-                    part
-                } else {
-                    self.held.extend_from_slice(&part);
-                    self.held.split().freeze()
-                };
-                Ok(Some(Event::read(raw)))
-            }
-            None => {
-                self.bound(self.chunk.len())?;
-                self.held.extend_from_slice(&self.chunk);
-                self.chunk = Bytes::new();
-                Ok(None)
-            }
+        let Some(end) = self.event_end() else {
+            self.bound(self.chunk.len())?;
+            self.held.extend_from_slice(&self.chunk);
+            self.chunk = Bytes::new();
+            return Ok(None);
+        };
+        let part = self.chunk.split_to(end);
+        self.bound(part.len())?;
+        if self.held.is_empty() {
+            return Ok(Some(Event::read(part)));
         }
+        self.held.extend_from_slice(&part);
+        Ok(Some(Event::read(self.held.split().freeze())))
     }
 
     /// The stream ended: the last event, if only a line feed was still awaited. What else is left is no event.

@@ -130,13 +130,23 @@ impl<'a> Node<'a> {
     /// The members of an object in the order of the message: keys as entries that [`Key`] reads. Empty for other kinds.
     pub fn members(self) -> Members<'a> {
         let object = self.entry().filter(|entry| entry.tag == Tag::Object);
-        Members { bytes: self.bytes, tape: self.tape, at: self.at.saturating_add(1), end: object.map_or(0, |entry| entry.next) }
+        Members {
+            bytes: self.bytes,
+            tape: self.tape,
+            at: self.at.saturating_add(1),
+            end: object.map_or(0, |entry| entry.next),
+        }
     }
 
     /// The elements of an array in order. Empty for other kinds.
     pub fn elements(self) -> Elements<'a> {
         let array = self.entry().filter(|entry| entry.tag == Tag::Array);
-        Elements { bytes: self.bytes, tape: self.tape, at: self.at.saturating_add(1), end: array.map_or(0, |entry| entry.next) }
+        Elements {
+            bytes: self.bytes,
+            tape: self.tape,
+            at: self.at.saturating_add(1),
+            end: array.map_or(0, |entry| entry.next),
+        }
     }
 
     /// The first member of this name (compared after unescaping).
@@ -156,7 +166,9 @@ impl Entry {
         let (start, end) = (self.start as usize, self.end as usize);
         match self.tag {
             Tag::String | Tag::Key => start.saturating_sub(1)..end.saturating_add(1),
-            Tag::Null | Tag::True | Tag::False | Tag::Number | Tag::Object | Tag::Array => start..end,
+            Tag::Null | Tag::True | Tag::False | Tag::Number | Tag::Object | Tag::Array => {
+                start..end
+            }
         }
     }
 
@@ -168,12 +180,20 @@ impl Entry {
     /// The meaning of a string or key; `None` when it holds a lone surrogate.
     pub(crate) fn text<'a>(&self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
         let text = simdutf8::basic::from_utf8(self.inner(bytes)).ok()?;
-        if self.escaped { crate::scan::unescape(text).map(Cow::Owned) } else { Some(Cow::Borrowed(text)) }
+        if self.escaped {
+            crate::scan::unescape(text).map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(text))
+        }
     }
 
     /// Whether a string or key means `name`.
     pub(crate) fn is(&self, bytes: &[u8], name: &str) -> bool {
-        if self.escaped { self.text(bytes).is_some_and(|text| text == name) } else { self.inner(bytes) == name.as_bytes() }
+        if self.escaped {
+            self.text(bytes).is_some_and(|text| text == name)
+        } else {
+            self.inner(bytes) == name.as_bytes()
+        }
     }
 }
 
@@ -298,7 +318,8 @@ impl<'a> Tokens<'a> {
     }
 
     fn slice(&self, entry: &Entry) -> &'a str {
-        let (start, end) = (entry.start.saturating_sub(self.base), entry.end.saturating_sub(self.base));
+        let (start, end) =
+            (entry.start.saturating_sub(self.base), entry.end.saturating_sub(self.base));
         self.text.get(start as usize..end as usize).unwrap_or_default()
     }
 

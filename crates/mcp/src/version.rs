@@ -31,7 +31,13 @@ pub enum ProtocolVersion {
 
 impl ProtocolVersion {
     /// Every revision, the newest first.
-    pub const ALL: [Self; 5] = [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26, Self::V2024_11_05];
+    pub const ALL: [Self; 5] = [
+        Self::V2026_07_28,
+        Self::V2025_11_25,
+        Self::V2025_06_18,
+        Self::V2025_03_26,
+        Self::V2024_11_05,
+    ];
     /// The newest revision of the handshake era.
     pub const NEWEST_LEGACY: Self = Self::V2025_11_25;
     /// The newest revision of the stateless era.
@@ -56,7 +62,9 @@ impl ProtocolVersion {
     /// The era that the revision belongs to.
     pub const fn era(self) -> Era {
         match self {
-            Self::V2024_11_05 | Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => Era::Legacy,
+            Self::V2024_11_05 | Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => {
+                Era::Legacy
+            }
             Self::V2026_07_28 => Era::Modern,
         }
     }

@@ -19,15 +19,24 @@ use crate::{
 pub(crate) fn id_of(body: &Bytes, node: Node<'_>) -> Result<RawId, Refusal> {
     let key = match node.kind() {
         NodeKind::Number => crate::id::integer_key(node.raw()),
-        NodeKind::String => node.as_str().filter(|text| text.len() <= ID_BYTES_MAX).map(|text| IdKey::Text(text.into())),
+        NodeKind::String => node
+            .as_str()
+            .filter(|text| text.len() <= ID_BYTES_MAX)
+            .map(|text| IdKey::Text(text.into())),
         NodeKind::Null | NodeKind::Bool | NodeKind::Array | NodeKind::Object => None,
     };
-    let key = key.ok_or_else(|| Refusal::envelope("id must be a string of at most 256 bytes or an integer within 2^53"))?;
+    let key = key.ok_or_else(|| {
+        Refusal::envelope("id must be a string of at most 256 bytes or an integer within 2^53")
+    })?;
     Ok(RawId::new(body.slice(node.span()), key))
 }
 
 /// Turns one scanned object into a message.
-pub(super) fn message(body: Bytes, tape: Vec<Entry>, headers: &MirrorHeaders<'_>) -> Result<ClientMessage, Refusal> {
+pub(super) fn message(
+    body: Bytes,
+    tape: Vec<Entry>,
+    headers: &MirrorHeaders<'_>,
+) -> Result<ClientMessage, Refusal> {
     match check(&body, &tape, headers) {
         Ok(checked) => Ok(checked.into_message(body, tape)),
         Err(refusal) => Err(refusal.with_id(salvaged_id(&body, &tape))),
@@ -51,12 +60,21 @@ enum What {
 
 impl Checked {
     fn into_message(self, body: Bytes, tape: Vec<Entry>) -> ClientMessage {
-        let parsed = Parsed { body, tape, era: self.era, version: self.version, params: self.params, meta: self.meta };
+        let parsed = Parsed {
+            body,
+            tape,
+            era: self.era,
+            version: self.version,
+            params: self.params,
+            meta: self.meta,
+        };
         match self.what {
             What::Request { id, id_at, method, subject, arguments } => {
                 ClientMessage::Request(Request { parsed, id, id_at, method, subject, arguments })
             }
-            What::Notification { method } => ClientMessage::Notification(Notification { parsed, method }),
+            What::Notification { method } => {
+                ClientMessage::Notification(Notification { parsed, method })
+            }
             What::Response { id, id_at, outcome, failed } => {
                 ClientMessage::Response(ClientResponse { parsed, id, id_at, outcome, failed })
             }
@@ -90,7 +108,11 @@ impl<'a> Envelope<'a> {
                 Some("params") => &mut envelope.params,
                 Some("result") => &mut envelope.result,
                 Some("error") => &mut envelope.error,
-                Some(_) | None => return Err(Refusal::envelope("the envelope has a member that JSON-RPC does not define")),
+                Some(_) | None => {
+                    return Err(Refusal::envelope(
+                        "the envelope has a member that JSON-RPC does not define",
+                    ));
+                }
             };
             *slot = Some(value);
         }
@@ -113,13 +135,21 @@ fn check(body: &Bytes, tape: &[Entry], headers: &MirrorHeaders<'_>) -> Result<Ch
     let meta = meta_of(body, params)?;
     let at = |node: Option<Node<'_>>| node.map_or(0, Node::index);
     match (id.zip(envelope.id), method.kind()) {
-        (Some(_), Some(MessageKind::Notification)) => Err(Refusal::envelope("a notification must not carry an id")),
+        (Some(_), Some(MessageKind::Notification)) => {
+            Err(Refusal::envelope("a notification must not carry an id"))
+        }
         (None, Some(MessageKind::Request)) => Err(Refusal::envelope("a request must carry an id")),
         (None, Some(MessageKind::Notification) | None) => {
             let found = era::settle(headers, meta, MessageKind::Notification)?;
             headers::check_mirrors(found.era, headers, &method, None)?;
             let what = What::Notification { method };
-            Ok(Checked { era: found.era, version: found.version, params: at(params), meta: at(meta), what })
+            Ok(Checked {
+                era: found.era,
+                version: found.version,
+                params: at(params),
+                meta: at(meta),
+                what,
+            })
         }
         (Some((id, id_node)), Some(MessageKind::Request) | None) => {
             let found = era::settle(headers, meta, MessageKind::Request)?;
@@ -127,9 +157,20 @@ fn check(body: &Bytes, tape: &[Entry], headers: &MirrorHeaders<'_>) -> Result<Ch
             let (subject, arguments) = read_params(&method, version, params)?;
             let name = subject.and_then(Node::as_str);
             headers::check_mirrors(found.era, headers, &method, name.as_deref())?;
-            let what =
-                What::Request { id, id_at: id_node.index(), method, subject: subject.and_then(Text::of), arguments: at(arguments) };
-            Ok(Checked { era: found.era, version: found.version, params: at(params), meta: at(meta), what })
+            let what = What::Request {
+                id,
+                id_at: id_node.index(),
+                method,
+                subject: subject.and_then(Text::of),
+                arguments: at(arguments),
+            };
+            Ok(Checked {
+                era: found.era,
+                version: found.version,
+                params: at(params),
+                meta: at(meta),
+                what,
+            })
         }
     }
 }
@@ -177,11 +218,20 @@ fn meta_of<'a>(body: &Bytes, holder: Option<Node<'a>>) -> Result<Option<Node<'a>
 
 /// The member of `params` that says what the request is about.
 const fn subject_member(method: &Method) -> Option<&'static str> {
-    match method {
-        Method::ToolsCall | Method::PromptsGet => Some("name"),
-        Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => Some("uri"),
-        Method::TasksGet | Method::TasksResult | Method::TasksCancel | Method::TasksUpdate => Some("taskId"),
-        _ => None,
+    if matches!(method, Method::ToolsCall | Method::PromptsGet) {
+        Some("name")
+    } else if matches!(
+        method,
+        Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe
+    ) {
+        Some("uri")
+    } else if matches!(
+        method,
+        Method::TasksGet | Method::TasksResult | Method::TasksCancel | Method::TasksUpdate
+    ) {
+        Some("taskId")
+    } else {
+        None
     }
 }
 
@@ -190,13 +240,19 @@ type SubjectAndArguments<'a> = (Option<Node<'a>>, Option<Node<'a>>);
 
 /// Reads what the request is about. Its absence is refused only where the revision has the method: elsewhere the answer is that
 /// there is no such method.
-fn read_params<'a>(method: &Method, version: ProtocolVersion, params: Option<Node<'a>>) -> Result<SubjectAndArguments<'a>, Refusal> {
+fn read_params<'a>(
+    method: &Method,
+    version: ProtocolVersion,
+    params: Option<Node<'a>>,
+) -> Result<SubjectAndArguments<'a>, Refusal> {
     let subject = match subject_member(method) {
         None => return Ok((None, None)),
         Some(member) => match params.and_then(|params| params.get(member)) {
             Some(node) if node.kind() == NodeKind::String => Some(node),
             None if !method.exists(version, Sender::Client) => None,
-            Some(_) | None => return Err(Refusal::params(format!("params.{member} must be a string"))),
+            Some(_) | None => {
+                return Err(Refusal::params(format!("params.{member} must be a string")));
+            }
         },
     };
     let takes_arguments = matches!(method, Method::ToolsCall | Method::PromptsGet);
@@ -206,20 +262,33 @@ fn read_params<'a>(method: &Method, version: ProtocolVersion, params: Option<Nod
     }
     if *method == Method::ToolsCall {
         let known = ["name", "arguments", "_meta", "task", "inputResponses", "requestState"];
-        let stranger = params.into_iter().flat_map(Node::members).any(|(key, _)| !known.iter().any(|name| key.is(name)));
+        let stranger = params
+            .into_iter()
+            .flat_map(Node::members)
+            .any(|(key, _)| !known.iter().any(|name| key.is(name)));
         if stranger {
-            return Err(Refusal::params("params of tools/call has a member that MCP does not define"));
+            return Err(Refusal::params(
+                "params of tools/call has a member that MCP does not define",
+            ));
         }
     }
     Ok((subject, arguments))
 }
 
-fn response(body: &Bytes, envelope: Envelope<'_>, headers: &MirrorHeaders<'_>) -> Result<Checked, Refusal> {
+fn response(
+    body: &Bytes,
+    envelope: Envelope<'_>,
+    headers: &MirrorHeaders<'_>,
+) -> Result<Checked, Refusal> {
     let (node, failed) = match (envelope.result, envelope.error) {
         (Some(result), None) => (result, Failed::No),
         (None, Some(error)) => (error, Failed::Yes),
-        (None, None) => return Err(Refusal::envelope("a message must have a method, a result or an error")),
-        (Some(_), Some(_)) => return Err(Refusal::envelope("a response carries result or error, not both")),
+        (None, None) => {
+            return Err(Refusal::envelope("a message must have a method, a result or an error"));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Refusal::envelope("a response carries result or error, not both"));
+        }
     };
     if envelope.params.is_some() {
         return Err(Refusal::envelope("a response carries no params"));
@@ -229,7 +298,8 @@ fn response(body: &Bytes, envelope: Envelope<'_>, headers: &MirrorHeaders<'_>) -
     if node.kind() != NodeKind::Object {
         return Err(Refusal::envelope("result and error must be objects"));
     }
-    if failed == Failed::Yes && node.get("code").is_none_or(|code| code.kind() != NodeKind::Number) {
+    if failed == Failed::Yes && node.get("code").is_none_or(|code| code.kind() != NodeKind::Number)
+    {
         return Err(Refusal::envelope("error.code must be a number"));
     }
     meta_of(body, Some(node))?;

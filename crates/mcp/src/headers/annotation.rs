@@ -44,13 +44,17 @@ impl ParamHeaders {
     /// [`AnnotationFault`] when one of them breaks a rule: not a unique field name, not on a string, integer or boolean, not
     /// reached through `properties` alone; or when the schema itself can be read in two ways.
     pub fn of_schema(input_schema: &[u8]) -> Result<Self, AnnotationFault> {
-        if memchr::memmem::find(input_schema, b"mcp-header").is_none() && !input_schema.contains(&b'\\') {
+        if memchr::memmem::find(input_schema, b"mcp-header").is_none()
+            && !input_schema.contains(&b'\\')
+        {
             return Ok(Self::default());
         }
         let tape = scan::scan(input_schema, Rules::contract(DEPTH_MAX, ELEMENTS_MAX));
-        let tape = tape.map_err(|_fault| AnnotationFault("the schema cannot be read in one way only"))?;
+        let tape =
+            tape.map_err(|_fault| AnnotationFault("the schema cannot be read in one way only"))?;
         let mut found: Vec<ParamHeader> = Vec::new();
-        let mut open = vec![(Node::new(input_schema, &tape, 0), Role::OnChain, Vec::<String>::new())];
+        let mut open =
+            vec![(Node::new(input_schema, &tape, 0), Role::OnChain, Vec::<String>::new())];
         while let Some((node, role, path)) = open.pop() {
             for (key, value) in node.members() {
                 let name = key.text().unwrap_or_default();
@@ -59,18 +63,28 @@ impl ParamHeaders {
                         add(&mut found, node, value, &path)?;
                         continue;
                     }
-                    (Role::OffChain, "x-mcp-header") => return Err(AnnotationFault("one stands where properties alone do not lead")),
-                    (Role::OnChain, "properties") => (value, Role::Properties, path.clone()),
-                    (Role::OnChain | Role::OffChain, "default" | "const" | "enum" | "examples") => continue,
-                    (Role::OnChain | Role::OffChain, "properties" | "$defs" | "definitions" | "dependentSchemas" | "patternProperties") => {
-                        (value, Role::OffChainMap, Vec::new())
+                    (Role::OffChain, "x-mcp-header") => {
+                        return Err(AnnotationFault(
+                            "one stands where properties alone do not lead",
+                        ));
                     }
+                    (Role::OnChain, "properties") => (value, Role::Properties, path.clone()),
+                    (Role::OnChain | Role::OffChain, "default" | "const" | "enum" | "examples") => {
+                        continue;
+                    }
+                    (
+                        Role::OnChain | Role::OffChain,
+                        "properties" | "$defs" | "definitions" | "dependentSchemas"
+                        | "patternProperties",
+                    ) => (value, Role::OffChainMap, Vec::new()),
                     (Role::Properties, property) => {
                         let mut below = path.clone();
                         below.push(property.to_owned());
                         (value, Role::OnChain, below)
                     }
-                    (Role::OnChain | Role::OffChain | Role::OffChainMap, _) => (value, Role::OffChain, Vec::new()),
+                    (Role::OnChain | Role::OffChain | Role::OffChainMap, _) => {
+                        (value, Role::OffChain, Vec::new())
+                    }
                 };
                 open.extend(next.0.elements().map(|element| (element, Role::OffChain, Vec::new())));
                 open.push(next);
@@ -96,14 +110,38 @@ impl ParamHeaders {
 /// RFC 9110, section 5.6.2.
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
 }
 
-fn add(found: &mut Vec<ParamHeader>, schema: Node<'_>, value: Node<'_>, path: &[String]) -> Result<(), AnnotationFault> {
+fn add(
+    found: &mut Vec<ParamHeader>,
+    schema: Node<'_>,
+    value: Node<'_>,
+    path: &[String],
+) -> Result<(), AnnotationFault> {
     if path.is_empty() {
         return Err(AnnotationFault("one stands at the schema's root"));
     }
-    let name = value.as_str().filter(|_| value.kind() == NodeKind::String).ok_or(AnnotationFault("one is no string"))?;
+    let name = value
+        .as_str()
+        .filter(|_| value.kind() == NodeKind::String)
+        .ok_or(AnnotationFault("one is no string"))?;
     if name.is_empty() || !name.bytes().all(is_token_byte) {
         return Err(AnnotationFault("one is no header name"));
     }

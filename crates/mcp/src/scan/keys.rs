@@ -14,7 +14,11 @@ const PAIRWISE_KEYS_MAX: usize = 16;
 
 /// Whether two keys of the closed object at this tape index are equal after unescaping.
 pub(super) fn has_duplicate(bytes: &[u8], tape: &[Entry], at: u32) -> bool {
-    let Some(entry) = tape.get(at as usize).filter(|entry| entry.tag == Tag::Object && entry.count > 1) else { return false };
+    let Some(entry) =
+        tape.get(at as usize).filter(|entry| entry.tag == Tag::Object && entry.count > 1)
+    else {
+        return false;
+    };
     let count = entry.count as usize;
     let keys = Node::new(bytes, tape, at).members();
     if count > PAIRWISE_KEYS_MAX {
@@ -44,7 +48,11 @@ fn meaning<'a>(bytes: &'a [u8], key: &Entry) -> Cow<'a, [u8]> {
 }
 
 fn equal(bytes: &[u8], a: &Entry, b: &Entry) -> bool {
-    if a.escaped || b.escaped { meaning(bytes, a) == meaning(bytes, b) } else { a.inner(bytes) == b.inner(bytes) }
+    if a.escaped || b.escaped {
+        meaning(bytes, a) == meaning(bytes, b)
+    } else {
+        a.inner(bytes) == b.inner(bytes)
+    }
 }
 
 /// Whether two keys of an object are equal ignoring case.
@@ -54,10 +62,13 @@ pub(crate) fn case_twins(bytes: &[u8], members: Members<'_>) -> bool {
         return false;
     }
     // The few characters beyond ASCII that fold into it are the reason for the second way.
-    let simple = keys.len() <= PAIRWISE_KEYS_MAX && keys.iter().all(|key| !key.escaped && key.inner(bytes).is_ascii());
+    let simple = keys.len() <= PAIRWISE_KEYS_MAX
+        && keys.iter().all(|key| !key.escaped && key.inner(bytes).is_ascii());
     if simple {
         return keys.iter().enumerate().any(|(index, key)| {
-            keys.iter().take(index).any(|earlier| earlier.inner(bytes).eq_ignore_ascii_case(key.inner(bytes)))
+            keys.iter()
+                .take(index)
+                .any(|earlier| earlier.inner(bytes).eq_ignore_ascii_case(key.inner(bytes)))
         });
     }
     let mut seen = HashSet::with_capacity(keys.len());

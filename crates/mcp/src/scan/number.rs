@@ -45,7 +45,11 @@ pub(super) fn scan(bytes: &[u8], start: usize, strictness: Strictness) -> Result
         pos = end;
     }
     if strictness == Strictness::Contract {
-        let parts = Parts { integer: slice(bytes, integer..integer + integer_len), fraction: slice(bytes, fraction), exponent };
+        let parts = Parts {
+            integer: slice(bytes, integer..integer + integer_len),
+            fraction: slice(bytes, fraction),
+            exponent,
+        };
         if !parts.fit_double(slice(bytes, start..pos)) {
             return Err(Fault { at: start, kind: FaultKind::NumberRange });
         }

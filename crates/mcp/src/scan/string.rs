@@ -22,7 +22,9 @@ pub(super) fn scan(bytes: &[u8], start: usize, strictness: Strictness) -> Result
                 pos = escape_end(bytes, pos, strictness)?;
             }
             Some(_) => return Err(Fault { at: pos, kind: FaultKind::ControlInString }),
-            None => return Err(Fault { at: pos, kind: FaultKind::Expected("the end of a string") }),
+            None => {
+                return Err(Fault { at: pos, kind: FaultKind::Expected("the end of a string") });
+            }
         }
     }
 }
@@ -52,7 +54,9 @@ fn plain_end(bytes: &[u8], from: usize) -> usize {
 }
 
 fn has_special(block: &[u8; BLOCK_BYTES]) -> bool {
-    block.iter().fold(0u8, |found, &byte| found | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')) != 0
+    block.iter().fold(0u8, |found, &byte| {
+        found | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
+    }) != 0
 }
 
 /// Position of the first special byte, eight at a time.
@@ -86,11 +90,15 @@ fn escape_end(bytes: &[u8], pos: usize, strictness: Strictness) -> Result<usize,
     match bytes.get(pos + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(pos + 2),
         Some(b'u') => {
-            let unit = hex_unit(bytes, pos + 2).ok_or(Fault { at: pos, kind: FaultKind::BadEscape })?;
+            let unit =
+                hex_unit(bytes, pos + 2).ok_or(Fault { at: pos, kind: FaultKind::BadEscape })?;
             if strictness == Strictness::Grammar || !(0xD800..=0xDFFF).contains(&unit) {
                 return Ok(pos + 6);
             }
-            let low = bytes.get(pos + 6..pos + 8).filter(|&next| next == b"\\u").and_then(|_| hex_unit(bytes, pos + 8));
+            let low = bytes
+                .get(pos + 6..pos + 8)
+                .filter(|&next| next == b"\\u")
+                .and_then(|_| hex_unit(bytes, pos + 8));
             match low {
                 Some(0xDC00..=0xDFFF) if unit < 0xDC00 => Ok(pos + 12),
                 Some(_) | None => Err(Fault { at: pos, kind: FaultKind::LoneSurrogate }),

@@ -1,0 +1,28 @@
+use super::*;
+
+#[test]
+fn replaces_ids_and_tokens() {
+    let body = Bytes::from_static(br#"{ "params":{"_meta":{"progressToken":"t","x":1.0},"requestId":3}, "id" : "a" ,"jsonrpc":"2.0"}"#);
+    assert_eq!(replace_id(&body, "17").unwrap(), br#"{ "params":{"_meta":{"progressToken":"t","x":1.0},"requestId":3}, "id" : 17 ,"jsonrpc":"2.0"}"#.as_slice());
+    let changed = replace_values(
+        &body,
+        &[
+            (&["id"], "1"),
+            (&["params", "_meta", "progressToken"], "2"),
+            (&["params", "requestId"], "\"r\""),
+            (&["none"], "9"),
+        ],
+    );
+    assert_eq!(changed.unwrap(), br#"{ "params":{"_meta":{"progressToken":2,"x":1.0},"requestId":"r"}, "id" : 1 ,"jsonrpc":"2.0"}"#.as_slice());
+    let untouched = replace_values(&body, &[(&["params", "none"], "9")]).unwrap();
+    assert_eq!(untouched.as_ptr(), body.as_ptr());
+    assert!(replace_id(&Bytes::from_static(b"[]"), "1").is_err());
+}
+
+#[test]
+fn one_line_keeps_strings_and_numbers() {
+    let body = Bytes::from_static(b"{\r\n  \"a\": \"x\\ny\",\n  \"b\": 1.50\r}\n");
+    assert_eq!(single_line(&body), b"{  \"a\": \"x\\ny\",  \"b\": 1.50}".as_slice());
+    let plain = Bytes::from_static(b"{\"a\":1}");
+    assert_eq!(single_line(&plain).as_ptr(), plain.as_ptr());
+}
