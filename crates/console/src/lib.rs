@@ -1,1 +1,63 @@
-//! Control plane: use cases, JSON API, pages.
+//! Control plane: who may do what to servers, policies, grants, approvals and the audit, as use
+//! cases ([`ops`]) and as a JSON API ([`api`]); health and metrics pages ([`health`]).
+//!
+//! What never lives here: connections to MCP servers, decisions about calls, SQL.
+
+pub mod api;
+pub mod health;
+pub mod ops;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use policy::UnixMillis;
+use store::{Entropy, ServerSlug, Store};
+
+/// The clock, handed in by the binary; nothing here reads another one.
+pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// What a look at a live server found (GATEWAY section 9, `inspect`).
+#[derive(Debug, Clone, Default)]
+pub struct Inspection {
+    /// Whether the server answered.
+    pub reachable: bool,
+    /// What went wrong, for people; no secret.
+    pub problem: Option<String>,
+    /// How many tools it listed.
+    pub tools: usize,
+    /// How many of them wait for somebody to accept their definition.
+    pub quarantined: usize,
+}
+
+/// A look at a live server that takes a while.
+pub type InspectFuture = Pin<Box<dyn Future<Output = Inspection> + Send>>;
+
+/// Looks at a live server now; the binary hands it in, because only the data plane has connections.
+pub type Inspect = Arc<dyn Fn(ServerSlug) -> InspectFuture + Send + Sync>;
+
+/// What a server record must fulfil before it is saved, beyond its own form: address rules and the
+/// like. The text says what is wrong and what to do.
+pub type CheckServer = Arc<dyn Fn(&store::ServerRecord) -> Result<(), String> + Send + Sync>;
+
+/// Everything the control plane works with.
+#[derive(Clone)]
+pub struct Console {
+    /// The truth.
+    pub store: Store,
+    /// The clock.
+    pub clock: Clock,
+    /// Random bytes for tokens and ids.
+    pub entropy: Entropy,
+    /// Looks at a live server.
+    pub inspect: Inspect,
+    /// Address rules for servers.
+    pub check_server: CheckServer,
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+//! `ETag` and `If-Match`: an edit says which state it started from.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Refusal;
+
+/// Puts the version of what is shown on an answer.
+pub(super) fn tagged(version: u64, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// The version that the caller started from. Without `If-Match` an edit replaces whatever is
+/// there; `*` says so on purpose; anything else must be one strong tag of ours.
+pub(super) fn expected(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let mut values = headers.get_all(header::IF_MATCH).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" && values.next().is_none() {
+        return Ok(None);
+    }
+    let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+    match (inner.and_then(|t| t.parse().ok()), values.next()) {
+        (Some(version), None) => Ok(Some(version)),
+        _ => {
+            let detail = "`If-Match` takes the `ETag` of the state that the edit started from";
+            Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "changed", detail))
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! `/api/v1/policies`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use store::{PolicyName, PolicyRecord, PolicyVersion, ServerSlug};
+use utoipa::{IntoParams, ToSchema};
+
+use super::input::{Body, Params, rfc3339};
+use super::problem::{PlacedError, Refusal};
+use super::{Page, etag, servers};
+use crate::Console;
+use crate::ops::policies::Draft;
+use crate::ops::{Actor, OpError, policies};
+
+/// A policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PolicyView {
+    name: String,
+    server: Option<String>,
+    version: u32,
+    /// The author's text, comments included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// The canonical form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    canonical: Option<serde_json::Value>,
+    saved_at: String,
+    saved_by: String,
+    note: Option<String>,
+    managed_by_file: bool,
+}
+
+impl PolicyView {
+    fn brief(record: PolicyRecord) -> PolicyView {
+        PolicyView {
+            name: record.name.to_string(),
+            server: record.server.map(|s| s.to_string()),
+            version: record.version,
+            text: None,
+            canonical: None,
+            saved_at: rfc3339(record.saved_at),
+            saved_by: record.actor.to_string(),
+            note: record.note,
+            managed_by_file: record.managed_by_file,
+        }
+    }
+
+    fn whole(record: PolicyRecord) -> PolicyView {
+        let text = Some(record.text.clone());
+        let canonical = serde_json::from_str(&record.canonical).ok();
+        PolicyView { text, canonical, ..PolicyView::brief(record) }
+    }
+}
+
+/// A warning about a policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LintView {
+    code: String,
+    #[serde(flatten)]
+    place: PlacedError,
+}
+
+fn lint_view(lint: policy::Lint) -> LintView {
+    LintView {
+        code: lint.code.to_owned(),
+        place: PlacedError {
+            pointer: Some(lint.pointer),
+            line: Some(lint.line),
+            column: Some(lint.column),
+            message: lint.message,
+            help: lint.help,
+        },
+    }
+}
+
+/// What checking or saving a policy answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CheckedView {
+    /// The version that was saved; absent where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
+    /// The canonical form.
+    #[schema(value_type = Object)]
+    canonical: Option<serde_json::Value>,
+    lints: Vec<LintView>,
+}
+
+fn checked_view(version: Option<u32>, checked: policies::Checked) -> CheckedView {
+    CheckedView {
+        version,
+        canonical: serde_json::from_str(&checked.document.canonical()).ok(),
+        lints: checked.lints.into_iter().map(lint_view).collect(),
+    }
+}
+
+/// A policy as the caller wants it: its text, or the document itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyInput {
+    name: Option<String>,
+    server: Option<String>,
+    /// The author's text, comments allowed.
+    text: Option<String>,
+    /// The document itself, instead of `text`.
+    #[schema(value_type = Object)]
+    document: Option<Box<RawValue>>,
+    note: Option<String>,
+}
+
+impl PolicyInput {
+    fn text(&self) -> Result<&str, Refusal> {
+        match (&self.text, &self.document) {
+            (Some(text), None) => Ok(text),
+            (None, Some(document)) => Ok(document.get()),
+            _ => Err(Refusal::invalid("give the policy as `text` or as `document`")),
+        }
+    }
+
+    fn server(&self) -> Result<Option<ServerSlug>, Refusal> {
+        self.server.as_deref().map(servers::slug_of).transpose()
+    }
+}
+
+fn name_of(text: &str) -> Result<PolicyName, Refusal> {
+    PolicyName::parse(text).map_err(|e| Refusal::from(OpError::from(e)))
+}
+
+pub(super) async fn list(
+    State(console): State<Console>,
+    actor: Actor,
+) -> Result<Json<Page<PolicyView>>, Refusal> {
+    let found = policies::list(&console, &actor).await?;
+    Ok(Json(Page::whole(found.into_iter().map(PolicyView::brief).collect())))
+}
+
+/// Which version is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VersionParams {
+    /// A number from the history; without it, the newest.
+    version: Option<u32>,
+}
+
+pub(super) async fn show(
+    State(console): State<Console>,
+    actor: Actor,
+    Path(name): Path<String>,
+    Params(params): Params<VersionParams>,
+) -> Result<Response, Refusal> {
+    let record = policies::get(&console, &actor, &name_of(&name)?, params.version).await?;
+    Ok(etag::tagged(record.version.into(), Json(PolicyView::whole(record))))
+}
+
+pub(super) async fn create(
+    State(console): State<Console>,
+    actor: Actor,
+    Body(input): Body<PolicyInput>,
+) -> Result<Response, Refusal> {
+    let Some(name) = input.name.as_deref() else {
+        return Err(Refusal::invalid("`name` is missing"));
+    };
+    let (version, checked) = save(&console, &actor, name_of(name)?, (&input, Some(0))).await?;
+    let body = (StatusCode::CREATED, Json(checked_view(Some(version), checked)));
+    Ok(etag::tagged(version.into(), body))
+}
+
+async fn save(
+    console: &Console,
+    actor: &Actor,
+    name: PolicyName,
+    (input, expected): (&PolicyInput, Option<u32>),
+) -> Result<(u32, policies::Checked), Refusal> {
+    let draft =
+        Draft { name, server: input.server()?, text: input.text()?, note: input.note.clone() };
+    Ok(policies::save(console, actor, draft, expected).await?)
+}
+
+pub(super) async fn replace(
+    State(console): State<Console>,
+    actor: Actor,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Body(input): Body<PolicyInput>,
+) -> Result<Response, Refusal> {
+    if input.name.as_deref().is_some_and(|n| n != name) {
+        return Err(Refusal::invalid("`name` differs from the address"));
+    }
+    // A version that does not fit 32 bits is none that was ever given out.
+    let expected = etag::expected(&headers)?.map(|v| u32::try_from(v).unwrap_or(u32::MAX));
+    let (version, checked) = save(&console, &actor, name_of(&name)?, (&input, expected)).await?;
+    Ok(etag::tagged(version.into(), Json(checked_view(Some(version), checked))))
+}
+
+pub(super) async fn remove(
+    State(console): State<Console>,
+    actor: Actor,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    policies::remove(&console, &actor, &name_of(&name)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// One version in a policy's history.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct VersionView {
+    version: u32,
+    saved_at: String,
+    saved_by: String,
+    note: Option<String>,
+}
+
+impl From<PolicyVersion> for VersionView {
+    fn from(version: PolicyVersion) -> VersionView {
+        VersionView {
+            version: version.version,
+            saved_at: rfc3339(version.saved_at),
+            saved_by: version.actor.to_string(),
+            note: version.note,
+        }
+    }
+}
+
+pub(super) async fn versions(
+    State(console): State<Console>,
+    actor: Actor,
+    Path(name): Path<String>,
+) -> Result<Json<Page<VersionView>>, Refusal> {
+    let found = policies::versions(&console, &actor, &name_of(&name)?).await?;
+    Ok(Json(Page::whole(found.into_iter().map(VersionView::from).collect())))
+}
+
+pub(super) async fn validate(
+    State(console): State<Console>,
+    actor: Actor,
+    Body(input): Body<PolicyInput>,
+) -> Result<Json<CheckedView>, Refusal> {
+    let server = input.server()?;
+    let checked = policies::check(&console, &actor, input.text()?, server.as_ref()).await?;
+    Ok(Json(checked_view(None, checked)))
+}
+
+/// What a stored policy is tested with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestInput {
+    /// A draft to test instead of the stored text.
+    text: Option<String>,
+}
+
+/// How the tests of a policy came out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TestView {
+    /// Whether all of them pass.
+    passed: bool,
+    /// Each failure: expected, got, trace.
+    failures: Vec<String>,
+}
+
+pub(super) async fn test(
+    State(console): State<Console>,
+    actor: Actor,
+    Path(name): Path<String>,
+    Body(input): Body<TestInput>,
+) -> Result<Json<TestView>, Refusal> {
+    let record = policies::get(&console, &actor, &name_of(&name)?, None).await?;
+    let text = input.text.unwrap_or(record.text);
+    match policies::check(&console, &actor, &text, record.server.as_ref()).await {
+        Ok(_checked) => Ok(Json(TestView { passed: true, failures: Vec::new() })),
+        Err(OpError::Tests(failures)) => Ok(Json(TestView { passed: false, failures })),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// A call to explain. No counter is asked and nothing is sent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExplainInput {
+    pub(super) tool: String,
+    /// The arguments; without them, none.
+    #[schema(value_type = Object)]
+    pub(super) args: Option<Box<RawValue>>,
+    /// The grant's label as conditions see it.
+    pub(super) grant: Option<String>,
+    /// The grant's tags.
+    #[serde(default)]
+    pub(super) tags: std::collections::BTreeMap<String, String>,
+    /// The instant, RFC 3339; without it, now.
+    pub(super) at: Option<String>,
+}
+
+pub(super) async fn explain(
+    State(console): State<Console>,
+    actor: Actor,
+    Path(name): Path<String>,
+    Body(input): Body<ExplainInput>,
+) -> Result<Json<serde_json::Value>, Refusal> {
+    let at = input.at.as_deref().map(|t| super::input::instant("at", t)).transpose()?;
+    let question = policies::Question {
+        tool: &input.tool,
+        args: input.args.as_deref().map_or("{}", RawValue::get),
+        grant: input.grant.as_deref().unwrap_or("test"),
+        tags: &input.tags,
+        at,
+    };
+    Ok(Json(policies::explain(&console, &actor, &name_of(&name)?, question).await?))
+}

@@ -1,0 +1,325 @@
+//! The API over its real router and a real store: who may do what, and what goes wrong how.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use policy::UnixMillis;
+use serde_json::{Value, json};
+use store::{ApiRole, ApiTokenRecord, AuditMode, Entropy, Label, Role, Store, StoreConfig, Token};
+use tower::ServiceExt;
+
+use super::ENDPOINTS;
+use crate::{Console, Inspection};
+
+/// 2026-01-01T00:00:00Z.
+const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
+
+struct Api {
+    router: Router,
+    tokens: Vec<(ApiRole, Token)>,
+    _dir: tempfile::TempDir,
+}
+
+async fn api() -> Api {
+    let dir = tempfile::tempdir().unwrap();
+    let config = StoreConfig {
+        data_dir: PathBuf::from(dir.path()).join("data"),
+        audit_mode: AuditMode::Durable,
+        role: Role::Serve,
+    };
+    let store = Store::open(&config, NOW).unwrap();
+    let mut tokens = Vec::new();
+    for (n, role) in (1u8..).zip(ApiRole::ALL) {
+        let token = Token::make([n; 32]);
+        let record = ApiTokenRecord {
+            label: Label::parse(role.as_str()).unwrap(),
+            role,
+            token_hash: token.hash(),
+            managed_by_file: false,
+            created_at: NOW,
+        };
+        store.create_api_token(record).await.unwrap();
+        tokens.push((role, token));
+    }
+    let console = Console {
+        store,
+        clock: Arc::new(|| NOW),
+        entropy: Entropy::system(),
+        inspect: Arc::new(|_slug| {
+            Box::pin(async { Inspection { reachable: true, ..Inspection::default() } })
+        }),
+        check_server: Arc::new(|_record| Ok(())),
+    };
+    Api { router: super::router(console), tokens, _dir: dir }
+}
+
+impl Api {
+    fn token(&self, role: ApiRole) -> Option<&str> {
+        self.tokens.iter().find(|(r, _)| *r == role).map(|(_, t)| t.expose())
+    }
+
+    async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    async fn call(
+        &self,
+        line: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        self.send(request(line, token, body).body_of()).await
+    }
+
+    async fn admin(&self, line: &str, body: Value) -> (StatusCode, Value) {
+        self.call(line, self.token(ApiRole::Admin), Some(body)).await
+    }
+}
+
+struct Made(axum::http::request::Builder, Option<Value>);
+
+impl Made {
+    fn header(self, name: &str, value: &str) -> Made {
+        Made(self.0.header(name, value), self.1)
+    }
+
+    fn body_of(self) -> Request<Body> {
+        let body = self.1.map_or_else(Body::empty, |json| Body::from(json.to_string()));
+        self.0.body(body).unwrap()
+    }
+}
+
+fn request(line: &str, token: Option<&str>, body: Option<Value>) -> Made {
+    let (method, path) = line.split_once(' ').unwrap();
+    let mut builder = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        builder = builder.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if body.is_some() {
+        builder = builder.header(header::CONTENT_TYPE, "application/json");
+    }
+    Made(builder, body)
+}
+
+fn server(slug: &str) -> Value {
+    json!({ "slug": slug, "url": "https://mcp.example.com/mcp" })
+}
+
+fn policy(name: &str) -> Value {
+    json!({ "name": name, "document": { "version": "1", "default": "deny", "tools": { "a": {} } } })
+}
+
+/// What each endpoint is sent in the role table: well formed, so that only the role decides between
+/// refusal and anything else.
+fn sample(input: Option<&str>) -> Option<Value> {
+    Some(match input? {
+        "ServerInput" => json!({ "url": "https://mcp.example.com/mcp" }),
+        "PolicyInput" => json!({ "document": { "version": "1", "default": "deny" } }),
+        "GrantInput" => json!({ "label": "x", "server": "none" }),
+        "ExplainInput" => json!({ "tool": "x" }),
+        _ => json!({}),
+    })
+}
+
+#[tokio::test]
+async fn the_endpoint_role_table_is_the_golden_one() {
+    let api = api().await;
+    let mut table = String::from(
+        "| endpoint | none | viewer | policy_manager | approver | admin |\n|---|---|---|---|---|---|\n",
+    );
+    for endpoint in &ENDPOINTS {
+        let path = endpoint.path.replace("{slug}", "none").replace("{name}", "none");
+        let path = path.replace(
+            "{id}",
+            &format!("{}_{}", if path.contains("grants") { "grt" } else { "apr" }, "0".repeat(26)),
+        );
+        let line = format!("{} {path}", endpoint.method.to_uppercase());
+        table.push_str(&format!("| {} {} |", endpoint.method.to_uppercase(), endpoint.path));
+        let callers = [
+            None,
+            Some(ApiRole::Viewer),
+            Some(ApiRole::PolicyManager),
+            Some(ApiRole::Approver),
+            Some(ApiRole::Admin),
+        ];
+        for caller in callers {
+            let token = caller.and_then(|role| api.token(role));
+            let (status, _) = api.call(&line, token, sample(endpoint.input)).await;
+            let word = match status {
+                StatusCode::UNAUTHORIZED => "401",
+                StatusCode::FORBIDDEN => "403",
+                s if s.is_server_error() || s == StatusCode::METHOD_NOT_ALLOWED => {
+                    panic!("{line} answers {s}")
+                }
+                _ => "may",
+            };
+            table.push_str(&format!(" {word} |"));
+        }
+        table.push('\n');
+    }
+    expect_test::expect_file!["../../testdata/endpoint-roles.md"].assert_eq(&table);
+}
+
+#[tokio::test]
+async fn every_endpoint_of_the_table_is_routed_and_documented() {
+    let api = api().await;
+    let (_, document) = api.call("GET /api/v1/openapi.json", None, None).await;
+    for endpoint in &ENDPOINTS {
+        let operation = &document["paths"][endpoint.path][endpoint.method];
+        assert_eq!(operation["summary"], endpoint.summary, "{}", endpoint.path);
+    }
+    let text = document.to_string();
+    for name in text.split("#/components/schemas/").skip(1).filter_map(|t| t.split('"').next()) {
+        assert!(document["components"]["schemas"][name].is_object(), "schema {name} is missing");
+    }
+    let pretty = serde_json::to_string_pretty(&document).unwrap() + "\n";
+    expect_test::expect_file!["../../testdata/openapi.json"].assert_eq(&pretty);
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_found_nowhere_again() {
+    let api = api().await;
+    assert_eq!(api.admin("POST /api/v1/servers", server("pay")).await.0, StatusCode::CREATED);
+    let (status, made) =
+        api.admin("POST /api/v1/grants", json!({ "label": "agent", "server": "pay" })).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let token = made["token"].as_str().unwrap();
+    assert!(token.starts_with("pcl_") && token.len() == 53, "{token}");
+    let (_, listed) = api.call("GET /api/v1/grants", api.token(ApiRole::Viewer), None).await;
+    assert_eq!(listed["items"][0]["label"], "agent");
+    assert!(!listed.to_string().contains(token));
+    let id = made["id"].as_str().unwrap();
+    let (_, rotated) = api.admin(&format!("POST /api/v1/grants/{id}/rotate"), json!({})).await;
+    assert_ne!(rotated["token"].as_str().unwrap(), token);
+    let (_, revoked) = api.admin(&format!("POST /api/v1/grants/{id}/revoke"), json!({})).await;
+    assert!(revoked["revoked_at"].is_string(), "{revoked}");
+}
+
+#[tokio::test]
+async fn a_policy_with_errors_is_refused_with_all_of_them_and_nothing_is_saved() {
+    let api = api().await;
+    let text = "{\n  \"version\": \"1\",\n  \"defualt\": \"deny\",\n  \"tols\": {}\n}";
+    let (status, problem) =
+        api.admin("POST /api/v1/policies", json!({ "name": "p", "text": text })).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let pointers: Vec<&str> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|e| e["pointer"].as_str())
+        .collect();
+    assert!(pointers.contains(&"/defualt") && pointers.contains(&"/tols"), "{problem}");
+    assert_eq!(
+        problem["errors"].as_array().unwrap().iter().find(|e| e["pointer"] == "/defualt").unwrap()
+            ["line"],
+        3
+    );
+    let (_, listed) = api.call("GET /api/v1/policies", api.token(ApiRole::Viewer), None).await;
+    assert_eq!(listed["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_policy_whose_own_tests_fail_is_refused() {
+    let api = api().await;
+    let mut wrong = policy("p");
+    wrong["document"]["tests"] =
+        json!([{ "call": { "tool": "b" }, "expect": { "verdict": "allow" } }]);
+    let (status, problem) = api.admin("POST /api/v1/policies", wrong).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("/problems/failing-tests"))
+    );
+}
+
+#[tokio::test]
+async fn an_edit_from_an_old_state_is_refused() {
+    let api = api().await;
+    let token = api.token(ApiRole::PolicyManager);
+    let (status, _) = api.call("POST /api/v1/policies", token, Some(policy("p"))).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let mut next = policy("p");
+    next["document"]["default"] = json!("allow");
+    let edit = |tag: &str| {
+        request("PUT /api/v1/policies/p", token, Some(next.clone()))
+            .header("if-match", tag)
+            .body_of()
+    };
+    assert_eq!(api.send(edit("\"7\"")).await.0, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(api.send(edit("W/\"1\"")).await.0, StatusCode::PRECONDITION_FAILED);
+    let (status, saved) = api.send(edit("\"1\"")).await;
+    assert_eq!((status, &saved["version"]), (StatusCode::OK, &json!(2)));
+    assert_eq!(
+        api.call("POST /api/v1/policies", token, Some(policy("p"))).await.0,
+        StatusCode::PRECONDITION_FAILED
+    );
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_runs_a_request_once() {
+    let api = api().await;
+    api.admin("POST /api/v1/servers", server("pay")).await;
+    let token = api.token(ApiRole::Admin);
+    let grant = json!({ "label": "agent", "server": "pay" });
+    let post = |body: &Value| {
+        request("POST /api/v1/grants", token, Some(body.clone()))
+            .header("idempotency-key", "k1")
+            .body_of()
+    };
+    let first = api.send(post(&grant)).await;
+    assert_eq!(first.0, StatusCode::CREATED, "{}", first.1);
+    assert_eq!(api.send(post(&grant)).await, first);
+    let other = json!({ "label": "other", "server": "pay" });
+    assert_eq!(api.send(post(&other)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    let (_, listed) = api.call("GET /api/v1/grants", token, None).await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn unknown_members_parameters_and_media_types_are_refused() {
+    let api = api().await;
+    let mut odd = server("pay");
+    odd["urll"] = json!("x");
+    assert_eq!(api.admin("POST /api/v1/servers", odd).await.0, StatusCode::BAD_REQUEST);
+    let token = api.token(ApiRole::Admin);
+    assert_eq!(api.call("GET /api/v1/audit?tol=x", token, None).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        api.call("GET /api/v1/audit?format=xml", token, None).await.0,
+        StatusCode::BAD_REQUEST
+    );
+    let form = request("POST /api/v1/servers", token, None).header("content-type", "text/plain");
+    let form = Made(form.0, Some(server("pay"))).body_of();
+    assert_eq!(api.send(form).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(api.call("GET /api/v1/nothing", token, None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        api.call("DELETE /api/v1/audit", token, None).await.0,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+}
+
+#[tokio::test]
+async fn secrets_of_a_server_are_never_shown() {
+    let api = api().await;
+    let mut input = server("pay");
+    input["headers"] = json!({ "Authorization": "Bearer very-secret" });
+    let (status, made) = api.admin("POST /api/v1/servers", input).await;
+    assert_eq!((status, &made["headers"]), (StatusCode::CREATED, &json!(["Authorization"])));
+    let (_, listed) = api.call("GET /api/v1/servers", api.token(ApiRole::Admin), None).await;
+    assert!(!listed.to_string().contains("very-secret"));
+}
+
+#[test]
+fn no_field_of_a_csv_export_is_a_formula() {
+    let mut out = String::new();
+    for value in ["=1+1", "+1", "-1", "@x", "plain", "a,b", "say \"hi\""] {
+        super::audit::csv_field(&mut out, value);
+        out.push('|');
+    }
+    assert_eq!(out, r#""'=1+1"|"'+1"|"'-1"|"'@x"|plain|"a,b"|"say ""hi"""|"#);
+}

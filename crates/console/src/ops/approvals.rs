@@ -1,0 +1,60 @@
+//! Held calls: looking at them and deciding them.
+
+use policy::{ApprovalId, ApprovalRecord};
+use store::{Answer, ApprovalFilter, DecideError, Decision};
+
+use super::{Actor, OpError, Permission, not_found};
+use crate::Console;
+
+/// Characters of a decision's reason, at most.
+pub const REASON_CHARS_MAX: usize = 1_000;
+
+/// Requests, newest first.
+pub async fn list(
+    console: &Console,
+    actor: &Actor,
+    filter: ApprovalFilter,
+    limit: usize,
+) -> Result<Vec<ApprovalRecord>, OpError> {
+    actor.may(Permission::Read)?;
+    Ok(console.store.approvals(filter, limit, (console.clock)()).await?)
+}
+
+/// One request.
+pub async fn get(
+    console: &Console,
+    actor: &Actor,
+    id: &ApprovalId,
+) -> Result<ApprovalRecord, OpError> {
+    actor.may(Permission::Read)?;
+    console.store.approval(id).await?.ok_or_else(|| not_found("approval", id.as_str()))
+}
+
+/// Decides a held call. One decision stands; a second one is a conflict.
+pub async fn decide(
+    console: &Console,
+    actor: &Actor,
+    id: &ApprovalId,
+    (answer, reason): (Answer, Option<String>),
+) -> Result<ApprovalRecord, OpError> {
+    actor.may(Permission::Decide)?;
+    if reason.as_deref().is_some_and(|r| r.chars().count() > REASON_CHARS_MAX) {
+        return Err(OpError::Invalid(format!("`reason` is at most {REASON_CHARS_MAX} characters")));
+    }
+    let decision = Decision {
+        answer,
+        by: actor.name.clone(),
+        roles: vec![actor.role.as_str().to_owned()],
+        from: actor.from.clone(),
+        reason,
+    };
+    let decided = console.store.decide_approval(id, decision, (console.clock)()).await;
+    decided.map_err(|error| match error {
+        DecideError::NotFound(id) => not_found("approval", id.as_str()),
+        DecideError::AlreadyDecided(_) | DecideError::Expired(_) => {
+            OpError::Conflict(error.to_string())
+        }
+        DecideError::OwnGrant | DecideError::NotAnApprover => OpError::NotYours(error.to_string()),
+        DecideError::Read(error) => OpError::Read(error),
+    })
+}

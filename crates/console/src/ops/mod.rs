@@ -1,0 +1,66 @@
+//! Use cases: one function is one authorised transaction, and each takes an [`Actor`].
+//!
+//! What never lives here: HTTP, JSON, pages.
+
+pub mod actor;
+pub mod approvals;
+pub mod audit;
+pub mod grants;
+pub mod policies;
+pub mod servers;
+
+pub use actor::{Actor, Forbidden, Permission};
+
+use policy::Problem;
+use store::{NameError, NoEntropy, ReadError, TokenError, WriteError};
+use thiserror::Error;
+
+/// Why a use case was refused; nothing was changed.
+#[derive(Debug, Error)]
+pub enum OpError {
+    /// The actor's role does not allow it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The role would do, but this very person may not decide this very thing.
+    #[error("{0}")]
+    NotYours(String),
+    /// A name is not well formed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A token is not well formed.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Something else about the input is wrong; the text says what and what to do.
+    #[error("{0}")]
+    Invalid(String),
+    /// A policy's text has errors, all of them.
+    #[error("the policy has {} errors", .0.len())]
+    Policy(Vec<Problem>),
+    /// A policy's own tests fail; each with what was expected and what came.
+    #[error("{} of the policy's own tests fail", .0.len())]
+    Tests(Vec<String>),
+    /// There is no such thing.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// The kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Somebody decided already, or it is over.
+    #[error("{0}")]
+    Conflict(String),
+    /// The store did not take the change.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The store did not answer.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// No random bytes.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+}
+
+fn not_found(what: &'static str, name: &str) -> OpError {
+    OpError::NotFound { what, name: name.chars().take(200).collect() }
+}

@@ -1,0 +1,191 @@
+//! Policies: reading, checking, saving, and asking what one would decide.
+
+use std::collections::BTreeMap;
+
+use policy::{Document, Policy, ToolDefinition, UnixMillis};
+use serde_json::json;
+use store::{NewPolicy, PinRecord, PolicyName, PolicyRecord, PolicyVersion, ServerSlug};
+
+use super::{Actor, OpError, Permission, not_found};
+use crate::Console;
+
+/// All policies in their newest version.
+pub async fn list(console: &Console, actor: &Actor) -> Result<Vec<PolicyRecord>, OpError> {
+    actor.may(Permission::Read)?;
+    Ok(console.store.policies().await?)
+}
+
+/// One policy, in its newest version or the one asked for.
+pub async fn get(
+    console: &Console,
+    actor: &Actor,
+    name: &PolicyName,
+    version: Option<u32>,
+) -> Result<PolicyRecord, OpError> {
+    actor.may(Permission::Read)?;
+    let found = console.store.policy(name, version).await?;
+    found.ok_or_else(|| not_found("policy", name.as_str()))
+}
+
+/// A policy's history, newest first.
+pub async fn versions(
+    console: &Console,
+    actor: &Actor,
+    name: &PolicyName,
+) -> Result<Vec<PolicyVersion>, OpError> {
+    get(console, actor, name, None).await?;
+    Ok(console.store.policy_versions(name).await?)
+}
+
+/// What a policy is checked against: the tools of its server as they are pinned.
+pub async fn definitions(
+    console: &Console,
+    server: Option<&ServerSlug>,
+) -> Result<Vec<ToolDefinition>, OpError> {
+    let Some(server) = server else { return Ok(Vec::new()) };
+    Ok(console.store.pins(server).await?.iter().map(definition).collect())
+}
+
+fn definition(pin: &PinRecord) -> ToolDefinition {
+    let raw: Option<serde_json::Value> = serde_json::from_str(&pin.definition).ok();
+    let schema = raw.and_then(|d| d.get("inputSchema").map(ToString::to_string));
+    ToolDefinition::new(pin.tool.clone(), schema, pin.class, pin.risk)
+}
+
+/// A policy that parsed and whose own tests pass; only such a one can be saved.
+#[derive(Debug)]
+pub struct Checked {
+    /// The document.
+    pub document: Document,
+    /// What a reader should know before saving.
+    pub lints: Vec<policy::Lint>,
+}
+
+/// Parses a policy, runs its tests, and lints it against the server's tools.
+pub async fn check(
+    console: &Console,
+    actor: &Actor,
+    text: &str,
+    server: Option<&ServerSlug>,
+) -> Result<Checked, OpError> {
+    actor.may(Permission::Read)?;
+    let document = Document::parse(text).map_err(OpError::Policy)?;
+    let tools = definitions(console, server).await?;
+    let failures = policy::run_document_tests(&document, &tools);
+    if !failures.is_empty() {
+        return Err(OpError::Tests(failures.iter().map(ToString::to_string).collect()));
+    }
+    let lints = policy::lint(&document, server.map(|_| tools.as_slice()));
+    Ok(Checked { document, lints })
+}
+
+/// What somebody wants to save.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// The policy's name.
+    pub name: PolicyName,
+    /// The server that it is written for.
+    pub server: Option<ServerSlug>,
+    /// The author's text.
+    pub text: &'a str,
+    /// Why, if the author said.
+    pub note: Option<String>,
+}
+
+/// Saves the next version of a policy; `expected` is the version that the author started from.
+pub async fn save(
+    console: &Console,
+    actor: &Actor,
+    draft: Draft<'_>,
+    expected: Option<u32>,
+) -> Result<(u32, Checked), OpError> {
+    actor.may(Permission::EditPolicies)?;
+    let checked = check(console, actor, draft.text, draft.server.as_ref()).await?;
+    let policy = NewPolicy {
+        name: draft.name,
+        server: draft.server,
+        text: draft.text.to_owned(),
+        canonical: checked.document.canonical().to_owned(),
+        actor: actor.name.clone(),
+        note: draft.note,
+    };
+    let version = console.store.save_policy(policy, expected, (console.clock)()).await?;
+    Ok((version, checked))
+}
+
+/// Removes a policy that no grant uses.
+pub async fn remove(console: &Console, actor: &Actor, name: &PolicyName) -> Result<(), OpError> {
+    actor.may(Permission::EditPolicies)?;
+    console.store.remove_policy(name).await?;
+    Ok(())
+}
+
+/// A call to explain.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The tool's name.
+    pub tool: &'a str,
+    /// The arguments, one JSON object.
+    pub args: &'a str,
+    /// The grant's label as conditions see it.
+    pub grant: &'a str,
+    /// The grant's tags.
+    pub tags: &'a BTreeMap<String, String>,
+    /// The instant; `None` is now.
+    pub at: Option<UnixMillis>,
+}
+
+/// What a stored policy would decide, with its trace. Counters are not asked, so a limit that is
+/// used up does not show.
+pub async fn explain(
+    console: &Console,
+    actor: &Actor,
+    name: &PolicyName,
+    question: Question<'_>,
+) -> Result<serde_json::Value, OpError> {
+    let record = get(console, actor, name, None).await?;
+    let document = Document::parse(&record.text).map_err(OpError::Policy)?;
+    let compiled = Policy::compile(&document);
+    let tools = definitions(console, record.server.as_ref()).await?;
+    let known = tools.iter().find(|t| t.name == question.tool);
+    let unknown = ToolDefinition::new(question.tool.to_owned(), None, None, None);
+    let args = policy::Value::parse(question.args);
+    let args = args.map_err(|e| OpError::Invalid(format!("`args`: {e}")))?;
+    let call = policy::Call {
+        target: policy::Target::Tool(known.unwrap_or(&unknown).facts()),
+        args: &args,
+        grant: policy::GrantFacts { label: question.grant, tags: question.tags },
+        client: policy::ClientFacts { name: None, version: None },
+        now: question.at.unwrap_or_else(|| (console.clock)()),
+    };
+    let judgement = policy::decide(&compiled, &call);
+    Ok(shown(&judgement))
+}
+
+/// A judgement for people and programs: the words of a refusal, and the whole trace.
+fn shown(judgement: &policy::Judgement) -> serde_json::Value {
+    let trace: serde_json::Value =
+        serde_json::from_str(&judgement.trace.to_json()).unwrap_or_default();
+    match &judgement.verdict {
+        policy::Verdict::Allow(obligations) => {
+            let limits: Vec<&str> = obligations.charges.iter().map(|c| &*c.rule).collect();
+            json!({ "verdict": "allow", "limits": limits, "trace": trace })
+        }
+        policy::Verdict::Hold(ask, _) => json!({
+            "verdict": "hold",
+            "reason": policy::Reason::ApprovalRequired.as_str(),
+            "rule": &*ask.rule,
+            "message": ask.message,
+            "hint": ask.hint,
+            "trace": trace,
+        }),
+        policy::Verdict::Deny(denial) => json!({
+            "verdict": "deny",
+            "reason": denial.reason.as_str(),
+            "rule": &*denial.rule,
+            "message": denial.message,
+            "hint": denial.hint,
+            "trace": trace,
+        }),
+    }
+}
