@@ -8,6 +8,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::uri::hex_digit;
+use crate::value::Elements;
 use crate::{Decimal, JsonKind, Node, Value};
 
 /// What is called.
@@ -95,8 +96,40 @@ pub fn canonical_json(node: Node<'_>) -> String {
     out
 }
 
-/// Recurses no deeper than values are nested (128).
+/// A container whose end is still to be written.
+enum Open<'v> {
+    Array(Elements<'v>),
+    Object(std::vec::IntoIter<(&'v str, Node<'v>)>),
+}
+
+/// Without recursion, so that no nesting can exhaust the stack.
 fn write_canonical(node: Node<'_>, out: &mut String) {
+    let mut open: Vec<Open<'_>> = Vec::new();
+    open.extend(begin(node, out));
+    while let Some(container) = open.last_mut() {
+        let next = match container {
+            Open::Array(elements) => elements.next().map(|node| (None, node)),
+            Open::Object(members) => members.next().map(|(key, node)| (Some(key), node)),
+        };
+        let Some((key, node)) = next else {
+            out.push(if matches!(container, Open::Array(_)) { ']' } else { '}' });
+            open.pop();
+            continue;
+        };
+        // Strings end in a quote, so an opening bracket stands last only before the first part.
+        if !out.ends_with(['[', '{']) {
+            out.push(',');
+        }
+        if let Some(key) = key {
+            write_string(key, out);
+            out.push(':');
+        }
+        open.extend(begin(node, out));
+    }
+}
+
+/// Writes a scalar, or the opening bracket of the container that is returned.
+fn begin<'v>(node: Node<'v>, out: &mut String) -> Option<Open<'v>> {
     match node.kind() {
         JsonKind::Null => out.push_str("null"),
         JsonKind::Bool => out.push_str(if node.as_bool() == Some(true) { "true" } else { "false" }),
@@ -109,27 +142,18 @@ fn write_canonical(node: Node<'_>, out: &mut String) {
         }
         JsonKind::String => write_string(node.as_str().unwrap_or_default(), out),
         JsonKind::Array => {
-            let mut mark = '[';
-            for element in node.elements() {
-                out.push(std::mem::replace(&mut mark, ','));
-                write_canonical(element, out);
-            }
-            out.push_str(if mark == '[' { "[]" } else { "]" });
+            out.push('[');
+            return Some(Open::Array(node.elements()));
         }
         JsonKind::Object => {
+            out.push('{');
             let mut members: Vec<_> = node.members().collect();
             // RFC 8785 section 3.2.3: by UTF-16 code units.
             members.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
-            let mut mark = '{';
-            for (key, member) in members {
-                out.push(std::mem::replace(&mut mark, ','));
-                write_string(key, out);
-                out.push(':');
-                write_canonical(member, out);
-            }
-            out.push_str(if mark == '{' { "{}" } else { "}" });
+            return Some(Open::Object(members.into_iter()));
         }
     }
+    None
 }
 
 /// A JSON string with the escapes of RFC 8785 section 3.2.2.2 and no others.

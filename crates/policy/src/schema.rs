@@ -15,6 +15,8 @@ use crate::{Decimal, JsonKind, Node, Value};
 
 /// Largest schema text in bytes; a tool with a larger one fails every `validate`.
 const SCHEMA_BYTES_MAX: usize = 1 << 20;
+/// Deepest nesting of a schema, and of arguments that are held against one: the validator recurses.
+const VALIDATED_DEPTH_MAX: usize = 128;
 /// Largest compiled pattern of a schema in bytes.
 const PATTERN_COMPILED_BYTES_MAX: usize = 10 << 20;
 
@@ -63,6 +65,11 @@ impl Schema {
         }
         let value =
             Value::parse(json).map_err(|error| SchemaError { message: error.to_string() })?;
+        if value.root().is_deeper_than(VALIDATED_DEPTH_MAX) {
+            return Err(SchemaError {
+                message: format!("nested deeper than {VALIDATED_DEPTH_MAX}"),
+            });
+        }
         if value.root().numbers().any(|text| Decimal::parse(text).is_none()) {
             return Err(SchemaError { message: "a number of the schema has no value".to_owned() });
         }
@@ -85,6 +92,10 @@ impl Schema {
     /// The first fault: a number without a value, what the schema refuses, or under [`SchemaMode::Strict`] a
     /// key that no `properties` names.
     pub fn check(&self, args: &Value<'_>, mode: SchemaMode) -> Result<(), SchemaFault> {
+        if args.root().is_deeper_than(VALIDATED_DEPTH_MAX) {
+            let message = format!("nested deeper than {VALIDATED_DEPTH_MAX}");
+            return Err(SchemaFault { pointer: String::new(), message });
+        }
         if let Some(pointer) = undefined_number(args.root(), &mut String::new()) {
             let message =
                 "a number of more than 1,000 digits or an exponent beyond ±1,000".to_owned();
@@ -122,8 +133,8 @@ impl Schema {
     }
 }
 
-/// The pointer of the first key that is not named at a level that names keys. Recurses no deeper than values
-/// are nested.
+/// The pointer of the first key that is not named at a level that names keys. Recurses no deeper than
+/// `VALIDATED_DEPTH_MAX`.
 fn unnamed_key(
     node: Node<'_>,
     named: &HashMap<&str, HashSet<&str>>,
@@ -140,7 +151,7 @@ fn unnamed_key(
     })
 }
 
-/// The pointer of the first number without a value. Recurses no deeper than values are nested.
+/// The pointer of the first number without a value. Recurses no deeper than `VALIDATED_DEPTH_MAX`.
 fn undefined_number(node: Node<'_>, pointer: &mut String) -> Option<String> {
     if node.number_text().is_some_and(|text| Decimal::parse(text).is_none()) {
         return Some(pointer.clone());
@@ -176,7 +187,7 @@ fn each_child(
     None
 }
 
-/// The same value for the validator, numbers as they are written. Recurses no deeper than values are nested.
+/// The same value for the validator, numbers as they are written. Recurses no deeper than `VALIDATED_DEPTH_MAX`.
 fn to_json(node: Node<'_>) -> Json {
     match node.kind() {
         JsonKind::Null => Json::Null,

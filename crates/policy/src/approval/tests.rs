@@ -162,9 +162,8 @@ proptest! {
         }
         records.reverse();
         let backward = settled(&records, rules[asked], now);
-        match (&forward, &backward) {
-            (Settled::Rejected { .. }, Settled::Rejected { .. }) => {}
-            _ => prop_assert_eq!(forward, backward),
-        }
+        // Which of several rejections is named is all that may differ.
+        let rejected = |settled: &Settled| matches!(settled, Settled::Rejected { .. });
+        prop_assert!(forward == backward || (rejected(&forward) && rejected(&backward)));
     }
 }

@@ -1,5 +1,7 @@
 //! Canonical JSON, and what makes two calls the same.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::{CallIdentity, Kind, Sha256Digest, call_digest, canonical_json, sha256};
@@ -94,7 +96,7 @@ fn rewritten(node: Node<'_>, out: &mut String) {
             if Decimal::parse(text).is_none() || exponent >= 999 {
                 out.push_str(text);
             } else if mantissa.contains('.') {
-                out.push_str(&format!("{mantissa}00E{exponent}"));
+                write!(out, "{mantissa}00E{exponent}").unwrap();
             } else {
                 out.push_str(&format!("{mantissa}.0E+{exponent}").replace("+-", "-"));
             }
@@ -113,7 +115,7 @@ fn rewritten(node: Node<'_>, out: &mut String) {
             for (n, (key, member)) in members.into_iter().rev().enumerate() {
                 out.push_str(if n > 0 { ",\n" } else { "" });
                 out.push('"');
-                key.encode_utf16().for_each(|unit| out.push_str(&format!("\\u{unit:04X}")));
+                key.encode_utf16().for_each(|unit| write!(out, "\\u{unit:04X}").unwrap());
                 out.push_str("\": ");
                 rewritten(member, out);
             }

@@ -127,7 +127,7 @@ fn bounds_of_digits_and_exponent() {
     let ones = "1".repeat(1000);
     assert!(Decimal::parse(&ones).is_some());
     assert!(Decimal::parse(&format!("{ones}1")).is_none());
-    assert!(Decimal::parse(&format!("0.{}", &ones[1..])).is_some());
+    assert!(Decimal::parse(&format!("0.{}", "1".repeat(999))).is_some());
     assert!(Decimal::parse(&format!("0.{ones}")).is_none());
     for (text, has_value) in [
         ("1e1000", true),

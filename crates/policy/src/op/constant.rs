@@ -67,7 +67,7 @@ pub(super) fn has_undefined_number(node: Node<'_>) -> bool {
     node.numbers().any(|text| Decimal::parse(text).is_none())
 }
 
-/// Structural equality; recurses no deeper than values are nested (128).
+/// Structural equality; recurses no deeper than the constant, `left`, is nested, which a document bounds.
 fn equal(left: Node<'_>, right: Node<'_>) -> bool {
     if left.kind() != right.kind() || left.len() != right.len() {
         return false;

@@ -238,7 +238,7 @@ fn count(subject: Subject<'_>, bound: usize, side: Side) -> Truth {
 /// Evaluates one condition `{path, op, value, if_missing}` for a call (POLICY section 4).
 ///
 /// `reading` is that of the list in which the condition stands, swapped for each `not` around it. Total, and
-/// never deeper than arguments are nested.
+/// recursing no deeper than the path has `[*]`.
 pub fn eval(
     path: &Path,
     op: &Op,

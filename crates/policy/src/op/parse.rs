@@ -109,7 +109,7 @@ fn constant(value: Node<'_>) -> Result<Constant, Vec<OpError>> {
     })
 }
 
-/// Reports every number without a value, by its pointer. Recurses no deeper than values are nested.
+/// Reports every number without a value, by its pointer. Recurses no deeper than a document is nested.
 fn undefined_numbers(node: Node<'_>, below: &mut String, errors: &mut Vec<OpError>) {
     if node.number_text().is_some_and(|text| Decimal::parse(text).is_none()) {
         let message = "a number has at most 1,000 digits and an exponent within ±1,000".to_owned();

@@ -5,8 +5,7 @@ use super::{Path, PathError, PathRoot, Section, Step};
 use crate::Value;
 use crate::nearest::nearest;
 
-/// Most steps of a path: no value is nested deeper than this (`JSON_DEPTH_MAX`), so none of more steps could
-/// ever be walked.
+/// Most steps of a path. The wire admits nothing nested as deep, so none of more steps could ever be walked.
 const PATH_STEPS_MAX: usize = 128;
 
 /// The roots that take no step, as written.

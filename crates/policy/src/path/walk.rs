@@ -118,7 +118,7 @@ struct Rest<'p> {
 }
 
 impl Rest<'_> {
-    /// Recurses once for each `[*]` on the way, so never deeper than a value is nested.
+    /// Recurses once for each `[*]` on the way: a path has at most 128 steps.
     fn walk<'v>(
         mut self,
         mut node: Node<'v>,

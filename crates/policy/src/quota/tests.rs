@@ -263,9 +263,10 @@ fn running_calls_are_counted_until_they_end() {
 #[test]
 fn answers_give_back_at_most_max_in_a_window() {
     for slide in [false, true] {
-        let charge = match slide {
-            false => [limit("c", Window::Hour, 2, 1)],
-            true => [sliding(limit("c", Window::Hour, 2, 1))],
+        let charge = if slide {
+            [sliding(limit("c", Window::Hour, 2, 1))]
+        } else {
+            [limit("c", Window::Hour, 2, 1)]
         };
         let mut buckets = Buckets::new();
         for time in ["10:00:00", "11:00:00"] {
@@ -307,9 +308,10 @@ fn it_comes_back_to_the_window_from_which_it_came() {
 #[test]
 fn a_clock_set_back_never_reopens_a_window() {
     for slide in [false, true] {
-        let charge = match slide {
-            false => [limit("c", Window::Minute, 1, 1)],
-            true => [sliding(limit("c", Window::Minute, 1, 1))],
+        let charge = if slide {
+            [sliding(limit("c", Window::Minute, 1, 1))]
+        } else {
+            [limit("c", Window::Minute, 1, 1)]
         };
         let mut buckets = Buckets::new();
         buckets.charge(&charge, &IDS, at("10:05:30")).unwrap();
@@ -321,9 +323,12 @@ fn a_clock_set_back_never_reopens_a_window() {
         assert_eq!(again, Some(if slide { 90_000 } else { 60_000 }));
 
         // A window that was full stays full when the one after it has room.
-        let charge = |amount| match slide {
-            false => [limit("d", Window::Minute, 3, amount)],
-            true => [sliding(limit("d", Window::Minute, 3, amount))],
+        let charge = |amount| {
+            if slide {
+                [sliding(limit("d", Window::Minute, 3, amount))]
+            } else {
+                [limit("d", Window::Minute, 3, amount)]
+            }
         };
         buckets.charge(&charge(3), &IDS, at("11:00:59")).unwrap();
         buckets.charge(&charge(1), &IDS, at("11:03:01")).unwrap();
@@ -499,10 +504,7 @@ proptest! {
                         .iter()
                         .map(|(made, _)| made)
                         .filter(|made| made.limit == limit && made.kept)
-                        .filter(|made| match slides {
-                            true => now - made.at < WINDOW_MS,
-                            false => made.at.div_euclid(WINDOW_MS) == now.div_euclid(WINDOW_MS),
-                        })
+                        .filter(|made| if slides { now - made.at < WINDOW_MS } else { made.at.div_euclid(WINDOW_MS) == now.div_euclid(WINDOW_MS) })
                         .map(|made| made.amount)
                         .sum();
                     let checked = buckets.check(charge, &IDS, UnixMillis(now));

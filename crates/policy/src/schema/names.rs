@@ -13,7 +13,7 @@ const DATA: [&str; 5] = ["const", "enum", "default", "examples", "required"];
 const MAPS: [&str; 5] =
     ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
-/// Marks a schema. Recurses no deeper than values are nested.
+/// Marks a schema. Recurses no deeper than a schema may be nested.
 pub(super) fn mark(schema: &mut Json) {
     match schema {
         Json::Array(schemas) => schemas.iter_mut().for_each(mark),

@@ -160,6 +160,11 @@ fn what_is_no_usable_schema() {
     }
     let long = format!("{{\"description\":\"{}\"}}", "x".repeat(1 << 20));
     assert!(Schema::compile(&long).is_err());
+    let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(plain("{}", &nested(127)), None);
+    assert_eq!(plain("{}", &nested(128)).as_deref(), Some(""));
+    assert_eq!(plain("{}", &nested(500_000)).as_deref(), Some(""));
+    assert!(Schema::compile(&nested(100_000)).is_err());
     // A schema that refers only to itself says nothing, and ends.
     assert_eq!(plain(r##"{"allOf":[{"$ref":"#"}]}"##, "{}"), None);
 }

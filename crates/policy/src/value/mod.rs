@@ -11,8 +11,9 @@ use std::borrow::Cow;
 
 pub use build::ValueBuilder;
 
-/// Deepest nesting that [`Value::parse`] and [`ValueBuilder`] accept; a scalar has depth 0.
-pub(crate) const JSON_DEPTH_MAX: usize = 128;
+/// Deepest nesting that [`Value::parse`] and [`ValueBuilder`] accept; a scalar has depth 0. It bounds memory, not
+/// the stack: nothing that walks a value of unknown depth recurses. The wire has a much smaller bound of its own.
+pub(crate) const JSON_DEPTH_MAX: usize = 1 << 20;
 
 /// The six kinds of JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,7 +52,7 @@ struct Cell<'a> {
     end: u32,
 }
 
-/// One JSON value. Invariants: no object has a key twice, nesting is at most 128, numbers are JSON numbers.
+/// One JSON value. Invariants: no object has a key twice, nesting is bounded, numbers are JSON numbers.
 #[derive(Debug, Clone)]
 pub struct Value<'a> {
     cells: Vec<Cell<'a>>,
@@ -80,7 +81,7 @@ pub enum JsonError {
         /// Byte offset from 0 of the escape.
         at: usize,
     },
-    /// The value is nested deeper than 128.
+    /// The value is nested deeper than 2^20.
     #[error("nested deeper than {JSON_DEPTH_MAX}")]
     TooDeep,
     /// The text is longer than 2^32 − 1 bytes.
@@ -100,7 +101,7 @@ pub enum BuildError {
         /// The key.
         key: String,
     },
-    /// The value is nested deeper than 128.
+    /// The value is nested deeper than 2^20.
     #[error("nested deeper than {JSON_DEPTH_MAX}")]
     TooDeep,
     /// A number is not written as JSON writes numbers.
@@ -116,7 +117,7 @@ pub enum BuildError {
 
 impl<'a> Value<'a> {
     /// Parses exactly one JSON value (RFC 8259). White space around it is allowed; a duplicate key at any
-    /// depth, a lone surrogate, and nesting beyond 128 are errors.
+    /// depth, a lone surrogate, and nesting beyond 2^20 are errors.
     pub fn parse(text: &'a str) -> Result<Self, JsonError> {
         parse::parse(text)
     }
@@ -238,6 +239,26 @@ impl<'v> Node<'v> {
             end: cell.end.saturating_sub(self.at),
         };
         Value { cells: cells.iter().map(owned).collect() }
+    }
+
+    /// True if arrays and objects are nested deeper than `depth` in this value; one alone has depth 1.
+    pub(crate) fn is_deeper_than(self, depth: usize) -> bool {
+        let mut ends: Vec<u32> = Vec::new();
+        let whole_end = cell(self.cells, self.at).map_or(0, |cell| cell.end);
+        for at in self.at..whole_end {
+            while ends.last().is_some_and(|end| *end <= at) {
+                ends.pop();
+            }
+            let Some(Cell { item: Item::Array(_) | Item::Object(_), end }) = cell(self.cells, at)
+            else {
+                continue;
+            };
+            ends.push(*end);
+            if ends.len() > depth {
+                return true;
+            }
+        }
+        false
     }
 
     /// Every number in this value, at any depth, as it is written.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{BuildError, JsonError, JsonKind, Node, Value};
+use super::{BuildError, JSON_DEPTH_MAX, JsonError, JsonKind, Node, Value};
 
 /// Any JSON, as text with unique keys.
 pub(crate) fn json() -> impl Strategy<Value = serde_json::Value> {
@@ -182,15 +182,26 @@ fn lone_surrogates_are_refused() {
 }
 
 #[test]
-fn nesting_ends_at_128() {
+fn nesting_is_bounded_but_not_by_the_stack() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert!(Value::parse(&nested(128)).is_ok());
-    assert_eq!(Value::parse(&nested(129)).unwrap_err(), JsonError::TooDeep);
-    assert_eq!(Value::parse(&"[".repeat(1_000_000)).unwrap_err(), JsonError::TooDeep);
+    let deep = nested(JSON_DEPTH_MAX);
+    let value = Value::parse(&deep).unwrap();
+    assert!(value.root().is_deeper_than(JSON_DEPTH_MAX - 1));
+    assert!(!value.root().is_deeper_than(JSON_DEPTH_MAX));
+    assert_eq!(crate::canonical_json(value.root()), deep);
+    drop(value.into_owned());
+    let deeper = nested(JSON_DEPTH_MAX + 1);
+    assert_eq!(Value::parse(&deeper).unwrap_err(), JsonError::TooDeep);
     let mut builder = Value::builder();
-    (0..200).for_each(|_| builder.begin_array());
-    (0..200).for_each(|_| builder.end_array());
+    (0..=JSON_DEPTH_MAX).for_each(|_| builder.begin_array());
+    (0..=JSON_DEPTH_MAX).for_each(|_| builder.end_array());
     assert_eq!(builder.finish().unwrap_err(), BuildError::TooDeep);
+    for (text, depth) in [("1", 0), ("[]", 1), ("{\"a\":[1,[2]],\"b\":[[]]}", 3), ("[[],[],[]]", 2)]
+    {
+        let value = Value::parse(text).unwrap();
+        assert!(!value.root().is_deeper_than(depth), "{text}");
+        assert!(depth == 0 || value.root().is_deeper_than(depth - 1), "{text}");
+    }
 }
 
 #[test]
