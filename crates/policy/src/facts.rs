@@ -1,5 +1,8 @@
 //! What a condition may ask about: the call's arguments, its tool, grant, client and instant. No rules here.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use crate::{Schema, UnixMillis, Value};

@@ -1,5 +1,8 @@
 //! "Did you mean": the known word nearest to one that is unknown. Never decides anything.
 
+#[cfg(test)]
+mod tests;
+
 /// Longest text, in characters, for which a near word is looked for.
 const NEAREST_CHARS_MAX: usize = 64;
 
