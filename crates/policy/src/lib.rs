@@ -29,6 +29,9 @@ mod truth;
 mod uri;
 mod value;
 
+#[cfg(test)]
+mod differential;
+
 pub use approval::{
     ApprovalId, ApprovalIdError, ApprovalRecord, ApprovalState, Approver, Ask, AskRule,
     PENDING_PER_GRANT_MAX, Settled, approvers_met, settle,

@@ -37,7 +37,7 @@ pub async fn save(
 /// Removes a server with its pins and grants.
 pub async fn remove(console: &Console, actor: &Actor, slug: &ServerSlug) -> Result<(), OpError> {
     actor.may(Permission::Administer)?;
-    console.store.remove_server(slug, (console.clock)()).await?;
+    console.store.remove_server(slug).await?;
     Ok(())
 }
 

@@ -12,9 +12,29 @@ fn parsed(text: &str) -> Json {
 /// double and beyond the bounds, strings that look like numbers, twins in structures.
 fn scalar() -> impl Strategy<Value = Json> {
     select(vec![
-        "null", "true", "false", "0", "-0", "1", "1.0", "1e0", "10", "9.99", "10.50", "-3",
-        "9007199254740992", "9007199254740993", "1e1001", "\"\"", "\"a\"", "\"A\"", "\"ab\"",
-        "\"1\"", "\"abc\"", "\"ä😀\"", "\"b\\n\"",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "1",
+        "1.0",
+        "1e0",
+        "10",
+        "9.99",
+        "10.50",
+        "-3",
+        "9007199254740992",
+        "9007199254740993",
+        "1e1001",
+        "\"\"",
+        "\"a\"",
+        "\"A\"",
+        "\"ab\"",
+        "\"1\"",
+        "\"abc\"",
+        "\"ä😀\"",
+        "\"b\\n\"",
     ])
     .prop_map(parsed)
 }
@@ -76,13 +96,14 @@ fn comparison() -> impl Strategy<Value = (&'static str, Json)> {
 }
 
 fn condition(section: &'static str) -> impl Strategy<Value = Json> {
-    let leaf = (path(section), comparison(), any::<bool>()).prop_map(|(path, (op, value), matched)| {
-        let mut c = json!({"path": path, "op": op, "value": value});
-        if matched {
-            c["if_missing"] = "match".into();
-        }
-        c
-    });
+    let leaf =
+        (path(section), comparison(), any::<bool>()).prop_map(|(path, (op, value), matched)| {
+            let mut c = json!({"path": path, "op": op, "value": value});
+            if matched {
+                c["if_missing"] = "match".into();
+            }
+            c
+        });
     leaf.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 1..3).prop_map(|list| json!({ "any": list })),
@@ -104,8 +125,20 @@ fn rule(section: &'static str, conditions_min: usize) -> impl Strategy<Value = J
 }
 
 fn rules(section: &'static str) -> impl Strategy<Value = Json> {
-    let action = select(vec![None, None, None, None, Some("allow"), Some("approve"), Some("deny"), Some("hide")]);
-    let limit = prop::option::weighted(0.2, argument_path().prop_filter("no star", |p| !p.contains('*') && p != "args"));
+    let action = select(vec![
+        None,
+        None,
+        None,
+        None,
+        Some("allow"),
+        Some("approve"),
+        Some("deny"),
+        Some("hide"),
+    ]);
+    let limit = prop::option::weighted(
+        0.2,
+        argument_path().prop_filter("no star", |p| !p.contains('*') && p != "args"),
+    );
     let require = prop::collection::vec(rule(section, 1), 0..3);
     let deny_if = prop::collection::vec(rule(section, 0), 0..3);
     (action, require, deny_if, limit).prop_map(|(action, require, deny_if, limit)| {
@@ -114,7 +147,8 @@ fn rules(section: &'static str) -> impl Strategy<Value = Json> {
             rules["action"] = action.into();
         }
         if let Some(path) = limit {
-            rules["limits"] = json!([{ "window": "day", "max": 1_000_000, "increment_from": path }]);
+            rules["limits"] =
+                json!([{ "window": "day", "max": 1_000_000, "increment_from": path }]);
         }
         rules
     })
@@ -125,12 +159,20 @@ fn section(name: &'static str, selectors: Vec<&'static str>) -> impl Strategy<Va
 }
 
 pub(super) const TOOLS: [&str; 4] = ["a", "ab", "abb", "@read"];
-pub(super) const URIS: [&str; 7] =
-    ["file:///a/b", "db://x", "file:///a/../b", "file:///a%2Fb", "DB://x", "file:///a%20b", "file:a"];
+pub(super) const URIS: [&str; 7] = [
+    "file:///a/b",
+    "db://x",
+    "file:///a/../b",
+    "file:///a%2Fb",
+    "DB://x",
+    "file:///a%20b",
+    "file:a",
+];
 pub(super) const PROMPTS: [&str; 2] = ["a", "ab"];
 
 pub(super) fn document() -> impl Strategy<Value = Json> {
-    let tool_selectors = vec!["a", "ab", "a*", "*b", "*", "a*b", "@read", "@write", "@high", "@low"];
+    let tool_selectors =
+        vec!["a", "ab", "a*", "*b", "*", "a*b", "@read", "@write", "@high", "@low"];
     let hide = prop::collection::vec(select(vec!["abb", "a*b", "@high", "zz"]), 0..2);
     let all_tools = prop::option::weighted(0.3, rules("tools"));
     (

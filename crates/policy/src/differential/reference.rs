@@ -140,7 +140,7 @@ fn judge(entries: &[Entry<'_>], roots: &Json) -> Answer {
         {
             let Some(path) = limit.get("increment_from").and_then(Json::as_str) else { continue };
             let good = match walk(roots, &steps(path)).as_deref() {
-                Ok([Some(Json::Number(n))]) => decimal(n.as_str()).is_some_and(|d| d >= 0.into()),
+                Ok([Some(Json::Number(n))]) => decimal(n.as_str()).is_some_and(|d| d >= 0),
                 _ => false,
             };
             if !good {

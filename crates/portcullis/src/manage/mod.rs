@@ -1,0 +1,82 @@
+//! The commands that operate an installation beside its running gateway: servers, grants, approvals, audit.
+//! They work on the store through the same use cases as the API, as the actor `cli`.
+//!
+//! What never lives here: what anybody may do, what an object must look like.
+
+pub(crate) mod approvals;
+pub(crate) mod audit;
+pub(crate) mod grants;
+pub(crate) mod servers;
+
+use std::sync::Arc;
+
+use console::ops::{Actor, OpError};
+use console::{Console, Inspection};
+use store::{ApiRole, AuditMode, Entropy, Role, Store, StoreConfig};
+
+use crate::cli::ConfigArg;
+use crate::config::{Config, Environment, Source};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::{clock, config};
+
+/// An installation as a command sees it.
+pub(crate) struct Installation {
+    /// Its configuration.
+    pub(crate) config: Config,
+    /// Its use cases.
+    pub(crate) console: Console,
+    /// Who acts.
+    pub(crate) actor: Actor,
+}
+
+impl Installation {
+    /// Opens the installation that the configuration names. A running gateway keeps running.
+    pub(crate) fn open(asked: &ConfigArg) -> Result<Installation, Failure> {
+        let environment = Environment::of_process();
+        let path = config::find(asked.config.as_deref(), &environment)?;
+        let config = config::load(&Source { path, environment: &environment })?;
+        let options = StoreConfig {
+            data_dir: config.data_dir.clone(),
+            audit_mode: AuditMode::Durable,
+            role: Role::Command,
+        };
+        let store = Store::open(&options, clock::now())
+            .map_err(|error| Failure::because(Exit::Failed, "cannot open the store", &error))?;
+        let console = Console {
+            store,
+            clock: Arc::new(clock::now),
+            entropy: Entropy::system(),
+            inspect: Arc::new(|_slug| Box::pin(async { Inspection::default() })),
+            check_server: Arc::new(crate::serve::check_server),
+        };
+        let name = store::Actor::parse("cli")?;
+        let actor = Actor { name, role: ApiRole::Admin, from: "terminal".to_owned() };
+        Ok(Installation { config, console, actor })
+    }
+}
+
+impl From<OpError> for Failure {
+    fn from(error: OpError) -> Failure {
+        match error {
+            OpError::Name(_) | OpError::Token(_) | OpError::Invalid(_) => {
+                Failure::because(Exit::Usage, "refused", &error)
+            }
+            OpError::Policy(_) | OpError::Tests(_) => {
+                Failure::because(Exit::Policy, "refused", &error)
+            }
+            OpError::Forbidden(_)
+            | OpError::NotYours(_)
+            | OpError::NotFound { .. }
+            | OpError::Conflict(_)
+            | OpError::Write(_)
+            | OpError::Read(_)
+            | OpError::NoEntropy(_) => Failure::because(Exit::Failed, "failed", &error),
+        }
+    }
+}
+
+/// Text of others on a terminal: control characters become visible and harmless.
+pub(crate) fn inert(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
