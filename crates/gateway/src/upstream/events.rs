@@ -6,6 +6,7 @@ use mcp::sse::Event;
 
 use super::http::HttpEvents;
 use super::message::SendError;
+use super::stdio::StdioEvents;
 
 /// The events of one answer or listening stream. Dropping it closes the exchange with the server.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct EventStream(Source);
 #[derive(Debug)]
 enum Source {
     Http(Box<HttpEvents>),
+    Stdio(Box<StdioEvents>),
 }
 
 impl EventStream {
@@ -27,6 +29,7 @@ impl EventStream {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, SendError>>> {
         match &mut self.0 {
             Source::Http(events) => events.poll_next(cx),
+            Source::Stdio(events) => events.poll_next(cx),
         }
     }
 }
@@ -34,5 +37,11 @@ impl EventStream {
 impl From<HttpEvents> for EventStream {
     fn from(events: HttpEvents) -> Self {
         Self(Source::Http(Box::new(events)))
+    }
+}
+
+impl From<StdioEvents> for EventStream {
+    fn from(events: StdioEvents) -> Self {
+        Self(Source::Stdio(Box::new(events)))
     }
 }

@@ -206,6 +206,9 @@ pub enum Unreachable {
     /// The child ended or failed its handshake; the next start waits for the back-off.
     #[error("the program is not running")]
     NotRunning,
+    /// The program runs but does not answer the handshake as an MCP server does.
+    #[error("the program does not complete the MCP handshake")]
+    Handshake,
     /// The server was stopped.
     #[error("the server is stopped")]
     Stopped,

@@ -3,10 +3,14 @@
 
 mod events;
 mod http;
+mod listing;
 mod message;
 #[cfg(test)]
 mod peer;
 mod spec;
+mod stdio;
+
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -14,6 +18,8 @@ pub use mcp::sse::Event;
 
 pub use self::events::EventStream;
 use self::http::{HttpClient, Resolve, system_resolver};
+use self::listing::Lister;
+pub use self::listing::{LIST_BYTES_MAX, LIST_PAGES_MAX, LIST_TOOLS_MAX, ListError, Listing};
 pub use self::message::{
     BadAnswer, Media, MirroredHeaders, Outgoing, Patience, Refused, Reply, SESSION_ID_BYTES_MAX,
     SendError, Sent, Unreachable, UpstreamSession, Verb,
@@ -22,43 +28,42 @@ use self::spec::Transport;
 pub use self::spec::{
     ANSWER_BYTES_MAX, Allowed, EVENT_BYTES_MAX, FromServer, ServerSpec, SpecError, Timeouts,
 };
+use self::stdio::StdioClient;
 use crate::permit::Permit;
+
+/// How long the end of the gateway's own session with a server may take.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// The client to one server. Share it behind an `Arc`; it holds the pooled connections or the child.
 #[derive(Debug)]
 pub struct Upstream {
     client: Client,
+    lister: Lister,
+    list_time_max: Duration,
     changes: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
 enum Client {
     Http(HttpClient),
-    Stdio,
+    Stdio(Box<StdioClient>),
 }
 
-/// The tools of a server as it listed them.
-#[derive(Debug, Clone)]
-pub struct Listing {
-    /// The raw definitions in the order of the server.
-    pub tools: Vec<bytes::Bytes>,
-}
+impl Client {
+    async fn dispatch(&self, out: Outgoing) -> Result<Reply, SendError> {
+        match self {
+            Self::Http(client) => client.send(out).await,
+            Self::Stdio(client) => client.send(out).await,
+        }
+    }
 
-/// Why the tools of a server could not be listed.
-#[derive(Debug, thiserror::Error)]
-pub enum ListError {
-    /// A message got no reply.
-    #[error("listing the tools failed")]
-    Send(#[from] SendError),
-    /// A reply is not a list of tools.
-    #[error("the answer is not a list of tools")]
-    BadList,
-    /// More pages or tools than the bounds, or a cursor that comes again.
-    #[error("the list of tools does not end")]
-    Endless,
-    /// The server answered with an error of its own.
-    #[error("the server refused to list its tools")]
-    Refused,
+    /// As `dispatch`, for messages of the gateway itself.
+    async fn dispatch_own(&self, out: Outgoing) -> Result<Reply, SendError> {
+        match self {
+            Self::Http(client) => client.send(out).await,
+            Self::Stdio(client) => client.send_own(out).await,
+        }
+    }
 }
 
 impl Upstream {
@@ -68,6 +73,7 @@ impl Upstream {
     }
 
     fn open_with(spec: ServerSpec, resolve: Resolve) -> Result<Self, SpecError> {
+        let changes = watch::Sender::new(0);
         let client = match &spec.transport {
             Transport::Http(target) => Client::Http(HttpClient::new(
                 target,
@@ -75,9 +81,12 @@ impl Upstream {
                 spec.answer_bytes_max,
                 resolve,
             )?),
-            Transport::Stdio(_) => Client::Stdio,
+            Transport::Stdio(program) => {
+                Client::Stdio(Box::new(StdioClient::new(&spec, program, changes.clone())))
+            }
         };
-        Ok(Self { client, changes: watch::Sender::new(0) })
+        let list_time_max = spec.timeouts.total;
+        Ok(Self { client, lister: Lister::default(), list_time_max, changes })
     }
 
     /// Sends one message and waits for the head of its reply. Dropping the future ends the exchange with the server. Nothing is
@@ -85,20 +94,15 @@ impl Upstream {
     pub async fn send(&self, permit: Permit, out: Outgoing) -> Result<Reply, SendError> {
         // The permit is the right to be here, and is used up.
         drop(permit);
-        self.dispatch(out).await
+        self.client.dispatch(out).await
     }
 
-    async fn dispatch(&self, out: Outgoing) -> Result<Reply, SendError> {
-        match &self.client {
-            Client::Http(client) => client.send(out).await,
-            Client::Stdio => Err(SendError::Unreachable(Unreachable::NotRunning)),
-        }
-    }
-
-    /// Lists all tools of the server under one permit, following its cursors within bounds.
+    /// Lists all tools of the server under one permit, following its cursors within bounds and within the server's total time-out.
     pub async fn list_tools(&self, permit: Permit) -> Result<Listing, ListError> {
         drop(permit);
-        Err(ListError::BadList)
+        let listing = self.lister.list(&self.client);
+        let late = |_elapsed| ListError::Send(SendError::TimedOut(Sent::Maybe));
+        tokio::time::timeout(self.list_time_max, listing).await.map_err(late)?
     }
 
     /// Counts up when a child on stdio says that its tools changed; notices that come faster than they are read become one.
@@ -111,8 +115,14 @@ impl Upstream {
     /// refused as unreachable.
     pub async fn stop(&self) {
         match &self.client {
-            Client::Http(client) => client.stop(),
-            Client::Stdio => {}
+            Client::Http(client) => {
+                if let Some(farewell) = self.lister.farewell() {
+                    let sent = tokio::time::timeout(FAREWELL_MAX, client.send(farewell)).await;
+                    tracing::debug!(?sent, "the gateway's own session is ended");
+                }
+                client.stop();
+            }
+            Client::Stdio(client) => client.stop().await,
         }
     }
 }

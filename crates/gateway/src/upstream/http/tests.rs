@@ -44,14 +44,14 @@ fn session(text: &'static str) -> Option<UpstreamSession> {
 }
 
 async fn json(upstream: &Upstream) -> Bytes {
-    match upstream.dispatch(ping()).await.expect("a reply") {
+    match upstream.client.dispatch(ping()).await.expect("a reply") {
         Reply::Json { body, .. } => body,
         other => panic!("not JSON: {other:?}"),
     }
 }
 
 async fn failure(upstream: &Upstream) -> SendError {
-    upstream.dispatch(ping()).await.expect_err("no reply")
+    upstream.client.dispatch(ping()).await.expect_err("no reply")
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn the_request_carries_our_headers_and_the_mirrored_ones_only() {
     for (name, value) in mirrored {
         out.headers.push((HeaderName::from_static(name), HeaderValue::from_static(value)));
     }
-    upstream.dispatch(out).await.expect("a reply");
+    upstream.client.dispatch(out).await.expect("a reply");
     let request = peer.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").expect("a head");
     let mut lines: Vec<&str> = head.lines().collect();
@@ -185,7 +185,7 @@ async fn json_is_recognised_in_any_case_and_with_parameters() {
             vec![answer(&format!("200 OK\r\nContent-Type: {media}\r\ncontent-encoding: identity\r\nmcp-session-id: s9"), "{}")]
         })
         .await;
-        match open(spec(&peer)).dispatch(ping()).await {
+        match open(spec(&peer)).client.dispatch(ping()).await {
             Ok(Reply::Json { session: opened, body }) => {
                 assert_eq!((opened, body), (session("s9"), Bytes::from_static(b"{}")));
             }
@@ -207,13 +207,13 @@ async fn answers_without_a_body_and_refusals() {
     .await;
     let upstream = open(spec(&peer));
     for expected in [202, 204, 200] {
-        match upstream.dispatch(ping()).await.expect("a reply") {
+        match upstream.client.dispatch(ping()).await.expect("a reply") {
             Reply::Empty { status, .. } => assert_eq!(status, expected),
             other => panic!("{other:?}"),
         }
     }
     for (expected, media, text) in [(400, Media::Json, "{\"e\":1}"), (404, Media::Other, "who?")] {
-        match upstream.dispatch(ping()).await.expect("a reply") {
+        match upstream.client.dispatch(ping()).await.expect("a reply") {
             Reply::Refused(refused) => {
                 assert_eq!((refused.status.as_u16(), refused.media), (expected, media));
                 assert_eq!(refused.body, text);
@@ -223,7 +223,7 @@ async fn answers_without_a_body_and_refusals() {
     }
     let mut out = ping();
     out.session = session("s");
-    let error = upstream.dispatch(out).await.expect_err("a forgotten session");
+    let error = upstream.client.dispatch(out).await.expect_err("a forgotten session");
     assert!(error.certainly_not_run());
     assert!(
         matches!(error, SendError::SessionGone(refused) if refused.status == StatusCode::NOT_FOUND)
@@ -321,13 +321,13 @@ async fn dropping_and_cancelling_close_the_request() {
         }
         token.cancel();
     };
-    let (reply, ()) = tokio::join!(upstream.dispatch(out), arrived);
+    let (reply, ()) = tokio::join!(upstream.client.dispatch(out), arrived);
     assert!(matches!(reply, Err(SendError::Cancelled(Sent::Maybe))));
     peer.closed.recv().await.expect("cancelled");
 
     let requests = Arc::clone(&peer.requests);
     tokio::select! {
-        _ = upstream.dispatch(ping()) => panic!("there is no answer"),
+        _ = upstream.client.dispatch(ping()) => panic!("there is no answer"),
         () = async { while requests.lock().expect("not poisoned").len() < 2 { tokio::task::yield_now().await } } => {}
     }
     peer.closed.recv().await.expect("dropped");
@@ -336,7 +336,7 @@ async fn dropping_and_cancelling_close_the_request() {
     token.cancel();
     let mut out = ping();
     out.cancel = Some(token);
-    let error = upstream.dispatch(out).await.expect_err("cancelled before it left");
+    let error = upstream.client.dispatch(out).await.expect_err("cancelled before it left");
     assert!(error.certainly_not_run());
     assert_eq!(peer.requests().len(), 2);
 }
@@ -450,7 +450,7 @@ async fn events_come_in_odd_pieces_and_one_by_one() {
     .await;
     let upstream = open(spec(&peer));
     for _ in 0..2 {
-        let Ok(Reply::Sse { mut events, .. }) = upstream.dispatch(ping()).await else {
+        let Ok(Reply::Sse { mut events, .. }) = upstream.client.dispatch(ping()).await else {
             panic!("not a stream");
         };
         let mut seen = Vec::new();
@@ -476,7 +476,7 @@ async fn streams_are_bounded_in_time_and_events_in_size() {
     let upstream = open(short(spec(&peer)).answer_bytes_max(10_000));
     let expected = ["did not answer in time", "did not answer in time", "cannot be split"];
     for expected in expected {
-        let Ok(Reply::Sse { mut events, .. }) = upstream.dispatch(ping()).await else {
+        let Ok(Reply::Sse { mut events, .. }) = upstream.client.dispatch(ping()).await else {
             panic!("not a stream");
         };
         let error = loop {
@@ -490,7 +490,7 @@ async fn streams_are_bounded_in_time_and_events_in_size() {
         assert!(events.next().await.is_none());
         peer.closed.recv().await.expect("the connection was closed");
     }
-    let Ok(Reply::Sse { mut events, .. }) = upstream.dispatch(ping()).await else {
+    let Ok(Reply::Sse { mut events, .. }) = upstream.client.dispatch(ping()).await else {
         panic!("not a stream");
     };
     assert!(matches!(events.next().await, Some(Ok(_))));
@@ -505,7 +505,7 @@ async fn a_listening_stream_outlives_the_total_time_out_and_closes_when_dropped(
     out.verb = Verb::Get;
     out.body = Bytes::new();
     out.patience = Patience::Stream;
-    let Ok(Reply::Sse { mut events, .. }) = upstream.dispatch(out).await else {
+    let Ok(Reply::Sse { mut events, .. }) = upstream.client.dispatch(out).await else {
         panic!("not a stream");
     };
     let waited = tokio::time::timeout(Duration::from_millis(400), events.next()).await;

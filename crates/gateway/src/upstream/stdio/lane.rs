@@ -1,0 +1,302 @@
+//! Which children run: one for each era that the program speaks and agents use. Starting, remembering what the program speaks, and
+//! waiting longer each time it ends too soon. Never here: what is said to a child after its handshake.
+
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mcp::Era;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::child::{Child, Limits, supervise};
+use super::handshake::{Hello, Spoken, Versions, initialize, probe};
+use super::mux::Mux;
+use super::process::{STOP_GRACE, spawn};
+use crate::upstream::message::{SendError, Unreachable};
+use crate::upstream::spec::{FromServer, Program, ServerSpec, Timeouts};
+
+/// The wait after the first early end of a child; it doubles with each further one.
+const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+/// The longest wait between two starts.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A child that ran this long counts as healthy: the next wait is the first one again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+/// The longest wait that a message is held for instead of being refused.
+const HELD_FOR_START_MAX: Duration = Duration::from_secs(2);
+
+/// A child to talk to.
+pub(super) enum Ready {
+    /// It runs; its `initialize` answer if it is a legacy one.
+    Running(Arc<Child>, Option<Hello>),
+    /// The program does not speak this era.
+    OtherEra,
+}
+
+/// The children of one server.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    program: Program,
+    search_path: Option<OsString>,
+    server: Arc<str>,
+    timeouts: Timeouts,
+    from_server: FromServer,
+    line_bytes_max: usize,
+    changes: watch::Sender<u64>,
+    stopped: CancellationToken,
+    /// Held while a child is started, so that two messages do not start two.
+    starting: tokio::sync::Mutex<Starts>,
+    running: Mutex<Running>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    legacy: Option<(Arc<Child>, Hello)>,
+    modern: Option<Arc<Child>>,
+    known: Known,
+}
+
+/// What the program is known to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Known {
+    #[default]
+    Nothing,
+    LegacyOnly,
+    ModernOnly,
+    Both,
+}
+
+impl Known {
+    fn speaks(self, era: Era) -> bool {
+        match self {
+            Self::Nothing | Self::Both => true,
+            Self::LegacyOnly => era == Era::Legacy,
+            Self::ModernOnly => era == Era::Modern,
+        }
+    }
+}
+
+/// When children were started, for the back-off.
+#[derive(Debug, Default)]
+struct Starts {
+    last: Option<Instant>,
+    in_a_row: u32,
+}
+
+impl Starts {
+    /// The earliest instant of the next start.
+    fn next(&self) -> Option<Instant> {
+        let doublings = self.in_a_row.checked_sub(1)?;
+        let wait = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(BACKOFF_MAX);
+        Some(self.last? + wait)
+    }
+
+    fn note(&mut self, now: Instant) {
+        let healthy = self.last.is_some_and(|last| now.duration_since(last) > HEALTHY_AFTER);
+        self.in_a_row = if healthy { 1 } else { self.in_a_row.saturating_add(1) };
+        self.last = Some(now);
+    }
+}
+
+impl Lanes {
+    pub(super) fn new(spec: &ServerSpec, program: Program, changes: watch::Sender<u64>) -> Self {
+        Self {
+            program,
+            // The child's own environment is empty, so that only the gateway can look the program up.
+            search_path: std::env::var_os("PATH"),
+            server: Arc::clone(&spec.slug),
+            timeouts: spec.timeouts,
+            from_server: spec.from_server,
+            line_bytes_max: spec.answer_bytes_max,
+            changes,
+            stopped: CancellationToken::new(),
+            starting: tokio::sync::Mutex::default(),
+            running: Mutex::default(),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// The child of an era if it runs.
+    pub(super) fn running(&self, era: Era) -> Option<(Arc<Child>, Option<Hello>)> {
+        let running = self.lock();
+        let alive = |child: &Arc<Child>| !child.ending.is_cancelled();
+        match era {
+            Era::Legacy => {
+                let (child, hello) = running.legacy.as_ref().filter(|(child, _)| alive(child))?;
+                Some((Arc::clone(child), Some(hello.clone())))
+            }
+            Era::Modern => running
+                .modern
+                .as_ref()
+                .filter(|child| alive(child))
+                .map(|child| (Arc::clone(child), None)),
+        }
+    }
+
+    /// The child of an era, started if it does not run.
+    pub(super) async fn ready(&self, era: Era, by: Instant) -> Result<Ready, SendError> {
+        if let Some((child, hello)) = self.running(era) {
+            return Ok(Ready::Running(child, hello));
+        }
+        if !self.lock().known.speaks(era) {
+            return Ok(Ready::OtherEra);
+        }
+        let mut starts = self.starting.lock().await;
+        for _ in 0..STARTS_FOR_ONE_MESSAGE_MAX {
+            if let Some((child, hello)) = self.running(era) {
+                return Ok(Ready::Running(child, hello));
+            }
+            let known = self.lock().known;
+            match (known, era) {
+                (Known::Nothing, _) => self.discover(&mut starts, by).await?,
+                (Known::LegacyOnly | Known::Both, Era::Legacy) => {
+                    self.start_legacy(&mut starts, by).await?
+                }
+                (Known::ModernOnly | Known::Both, Era::Modern) => {
+                    self.start_modern(&mut starts, by).await?
+                }
+                (Known::ModernOnly, Era::Legacy) | (Known::LegacyOnly, Era::Modern) => {
+                    return Ok(Ready::OtherEra);
+                }
+            }
+        }
+        Err(SendError::Unreachable(Unreachable::NotRunning))
+    }
+
+    /// The era to speak to the program when there is a choice: that of a child that runs, else the handshake era, which is the one
+    /// that agents with sessions need.
+    pub(super) async fn era(&self, by: Instant) -> Result<Era, SendError> {
+        for era in [Era::Legacy, Era::Modern] {
+            if self.running(era).is_some() {
+                return Ok(era);
+            }
+        }
+        match self.ready(Era::Legacy, by).await? {
+            Ready::Running(..) => Ok(Era::Legacy),
+            Ready::OtherEra => Ok(Era::Modern),
+        }
+    }
+
+    /// Starts the program for the first time and asks what it speaks.
+    async fn discover(&self, starts: &mut Starts, by: Instant) -> Result<(), SendError> {
+        let child = self.start(starts, by).await?;
+        let ending = Ending(Some(Arc::clone(&child)));
+        let spoken = match probe(&child, self.from_server, self.timeouts.connect, by).await? {
+            Some(spoken) => spoken,
+            // It ended at a first message that it does not know, and is no stateless server.
+            None => {
+                self.lock().known = Known::LegacyOnly;
+                return Ok(());
+            }
+        };
+        ending.keep();
+        let mut running = self.lock();
+        match spoken {
+            Spoken::Legacy(hello) => {
+                running.known = Known::LegacyOnly;
+                running.legacy = Some((child, hello));
+            }
+            Spoken::Modern(versions) => {
+                running.known = match versions {
+                    Versions::ModernOnly => Known::ModernOnly,
+                    Versions::Both => Known::Both,
+                };
+                running.modern = Some(child);
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_legacy(&self, starts: &mut Starts, by: Instant) -> Result<(), SendError> {
+        let child = self.start(starts, by).await?;
+        let ending = Ending(Some(Arc::clone(&child)));
+        match initialize(&child, self.from_server, by).await? {
+            Spoken::Legacy(hello) => {
+                ending.keep();
+                self.lock().legacy = Some((child, hello));
+                Ok(())
+            }
+            Spoken::Modern(_) => Err(SendError::Unreachable(Unreachable::Handshake)),
+        }
+    }
+
+    async fn start_modern(&self, starts: &mut Starts, by: Instant) -> Result<(), SendError> {
+        let child = self.start(starts, by).await?;
+        self.lock().modern = Some(child);
+        Ok(())
+    }
+
+    /// Starts a process, after the back-off.
+    async fn start(&self, starts: &mut Starts, by: Instant) -> Result<Arc<Child>, SendError> {
+        let now = Instant::now();
+        if let Some(earliest) = starts.next().filter(|earliest| *earliest > now) {
+            if earliest > by || earliest.duration_since(now) > HELD_FOR_START_MAX {
+                return Err(SendError::Unreachable(Unreachable::NotRunning));
+            }
+            sleep_until(earliest).await;
+        }
+        if self.stopped.is_cancelled() {
+            return Err(SendError::Unreachable(Unreachable::Stopped));
+        }
+        starts.note(Instant::now());
+        let process = spawn(&self.program, self.search_path.as_deref())
+            .map_err(|error| SendError::Unreachable(Unreachable::Spawn(error)))?;
+        let mux = Mux::new(self.from_server, self.changes.clone());
+        let (child, writes) = Child::new(mux, nonce()?, self.stopped.child_token());
+        let limits =
+            Limits { server: Arc::clone(&self.server), line_bytes_max: self.line_bytes_max };
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(supervise(Arc::clone(&child), process, writes, limits));
+        Ok(child)
+    }
+
+    /// Ends all children, and waits until they have ended.
+    pub(super) async fn stop(&self) {
+        self.stopped.cancel();
+        let mut tasks =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_GRACE.saturating_mul(2), all).await.is_err() {
+            tasks.shutdown().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many processes are started at most for one message: one to ask what the program speaks, one to serve.
+const STARTS_FOR_ONE_MESSAGE_MAX: u32 = 3;
+
+/// Ends a child whose handshake fails or is given up.
+struct Ending(Option<Arc<Child>>);
+
+impl Ending {
+    /// The child stays.
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(child) = &self.0 {
+            child.ending.cancel();
+        }
+    }
+}
+
+/// 128 random bits as text: the sessions of one child never look like those of another.
+fn nonce() -> Result<String, SendError> {
+    let mut bytes = [0_u8; 16];
+    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_exhausted| {
+        SendError::Unreachable(Unreachable::Spawn(std::io::Error::other("no random bytes")))
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}

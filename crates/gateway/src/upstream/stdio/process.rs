@@ -1,0 +1,172 @@
+//! A child process: how it is started, read line by line, and ended with everything that it started itself.
+//! Never here: what a line means, when a child is started again.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+
+use crate::upstream::spec::Program;
+
+/// How long a child may take to end after SIGTERM before its group gets SIGKILL.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
+/// The longest line of stderr that is logged; the rest of a longer line is dropped.
+pub(super) const STDERR_LINE_BYTES_MAX: usize = 4096;
+/// How much is read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A child that runs, and its streams.
+pub(super) struct Process {
+    pub(super) child: Child,
+    pub(super) group: Group,
+    pub(super) stdin: ChildStdin,
+    pub(super) stdout: ChildStdout,
+    pub(super) stderr: ChildStderr,
+}
+
+/// Starts a program without a shell, in a process group of its own, with an environment of nothing but the declared names.
+/// The program itself is looked up on the gateway's own search path, since the child has none unless `PATH` is declared.
+pub(super) fn spawn(program: &Program, search_path: Option<&OsStr>) -> io::Result<Process> {
+    let (name, arguments) = program.command.split_first().ok_or(io::ErrorKind::NotFound)?;
+    let mut child = Command::new(find(name, search_path)?)
+        .args(arguments)
+        .env_clear()
+        .envs(program.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let group = Group(id);
+    let lost = || io::Error::other("a stream of the child is missing");
+    let stdin = child.stdin.take().ok_or_else(lost)?;
+    let stdout = child.stdout.take().ok_or_else(lost)?;
+    let stderr = child.stderr.take().ok_or_else(lost)?;
+    Ok(Process { child, group, stdin, stdout, stderr })
+}
+
+/// The program as an absolute path, unless it is given with a directory.
+fn find(name: &str, search_path: Option<&OsStr>) -> io::Result<PathBuf> {
+    if name.contains('/') {
+        return Ok(PathBuf::from(name));
+    }
+    let path = search_path.map(OsString::from).unwrap_or_default();
+    std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(name))
+        .find(|candidate| is_executable(candidate))
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn is_executable(path: &Path) -> bool {
+    std::fs::metadata(path)
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// The process group of a child. Dropped before the child was reaped in order, it kills the group.
+pub(super) struct Group(Option<Pid>);
+
+impl Group {
+    /// Signals every process of the group; one that is already gone is no error.
+    fn signal(&self, signal: Signal) {
+        if let Some(Err(error)) = self.0.map(|group| kill_process_group(group, signal)) {
+            tracing::debug!(%error, "the process group cannot be signalled");
+        }
+    }
+
+    /// Kills what is left of the group.
+    pub(super) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.0 = None;
+    }
+
+    /// Ends the group: SIGTERM, a bounded wait for the child, SIGKILL for whatever is left.
+    pub(super) async fn end(&mut self, child: &mut Child) {
+        self.signal(Signal::TERM);
+        if tokio::time::timeout(STOP_GRACE, child.wait()).await.is_err() {
+            tracing::warn!("the child did not end in time and is killed");
+        }
+        self.kill();
+        if let Err(error) = child.wait().await {
+            tracing::warn!(%error, "the child cannot be waited for");
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Reads lines of bounded length.
+pub(super) struct Lines<R> {
+    reader: R,
+    buffer: BytesMut,
+    /// How much of the buffer is known to hold no line end.
+    scanned: usize,
+    bytes_max: usize,
+}
+
+/// What stands next on a stream.
+pub(super) enum Line {
+    /// A line without its end, never empty.
+    Whole(Bytes),
+    /// The first bytes of a line beyond the bound.
+    TooLong(Bytes),
+    /// The stream is at its end.
+    End,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    pub(super) fn new(reader: R, bytes_max: usize) -> Self {
+        Self { reader, buffer: BytesMut::new(), scanned: 0, bytes_max }
+    }
+
+    /// The next line. After `TooLong` the rest of that line comes as further pieces. A last line without its end counts as one.
+    pub(super) async fn next(&mut self) -> io::Result<Line> {
+        loop {
+            let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
+            if let Some(at) = memchr::memchr(b'\n', fresh) {
+                let length = self.scanned.saturating_add(at);
+                let line = self.cut(length);
+                // The line end itself.
+                drop(self.cut(1));
+                match trimmed(line) {
+                    line if line.is_empty() => continue,
+                    line => return Ok(Line::Whole(line)),
+                }
+            }
+            self.scanned = self.buffer.len();
+            if self.scanned > self.bytes_max {
+                let length = self.scanned;
+                return Ok(Line::TooLong(self.cut(length)));
+            }
+            self.buffer.reserve(READ_BYTES);
+            if self.reader.read_buf(&mut self.buffer).await? == 0 {
+                let length = self.buffer.len();
+                let rest = trimmed(self.cut(length));
+                return Ok(if rest.is_empty() { Line::End } else { Line::Whole(rest) });
+            }
+        }
+    }
+
+    fn cut(&mut self, length: usize) -> Bytes {
+        self.scanned = 0;
+        self.buffer.split_to(length).freeze()
+    }
+}
+
+/// Without the white space around: programs on other systems end lines with CR LF.
+fn trimmed(line: Bytes) -> Bytes {
+    line.slice_ref(line.trim_ascii())
+}
