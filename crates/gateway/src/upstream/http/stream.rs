@@ -99,6 +99,8 @@ impl HttpEvents {
         if self.source.take().is_none() {
             return Poll::Ready(None);
         }
+        // What was read before the failure is not part of a whole answer any more.
+        self.splitter = FrameSplitter::new(0);
         Poll::Ready(Some(Err(error)))
     }
 }
