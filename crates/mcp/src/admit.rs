@@ -222,16 +222,15 @@ impl<'a> Members<'a> {
     pub(crate) fn of(root: Node<'a>) -> Result<Self, BadReply> {
         let mut members = Self::default();
         for (key, value) in root.members() {
-            let name = key.text();
-            let slot = match name.as_deref() {
-                Some("jsonrpc") => &mut members.jsonrpc,
-                Some("id") => &mut members.id,
-                Some("method") => &mut members.method,
-                Some("params") => &mut members.params,
-                Some("result") => &mut members.result,
-                Some("error") => &mut members.error,
+            let slot = match key.meaning().as_ref() {
+                b"jsonrpc" => &mut members.jsonrpc,
+                b"id" => &mut members.id,
+                b"method" => &mut members.method,
+                b"params" => &mut members.params,
+                b"result" => &mut members.result,
+                b"error" => &mut members.error,
                 // Anything else is the server's own business.
-                Some(_) | None => continue,
+                _ => continue,
             };
             if slot.replace(value).is_some() {
                 return Err(BadReply::Envelope("a member of the envelope stands twice"));
@@ -269,7 +268,7 @@ pub fn admit_reply(body: Bytes, expect_id: &RawId) -> Result<ServerMessage, BadR
 pub fn read_message(body: Bytes) -> Result<ServerMessage, BadReply> {
     let shallow = shallow(&body, ENVELOPE_DEPTH)?;
     let members = Members::of(shallow.root(&body))?;
-    if members.jsonrpc.and_then(Node::as_str).as_deref() != Some("2.0") {
+    if !members.jsonrpc.is_some_and(|version| version.is_str("2.0")) {
         return Err(BadReply::Envelope("jsonrpc is not \"2.0\""));
     }
     let id = match members.id {

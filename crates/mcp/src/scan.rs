@@ -125,8 +125,8 @@ pub(crate) fn scan_keeping(bytes: &[u8], rules: Rules) -> (Vec<Entry>, Result<()
     let mut scanner = Scanner {
         bytes,
         pos: 0,
-        // One entry takes at least two bytes of text; most take about eight.
-        tape: Vec::with_capacity((bytes.len() / 8).clamp(8, 512)),
+        // Entries of calls take about six bytes of text each: one allocation is enough for most.
+        tape: Vec::with_capacity((bytes.len() / 4).clamp(8, 1024)),
         rules,
         depth: 0,
         objects: 0,

@@ -108,6 +108,11 @@ impl<'a> Node<'a> {
         (entry.tag == Tag::String).then(|| entry.text(self.bytes))?
     }
 
+    /// Whether the value is a string that means `text`.
+    pub fn is_str(self, text: &str) -> bool {
+        self.entry().is_some_and(|entry| entry.tag == Tag::String && entry.is(self.bytes, text))
+    }
+
     /// The value of `true` or `false`.
     pub fn as_bool(self) -> Option<bool> {
         match self.entry()?.tag {
@@ -187,6 +192,15 @@ impl Entry {
         }
     }
 
+    /// The bytes that a string or key means; those of a lone surrogate stay escaped.
+    pub(crate) fn meaning<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let plain = self.inner(bytes);
+        match self.escaped.then(|| self.text(bytes)).flatten() {
+            Some(text) => Cow::Owned(text.into_owned().into_bytes()),
+            None => Cow::Borrowed(plain),
+        }
+    }
+
     /// Whether a string or key means `name`.
     pub(crate) fn is(&self, bytes: &[u8], name: &str) -> bool {
         if self.escaped {
@@ -222,6 +236,11 @@ impl<'a> Key<'a> {
 
     pub(crate) const fn entry(self) -> &'a Entry {
         self.entry
+    }
+
+    /// The bytes of the name, unescaped where needed.
+    pub(crate) fn meaning(self) -> Cow<'a, [u8]> {
+        self.entry.meaning(self.bytes)
     }
 }
 

@@ -100,15 +100,14 @@ impl<'a> Envelope<'a> {
         let mut envelope = Self::default();
         let mut jsonrpc = None;
         for (key, value) in root.members() {
-            let name = key.text();
-            let slot = match name.as_deref() {
-                Some("jsonrpc") => &mut jsonrpc,
-                Some("id") => &mut envelope.id,
-                Some("method") => &mut envelope.method,
-                Some("params") => &mut envelope.params,
-                Some("result") => &mut envelope.result,
-                Some("error") => &mut envelope.error,
-                Some(_) | None => {
+            let slot = match key.meaning().as_ref() {
+                b"jsonrpc" => &mut jsonrpc,
+                b"id" => &mut envelope.id,
+                b"method" => &mut envelope.method,
+                b"params" => &mut envelope.params,
+                b"result" => &mut envelope.result,
+                b"error" => &mut envelope.error,
+                _ => {
                     return Err(Refusal::envelope(
                         "the envelope has a member that JSON-RPC does not define",
                     ));
@@ -116,7 +115,7 @@ impl<'a> Envelope<'a> {
             };
             *slot = Some(value);
         }
-        if jsonrpc.and_then(Node::as_str).as_deref() != Some("2.0") {
+        if !jsonrpc.is_some_and(|version| version.is_str("2.0")) {
             return Err(Refusal::envelope("jsonrpc must be \"2.0\""));
         }
         Ok(envelope)

@@ -1,6 +1,6 @@
 //! Keys of one object: none may stand twice, and in some objects none may be another's spelling. Never looks at values.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
@@ -23,7 +23,7 @@ pub(super) fn has_duplicate(bytes: &[u8], tape: &[Entry], at: u32) -> bool {
     let keys = Node::new(bytes, tape, at).members();
     if count > PAIRWISE_KEYS_MAX {
         let mut seen = HashSet::with_capacity(count);
-        return !keys.map(|(key, _)| meaning(bytes, key.entry())).all(|key| seen.insert(key));
+        return !keys.map(|(key, _)| key.meaning()).all(|key| seen.insert(key));
     }
     let mut seen: SmallVec<[&Entry; PAIRWISE_KEYS_MAX]> = SmallVec::new();
     for (key, _) in keys {
@@ -35,21 +35,9 @@ pub(super) fn has_duplicate(bytes: &[u8], tape: &[Entry], at: u32) -> bool {
     false
 }
 
-/// The bytes that a key means.
-fn meaning<'a>(bytes: &'a [u8], key: &Entry) -> Cow<'a, [u8]> {
-    let plain = key.inner(bytes);
-    if !key.escaped {
-        return Cow::Borrowed(plain);
-    }
-    match key.text(bytes) {
-        Some(text) => Cow::Owned(text.into_owned().into_bytes()),
-        None => Cow::Borrowed(plain),
-    }
-}
-
 fn equal(bytes: &[u8], a: &Entry, b: &Entry) -> bool {
     if a.escaped || b.escaped {
-        meaning(bytes, a) == meaning(bytes, b)
+        a.meaning(bytes) == b.meaning(bytes)
     } else {
         a.inner(bytes) == b.inner(bytes)
     }
