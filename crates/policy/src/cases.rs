@@ -6,6 +6,8 @@ mod bench;
 mod instant;
 mod line;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;

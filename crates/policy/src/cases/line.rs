@@ -99,10 +99,12 @@ impl Case {
             (Some(false), None) => Expected::Invalid,
             (_, Some(errors)) => Expected::Errors(errors.into_iter().collect()),
         };
-        let mut tools = None;
-        for tool in wire.tools.into_iter().flatten() {
-            tools.get_or_insert_with(Vec::new).push(tool_definition(tool)?);
-        }
+        let tools = match wire.tools {
+            None => None,
+            Some(tools) => {
+                Some(tools.into_iter().map(tool_definition).collect::<Result<Vec<_>, _>>()?)
+            }
+        };
         let steps = wire.steps.unwrap_or_default();
         let steps = steps.iter().enumerate().map(|(index, step)| {
             step::parse(step.get()).map_err(|message| format!("step {}: {message}", index + 1))
