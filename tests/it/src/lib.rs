@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod places;
 pub mod recorder;
 
+pub mod scene;
 pub mod shim;
 pub mod suite;
 pub mod wait;

@@ -1,7 +1,15 @@
 //! The only integration binary: whole processes on loopback, real peers, nothing mocked. One module
 //! for each promise; what they share lives in the library beside.
 
+mod approvals;
 mod bypass;
 mod conformance;
+mod crash;
+mod drain;
+mod fidelity;
+mod limits;
 mod peers;
 mod real_servers;
+mod reload;
+mod server_faults;
+mod strangers;
