@@ -38,6 +38,11 @@ impl PolicyTest {
     pub fn pointer(&self) -> &str {
         &self.pointer
     }
+
+    /// Where it stands, in bytes from the beginning of the document's text.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
 }
 
 /// A call as a test writes it.

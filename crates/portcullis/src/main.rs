@@ -1,3 +1,49 @@
 //! The command line, configuration, wiring, signals and telemetry of Portcullis.
+//!
+//! Never here: a decision about a call, SQL, HTML.
 
-fn main() {}
+mod cli;
+mod clock;
+mod config;
+mod doctor;
+mod exit;
+mod failure;
+mod output;
+mod policies;
+mod runtime;
+mod serve;
+mod telemetry;
+mod tool_file;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match telemetry::start(&cli.log).and_then(|()| dispatch(cli)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report().into(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let environment = config::Environment::of_process();
+    match cli.command {
+        Command::Serve(args) => {
+            let path = config::find(args.config.as_deref(), &environment)?;
+            let stop = tokio_util::sync::CancellationToken::new();
+            let options = serve::ServeOptions { config: path, environment, ready: None, stop };
+            runtime::block_on(serve::run(options))?
+        }
+        Command::Policy(command) => policies::run(command),
+        Command::Doctor(args) => runtime::block_on(doctor::run(args, environment))?,
+    }
+}

@@ -1,0 +1,59 @@
+//! The grammar of the command line. What a command does stands in the module of its group.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::doctor::DoctorArgs;
+use crate::policies::PolicyCommand;
+use crate::telemetry::LogArgs;
+
+/// Stands between AI agents and MCP servers: nothing reaches a server unless policy allows it.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "\
+Exit codes:
+  0 done or allowed   1 failed            2 usage or configuration
+  3 invalid policy or failing tests      10 would be held
+  11 would be denied  13 would be limited 20 unreachable
+
+Examples:
+  portcullis serve --config portcullis.toml
+  portcullis policy validate pay.policy.json
+  portcullis policy explain pay.policy.json --tool pay_invoice --args '{\"amount\": 120}'")]
+pub(crate) struct Cli {
+    /// What the log shows.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigArg {
+    /// The configuration file [default: $PORTCULLIS_CONFIG, portcullis.toml here, the user's, the
+    /// machine's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway and the console
+    #[command(after_help = "\
+SIGHUP or a changed file reloads the configuration, all or nothing. SIGTERM finishes running
+calls, then exits; a second signal exits at once.
+
+Examples:
+  portcullis serve --config portcullis.toml
+  portcullis serve --log info,gateway=debug --log-format json")]
+    Serve(ConfigArg),
+    /// Check, explain, test and compare policies; needs no gateway
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Check the configuration, the data directory, the listeners and the servers
+    Doctor(DoctorArgs),
+}

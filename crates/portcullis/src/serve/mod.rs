@@ -1,0 +1,240 @@
+//! `serve`: one process from configuration to drain. Puts the parts together and holds them; what
+//! each part does stands in its own crate.
+
+mod objects;
+mod pages;
+mod reload;
+mod signals;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gateway::{Classifier, Clock, Gateway, GatewayConfig, Randomness};
+use store::{Entropy, Store, StoreConfig};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::config::{self, Config, Environment};
+use crate::exit::Exit;
+use crate::failure::{Failure, chain};
+
+/// What `serve` is started with.
+#[derive(Debug)]
+pub(crate) struct ServeOptions {
+    /// The configuration file.
+    pub(crate) config: PathBuf,
+    /// The variables that it may name.
+    pub(crate) environment: Environment,
+    /// Told once both listeners are bound and the first snapshot is in force.
+    pub(crate) ready: Option<oneshot::Sender<Ready>>,
+    /// Ends serving like a SIGTERM does.
+    pub(crate) stop: CancellationToken,
+}
+
+/// Where a process that is ready listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ready {
+    /// The gateway.
+    pub(crate) gateway: SocketAddr,
+    /// The console.
+    pub(crate) console: SocketAddr,
+}
+
+/// Serves until a signal or `options.stop`, then drains.
+pub(crate) async fn run(options: ServeOptions) -> Result<Exit, Failure> {
+    let mut signals = signals::Signals::install()?;
+    let config = config::load(&config::Source {
+        path: options.config.clone(),
+        environment: &options.environment,
+    })?;
+    let doors = Doors::bind(&config).await?;
+    let store = open_store(&config)?;
+    let file_objects = objects::of(&config)?;
+    store.apply_file_objects(file_objects, clock::now()).await.map_err(|error| {
+        Failure::because(Exit::Failed, "the configuration cannot be put in force", &error)
+    })?;
+    let gateway = Gateway::new(gateway_config(&config, doors.ready), store.clone());
+    let revision = gateway.reload().await?;
+    tracing::info!(
+        gateway = %doors.ready.gateway,
+        console = %doors.ready.console,
+        revision = revision.0,
+        servers = config.servers.len(),
+        grants = config.grants.len(),
+        "portcullis is ready"
+    );
+    let parts = Parts { store, gateway, config: &config, environment: options.environment };
+    parts.serve(doors, options.ready, options.stop, &mut signals).await
+}
+
+/// Both listeners, bound.
+struct Doors {
+    gateway: TcpListener,
+    console: TcpListener,
+    ready: Ready,
+}
+
+impl Doors {
+    async fn bind(config: &Config) -> Result<Self, Failure> {
+        let gateway = bind("listen.gateway", config.listen.gateway).await?;
+        let console = bind("listen.console", config.listen.console).await?;
+        let address = |listener: &TcpListener| {
+            listener
+                .local_addr()
+                .map_err(|error| Failure::because(Exit::Failed, "a listener", &error))
+        };
+        let ready = Ready { gateway: address(&gateway)?, console: address(&console)? };
+        Ok(Self { gateway, console, ready })
+    }
+}
+
+async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::because(Exit::Failed, &format!("{key}: cannot listen on {address}"), &error)
+    })
+}
+
+fn open_store(config: &Config) -> Result<Store, Failure> {
+    let opened = Store::open(
+        &StoreConfig {
+            data_dir: config.data_dir.clone(),
+            audit_mode: config.audit_mode,
+            role: store::Role::Serve,
+        },
+        clock::now(),
+    );
+    opened.map_err(|error| Failure::because(Exit::Failed, "cannot open the store", &error))
+}
+
+/// Opens the store of `config` beside a process that may be serving it.
+pub(crate) fn open_store_for_command(config: &Path, data_dir: &Path) -> Result<Store, Failure> {
+    let opened = Store::open(
+        &StoreConfig {
+            data_dir: data_dir.to_owned(),
+            audit_mode: store::AuditMode::Durable,
+            role: store::Role::Command,
+        },
+        clock::now(),
+    );
+    opened.map_err(|error| {
+        let doing = format!("cannot open the store of {}", config.display());
+        Failure::because(Exit::Failed, &doing, &error)
+    })
+}
+
+fn gateway_config(config: &Config, ready: Ready) -> GatewayConfig {
+    let url = |address: SocketAddr| format!("http://{address}");
+    GatewayConfig {
+        public_url: config.public_url.clone().unwrap_or_else(|| url(ready.gateway)),
+        console_url: config.console_url.clone().unwrap_or_else(|| url(ready.console)),
+        host_names: config.listen.hosts.clone(),
+        origins: config.listen.origins.clone(),
+        hold_waits: gateway::HoldWaits {
+            plain_seconds: config.hold_waits.plain_seconds,
+            with_progress_seconds: config.hold_waits.with_progress_seconds,
+        },
+        audit_values: match config.audit_values {
+            config::AuditValues::None => gateway::AuditValues::None,
+            config::AuditValues::Redacted => gateway::AuditValues::Redacted,
+            config::AuditValues::Full => gateway::AuditValues::Full,
+        },
+        classifier: Classifier::unknown(),
+        clock: Clock::new(clock::now),
+        randomness: Randomness::new(fill_with_random_bytes),
+        drain_seconds: config.drain_seconds,
+    }
+}
+
+/// Random bytes for identifiers that must not be guessed. Without them there is no safe way on:
+/// the task that asked ends, and its request with it.
+#[expect(
+    clippy::panic,
+    reason = "an identifier without randomness would open somebody else's session"
+)]
+fn fill_with_random_bytes(out: &mut [u8]) {
+    let entropy = Entropy::system();
+    for chunk in out.chunks_mut(32) {
+        match entropy.bytes::<32>() {
+            Ok(bytes) => {
+                chunk.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Everything that lives as long as the process serves.
+struct Parts<'c> {
+    store: Store,
+    gateway: Gateway,
+    config: &'c Config,
+    environment: Environment,
+}
+
+impl Parts<'_> {
+    async fn serve(
+        self,
+        doors: Doors,
+        ready: Option<oneshot::Sender<Ready>>,
+        stop: CancellationToken,
+        signals: &mut signals::Signals,
+    ) -> Result<Exit, Failure> {
+        let reloader = reload::Reloader::new(
+            self.config,
+            self.environment,
+            (self.store.clone(), self.gateway.clone()),
+        );
+        let pages = pages::router(&self.store, &self.gateway, reloader.state());
+        let hangups = signals.take_hangups();
+        let mut beside = JoinSet::new();
+        beside.spawn(reloader.run(hangups, stop.clone()));
+        beside.spawn(serve_pages(doors.console, pages, stop.clone()));
+        let mut data_plane = JoinSet::new();
+        let serving = self.gateway.clone();
+        let closing = stop.clone();
+        data_plane.spawn(async move { serving.serve(doors.gateway, closing).await });
+        if let Some(ready) = ready {
+            // Whoever waited for this may be gone; serving goes on.
+            let _waits = ready.send(doors.ready).is_ok();
+        }
+        let ended = tokio::select! {
+            () = signals.terminated() => None,
+            () = stop.cancelled() => None,
+            ended = data_plane.join_next() => ended,
+        };
+        if let Some(Ok(Err(error))) = ended {
+            return Err(Failure::because(Exit::Failed, "the gateway stopped", &error));
+        }
+        tracing::info!(seconds = self.config.drain_seconds, "finishing running calls");
+        stop.cancel();
+        tokio::select! {
+            _ = data_plane.join_next() => {}
+            () = signals.terminated() => {
+                tracing::warn!("a second signal: running calls are cut off");
+                return Ok(Exit::Failed);
+            }
+        }
+        beside.abort_all();
+        self.store.close().await;
+        tracing::info!("portcullis has stopped");
+        Ok(Exit::Good)
+    }
+}
+
+/// Serves the console's pages until `stop`.
+async fn serve_pages(listener: TcpListener, pages: axum::Router, stop: CancellationToken) {
+    let service = pages.into_make_service_with_connect_info::<SocketAddr>();
+    let stopped = async move { stop.cancelled().await };
+    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
+        tracing::error!(error = chain(&error), "the console stopped");
+    }
+}
+
+/// The clock as the console takes it.
+fn console_clock() -> Arc<dyn Fn() -> policy::UnixMillis + Send + Sync> {
+    Arc::new(clock::now)
+}

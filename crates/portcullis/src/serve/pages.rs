@@ -1,0 +1,110 @@
+//! What the console's listener serves: the API of the console crate, health and metrics.
+
+use std::sync::Arc;
+
+use console::health::{Check, Health, Required};
+use console::{Console, Inspection};
+use gateway::Gateway;
+use gateway::address::{AddressRule, check_url};
+use store::{Entropy, ServerRecord, ServerSlug, Store, Transport};
+use tokio::sync::watch;
+
+use super::reload::ReloadState;
+use crate::failure::chain;
+
+/// All pages.
+pub(super) fn router(
+    store: &Store,
+    gateway: &Gateway,
+    reload: watch::Receiver<ReloadState>,
+) -> axum::Router {
+    let inspecting = gateway.clone();
+    let console = Console {
+        store: store.clone(),
+        clock: super::console_clock(),
+        entropy: Entropy::system(),
+        inspect: Arc::new(move |slug| {
+            let gateway = inspecting.clone();
+            Box::pin(async move { inspect(&gateway, slug).await })
+        }),
+        check_server: Arc::new(check_server),
+    };
+    let health = health(store.clone(), gateway.clone(), reload);
+    console::api::router(console).merge(console::health::router(health))
+}
+
+async fn inspect(gateway: &Gateway, slug: ServerSlug) -> Inspection {
+    match gateway.inspect(&slug).await {
+        Ok(found) => Inspection {
+            reachable: true,
+            problem: None,
+            tools: found.tools,
+            quarantined: found.quarantined,
+        },
+        Err(error) => Inspection { problem: Some(chain(&error)), ..Inspection::default() },
+    }
+}
+
+/// The address rules of GATEWAY section 5, for servers that do not come from the file.
+pub(crate) fn check_server(record: &ServerRecord) -> Result<(), String> {
+    match &record.transport {
+        Transport::Http { url, .. } => {
+            let rule = if record.allow_private_address {
+                AddressRule::AllowPrivate
+            } else {
+                AddressRule::PublicOnly
+            };
+            check_url(url, rule).map(drop).map_err(|error| chain(&error))
+        }
+        Transport::Stdio { command, .. } => {
+            let named = command.first().is_some_and(|program| !program.is_empty());
+            let clean = !command.iter().any(|word| word.contains('\0'));
+            if named && clean { Ok(()) } else { Err("the command names no program".to_owned()) }
+        }
+    }
+}
+
+fn health(store: Store, gateway: Gateway, reload: watch::Receiver<ReloadState>) -> Health {
+    let metrics = gateway.clone();
+    Health {
+        checks: Arc::new(move || {
+            let status = gateway.status();
+            let mut checks = vec![
+                Check {
+                    name: "process".to_owned(),
+                    problem: status.closing.then(|| "shutting down".to_owned()),
+                    required: Required::Yes,
+                },
+                Check {
+                    name: "store".to_owned(),
+                    problem: match store.health() {
+                        store::Health::Good => None,
+                        store::Health::Failing { why } => Some(why),
+                    },
+                    required: Required::Yes,
+                },
+            ];
+            let problems = reload.borrow().problems.clone();
+            if problems.is_empty() {
+                checks.push(shown("configuration".to_owned(), None));
+            }
+            for problem in problems {
+                checks.push(shown("configuration refused".to_owned(), Some(problem)));
+            }
+            for server in status.servers {
+                let problem = match (server.problem, server.listed) {
+                    (Some(problem), _) => Some(problem),
+                    (None, false) => Some("its tools are not listed yet".to_owned()),
+                    (None, true) => None,
+                };
+                checks.push(shown(format!("server {}", server.slug), problem));
+            }
+            checks
+        }),
+        metrics: Arc::new(move || metrics.encode_metrics()),
+    }
+}
+
+fn shown(name: String, problem: Option<String>) -> Check {
+    Check { name, problem, required: Required::No }
+}

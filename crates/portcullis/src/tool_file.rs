@@ -1,0 +1,93 @@
+//! Tool definitions in a file: a `tools/list` answer, its `result`, or just the list, each tool
+//! with the class and risk that it would be pinned with if the file says so.
+
+use std::path::Path;
+
+use policy::ToolDefinition;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+/// The largest file of tool definitions.
+const TOOLS_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Why a file is no list of tools.
+#[derive(Debug, Error)]
+pub(crate) enum ToolFileError {
+    /// The file cannot be read.
+    #[error("{0}")]
+    Unreadable(#[from] std::io::Error),
+    /// It is larger than any list of tools.
+    #[error("over {TOOLS_BYTES_MAX} bytes")]
+    TooLarge,
+    /// It is not JSON, or not of a form that is known.
+    #[error("no list of tools: {0}")]
+    Form(#[from] serde_json::Error),
+    /// A class or risk that there is none of.
+    #[error("the tool `{tool}` has an unknown {what}")]
+    Word {
+        /// Which tool.
+        tool: String,
+        /// `class` or `risk`.
+        what: &'static str,
+    },
+}
+
+/// The three forms of a file; other members, such as `nextCursor`, are of no interest here.
+#[derive(Deserialize)]
+struct Listing<'a> {
+    #[serde(borrow)]
+    result: Option<Box<ListResult<'a>>>,
+    #[serde(borrow)]
+    tools: Option<Vec<Tool<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct ListResult<'a> {
+    #[serde(borrow)]
+    tools: Vec<Tool<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Tool<'a> {
+    name: String,
+    #[serde(rename = "inputSchema", borrow)]
+    input_schema: Option<&'a RawValue>,
+    class: Option<String>,
+    risk: Option<String>,
+}
+
+/// Reads a file of tool definitions.
+pub(crate) fn read(path: &Path) -> Result<Vec<ToolDefinition>, ToolFileError> {
+    if std::fs::metadata(path)?.len() > TOOLS_BYTES_MAX {
+        return Err(ToolFileError::TooLarge);
+    }
+    parse(&std::fs::read_to_string(path)?)
+}
+
+/// Reads tool definitions from a text.
+pub(crate) fn parse(text: &str) -> Result<Vec<ToolDefinition>, ToolFileError> {
+    let tools: Vec<Tool<'_>> = if text.trim_start().starts_with('[') {
+        serde_json::from_str(text)?
+    } else {
+        let listing: Listing<'_> = serde_json::from_str(text)?;
+        match (listing.tools, listing.result) {
+            (Some(tools), _) => tools,
+            (None, Some(result)) => result.tools,
+            (None, None) => return Err(serde::de::Error::missing_field("tools")).map_err(form),
+        }
+    };
+    tools.into_iter().map(definition).collect()
+}
+
+fn form(error: serde_json::Error) -> ToolFileError {
+    ToolFileError::Form(error)
+}
+
+fn definition(tool: Tool<'_>) -> Result<ToolDefinition, ToolFileError> {
+    let word = |what| ToolFileError::Word { tool: tool.name.clone(), what };
+    let class = tool.class.as_deref().map(str::parse).transpose().map_err(|_| word("class"))?;
+    let risk = tool.risk.as_deref().map(str::parse).transpose().map_err(|_| word("risk"))?;
+    let schema = tool.input_schema.map(|schema| schema.get().to_owned());
+    Ok(ToolDefinition::new(tool.name, schema, class, risk))
+}
