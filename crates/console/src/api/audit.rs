@@ -100,7 +100,7 @@ impl From<AuditEntry> for AuditView {
 pub const CSV_HEADER: &str = "kind,time,request_id,grant,server,session,client,method,tool,arguments,policy,revision,verdict,reason,rule,approval_id,upstream_status,latency_ms\n";
 
 /// A CSV field that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe.
-fn csv_field(out: &mut String, value: &str) {
+pub(super) fn csv_field(out: &mut String, value: &str) {
     let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let quoted = formula || value.contains([',', '"', '\n', '\r']);
     if !quoted {

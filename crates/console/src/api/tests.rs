@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::request::Builder as RequestBuilder;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use policy::UnixMillis;
@@ -83,7 +84,7 @@ impl Api {
     }
 }
 
-struct Made(axum::http::request::Builder, Option<Value>);
+struct Made(RequestBuilder, Option<Value>);
 
 impl Made {
     fn header(self, name: &str, value: &str) -> Made {
@@ -120,8 +121,10 @@ fn policy(name: &str) -> Value {
 /// refusal and anything else.
 fn sample(input: Option<&str>) -> Option<Value> {
     Some(match input? {
-        "ServerInput" => json!({ "url": "https://mcp.example.com/mcp" }),
-        "PolicyInput" => json!({ "document": { "version": "1", "default": "deny" } }),
+        "ServerInput" => json!({ "slug": "none", "url": "https://mcp.example.com/mcp" }),
+        "PolicyInput" => {
+            json!({ "name": "none", "document": { "version": "1", "default": "deny" } })
+        }
         "GrantInput" => json!({ "label": "x", "server": "none" }),
         "ExplainInput" => json!({ "tool": "x" }),
         _ => json!({}),
