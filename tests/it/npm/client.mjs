@@ -1,9 +1,9 @@
-// One visit by the TypeScript SDK: lists the tools, makes an allowed and a denied call, and prints
+// One visit by the TypeScript SDK: lists the tools, makes two calls, and prints
 // what came back as one line of JSON. Arguments: folder of the packages, URL, token, the two calls.
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-const [folder, url, token, allowed, denied] = process.argv.slice(2);
+const [folder, url, token, first, second] = process.argv.slice(2);
 const require = createRequire(`${folder}/package.json`);
 const sdk = await import(pathToFileURL(require.resolve("@modelcontextprotocol/client")).href);
 
@@ -22,8 +22,8 @@ const call = async (text) => {
 };
 const visit = {
   tools: tools.map((tool) => tool.name),
-  allowed: await call(allowed),
-  denied: await call(denied),
+  first: await call(first),
+  second: await call(second),
 };
 await client.close();
 console.log(JSON.stringify(visit));

@@ -1,4 +1,4 @@
-"""One visit by the Python SDK: lists the tools, makes an allowed and a denied call, and prints what
+"""One visit by the Python SDK: lists the tools, makes two calls, and prints what
 came back as one line of JSON. Arguments: URL, token, the two calls."""
 
 import asyncio
@@ -18,7 +18,7 @@ async def call(client, text):
         return {"error": {"code": error.code, "message": error.message}}
 
 
-async def visit(url, token, allowed, denied):
+async def visit(url, token, first, second):
     headers = {"Authorization": f"Bearer {token}"}
     async with create_mcp_http_client(headers=headers) as http_client:
         transport = streamable_http_client(url, http_client=http_client)
@@ -28,8 +28,8 @@ async def visit(url, token, allowed, denied):
                 json.dumps(
                     {
                         "tools": [tool.name for tool in listed.tools],
-                        "allowed": await call(client, allowed),
-                        "denied": await call(client, denied),
+                        "first": await call(client, first),
+                        "second": await call(client, second),
                     }
                 )
             )

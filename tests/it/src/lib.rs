@@ -8,6 +8,7 @@ pub mod places;
 pub mod recorder;
 
 pub mod scene;
+pub mod sdk;
 pub mod shim;
 pub mod suite;
 pub mod wait;

@@ -1,7 +1,9 @@
 //! The recorders themselves: a twin that is not lenient would let every bypass case pass, and a
 //! strict server that is not strict would blame the gateway.
 
+use it::fixture::ConformanceServer;
 use it::recorder::{Fault, Log, Options, Personality, Recorder};
+use it::sdk::{Sdk, Visit};
 use it::wire::{self, Ask};
 use serde_json::json;
 
@@ -91,4 +93,33 @@ async fn nobody_gets_in_without_the_credential() {
     assert_eq!(answer.status, 401);
     assert!(!log.requests()[0].credential);
     assert_eq!(log.executed_count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_sdk_finds_its_way_to_every_server() {
+    let log = Log::default();
+    let recorder = Recorder::start(Options::strict("alpha").stateful(), log.clone()).await;
+    let fixture = ConformanceServer::start().await;
+    let token = recorder.options().credential.replace("Bearer ", "");
+    let call = |name: &str| json!({ "name": name, "arguments": {} });
+    let to_recorder = Visit {
+        url: recorder.url(),
+        token,
+        first: call("read_item"),
+        second: call("no_such_tool"),
+    };
+    let to_fixture = Visit {
+        url: format!("http://127.0.0.1:{}/mcp", fixture.port()),
+        first: call("test_simple_text"),
+        ..to_recorder.clone()
+    };
+    for sdk in Sdk::ALL {
+        for (visit, tool) in [(&to_recorder, "read_item"), (&to_fixture, "test_simple_text")] {
+            let found = sdk.make(visit).await;
+            assert!(found["tools"].to_string().contains(tool), "{sdk:?}: {found}");
+            assert!(found["first"].get("result").is_some(), "{sdk:?}: {found}");
+            assert!(found["second"].get("error").is_some(), "{sdk:?}: {found}");
+        }
+    }
+    assert_eq!(log.executed_count(), 3);
 }

