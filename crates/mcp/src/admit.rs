@@ -15,8 +15,9 @@ use crate::{
 
 /// Deepest nesting of a server's message.
 pub const REPLY_DEPTH_MAX: u32 = 128;
-/// Depth down to which the envelope of a server's message is recorded: its members and those of `result`, `error` and `params`.
-const ENVELOPE_DEPTH: u32 = 3;
+/// Depth down to which the envelope of a server's message is recorded: its members, those of `result`, `error` and `params`, and
+/// their members, such as `params._meta.progressToken`.
+const ENVELOPE_DEPTH: u32 = 4;
 
 /// Why bytes of a server are no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
