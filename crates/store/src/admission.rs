@@ -118,7 +118,7 @@ pub struct Admitted {
     core: Arc<Core>,
     ticket: Arc<Ticket>,
     receipt: Option<Receipt>,
-    admitted_at: UnixMillis,
+    began_at: UnixMillis,
     stage: Stage,
 }
 
@@ -172,7 +172,7 @@ impl Admitted {
     fn undo(&mut self, error: JobError) -> AdmitError {
         self.stage = Stage::Closed;
         let limited = self.receipt.is_some();
-        let now = self.admitted_at;
+        let now = self.began_at;
         self.release(Some(Cause::NeverLeft), now);
         match error {
             JobError::ApprovalGone => AdmitError::ApprovalGone,
@@ -186,7 +186,7 @@ impl Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let now = self.admitted_at;
+        let now = self.began_at;
         match self.stage {
             Stage::Closed => {}
             Stage::Here => {
@@ -274,7 +274,7 @@ impl Store {
             core: Arc::clone(core),
             ticket: Arc::default(),
             receipt,
-            admitted_at: request.now,
+            began_at: request.now,
             stage: Stage::Here,
         };
         let job = Job::Open {

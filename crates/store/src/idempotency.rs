@@ -65,14 +65,11 @@ impl Store {
                     Ok(Stored { request: row.get(0)?, status: row.get(1)?, body: row.get(2)? })
                 })
                 .optional()?;
-            match found {
-                Some(stored) => stored.claim(&core.keys, request, &place(&actor, &key)),
-                None => {
-                    let claim = (&actor, &key, request.0.as_slice(), now.0);
-                    tx.prepare_cached(CLAIM)?.execute(claim)?;
-                    Ok(Claim::New)
-                }
+            if let Some(stored) = found {
+                return stored.claim(&core.keys, request, &place(&actor, &key));
             }
+            tx.prepare_cached(CLAIM)?.execute((&actor, &key, request.0.as_slice(), now.0))?;
+            Ok(Claim::New)
         })
         .await
     }

@@ -147,7 +147,10 @@ impl ApprovalIndex {
                 records.insert(record.clone());
                 Ok(Unsaved { index: self, id: record.id.clone() })
             }
-            settled => Err(settled),
+            settled @ (Settled::Use(_)
+            | Settled::Join { .. }
+            | Settled::Rejected { .. }
+            | Settled::TooManyPending) => Err(settled),
         }
     }
 

@@ -127,13 +127,24 @@ pub(crate) enum HeadFault {
 
 impl From<rusqlite::Error> for HeadFault {
     fn from(error: rusqlite::Error) -> HeadFault {
-        match error {
-            // A column of another type is an altered column.
-            rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::FromSqlConversionFailure(..) => HeadFault::Unsigned,
-            other => HeadFault::Unavailable(other.into()),
+        // A column of another type is an altered column.
+        if is_type_fault(&error) {
+            HeadFault::Unsigned
+        } else {
+            HeadFault::Unavailable(error.into())
         }
     }
+}
+
+/// Whether a column holds another type than was ever written to it.
+pub(super) fn is_type_fault(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..)
+    )
 }
 
 /// Reads the head and checks its signature.

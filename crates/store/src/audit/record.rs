@@ -117,7 +117,7 @@ pub(crate) enum Leaves {
 
 impl AuditOpen<'_> {
     /// The record as it is stored.
-    pub(crate) fn to_record(&self, leaves: Leaves, now: UnixMillis) -> String {
+    pub(crate) fn to_record(self, leaves: Leaves, now: UnixMillis) -> String {
         let texts = self.arguments_json.map_or(0, str::len)
             + self.trace_json.map_or(0, str::len)
             + self.message.map_or(0, str::len)
@@ -154,7 +154,7 @@ impl AuditOpen<'_> {
 
 impl AuditOutcome<'_> {
     /// The record as it is stored.
-    pub(crate) fn to_record(&self, now: UnixMillis) -> String {
+    pub(crate) fn to_record(self, now: UnixMillis) -> String {
         let mut object = ObjectText::with_capacity(RECORD_KEYS_BYTES / 2);
         object.integer("time", now.0);
         object.string("outcome", self.outcome);

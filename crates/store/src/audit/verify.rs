@@ -7,7 +7,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row, Statement};
 use thiserror::Error;
 
-use super::chain::{ANCHOR_FILE, Anchor, Head, HeadFault, RowKind, read_head, row_hash};
+use super::chain::{
+    ANCHOR_FILE, Anchor, Head, HeadFault, RowKind, is_type_fault, read_head, row_hash,
+};
 use crate::error::{ReadError, Unavailable};
 use crate::seal::Keys;
 use crate::store::Store;
@@ -119,13 +121,14 @@ fn verify(
         if head.is_some_and(|head| row.seq > head.seq) {
             return Err(bad(row.seq, "stands behind the end of the log"));
         }
-        row.check(&mut walk)?;
+        let kind = row.kind;
+        let content = row.check(&mut walk)?;
         if anchor.is_some_and(|anchor| anchor.seq == walk.seq && anchor.hash != walk.hash) {
             return Err(bad(walk.seq, format!("is not the row that {ANCHOR_FILE} remembers")));
         }
-        match row.kind {
+        match kind {
             RowKind::Outcome(_) => ended += 1,
-            RowKind::Opening => leaving += u64::from(row.record.contains("\"leaves\":1")),
+            RowKind::Opening => leaving += u64::from(content.record.contains("\"leaves\":1")),
         }
         let walked = u64::try_from(walk.seq).unwrap_or_default();
         if walked.is_multiple_of(PROGRESS_ROWS) {
@@ -163,6 +166,11 @@ fn check_end(walk: &Head, head: Head) -> Result<(), VerifyError> {
 struct WalkedRow {
     seq: i64,
     kind: RowKind,
+    /// `None`: some column is of another type than was written.
+    content: Option<Content>,
+}
+
+struct Content {
     at: i64,
     record: String,
     hash: [u8; 32],
@@ -170,21 +178,20 @@ struct WalkedRow {
 
 impl WalkedRow {
     /// Checks the row against the one before it, and takes it up.
-    fn check(&self, walk: &mut Head) -> Result<(), VerifyError> {
-        if self.at < walk.at {
-            return Err(bad(self.seq, "was altered: its time goes back"));
-        }
-        let hash = row_hash(&walk.hash, self.seq, self.kind, self.at, &self.record);
-        if hash != self.hash {
-            return Err(bad(self.seq, "was altered"));
+    fn check(self, walk: &mut Head) -> Result<Content, VerifyError> {
+        let altered = || bad(self.seq, "was altered");
+        let content = self.content.ok_or_else(altered)?;
+        let hash = row_hash(&walk.hash, self.seq, self.kind, content.at, &content.record);
+        if hash != content.hash || content.at < walk.at {
+            return Err(altered());
         }
         walk.seq = self.seq;
-        walk.at = self.at;
+        walk.at = content.at;
         walk.hash = hash;
         if self.kind == RowKind::Opening {
             walk.openings = walk.openings.saturating_add(1);
         }
-        Ok(())
+        Ok(content)
     }
 }
 
@@ -240,22 +247,22 @@ impl Merge<'_> {
 }
 
 fn read_row(row: &Row<'_>, kind: RowKind, expected: i64) -> Result<WalkedRow, VerifyError> {
-    Ok(WalkedRow {
-        seq: typed(row.get(0), expected)?,
-        kind,
-        at: typed(row.get(1), expected)?,
-        record: typed(row.get(2), expected)?,
-        hash: typed(row.get(3), expected)?,
-    })
+    let content = || -> Result<Content, rusqlite::Error> {
+        Ok(Content { at: row.get(1)?, record: row.get(2)?, hash: row.get(3)? })
+    };
+    let content = match content() {
+        Ok(content) => Some(content),
+        Err(error) if is_type_fault(&error) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(WalkedRow { seq: typed(row.get(0), expected)?, kind, content })
 }
 
-/// A column of another type than was written is an altered column.
+/// A position of another type than was written is an altered one.
 fn typed<T>(column: Result<T, rusqlite::Error>, expected: i64) -> Result<T, VerifyError> {
-    column.map_err(|error| match error {
-        rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::Utf8Error(..) => bad(expected, "was altered"),
-        other => other.into(),
-    })
+    column.map_err(
+        |error| {
+            if is_type_fault(&error) { bad(expected, "was altered") } else { error.into() }
+        },
+    )
 }

@@ -25,6 +25,7 @@ const SAVE: &str = "INSERT INTO servers (slug, settings, secrets, managed_by_fil
 /// among the secrets, in the same order.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the stored form, read and written as a whole")]
 struct StoredSettings {
     transport: StoredTransport,
     allow_private_address: bool,

@@ -137,7 +137,7 @@ impl Writer {
         if must_write {
             self.work(Vec::new());
         } else if let Err(unavailable) = self.look_around() {
-            self.failed(unavailable, Vec::new());
+            self.failed(&unavailable, Vec::new());
         }
     }
 
@@ -160,9 +160,9 @@ impl Writer {
         let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(&mut batch)));
         match attempt {
             Ok(Ok(refused)) => self.done(batch, &refused),
-            Ok(Err(unavailable)) => self.failed(unavailable, batch),
+            Ok(Err(unavailable)) => self.failed(&unavailable, batch),
             Err(_panic) => {
-                self.failed(Unavailable { why: "the writer panicked".into() }, batch);
+                self.failed(&Unavailable { why: "the writer panicked".into() }, batch);
             }
         }
     }
@@ -253,7 +253,7 @@ impl Writer {
     }
 
     /// Nothing of the batch is on disk: whoever waits is told, and what happened already is kept.
-    fn failed(&mut self, unavailable: Unavailable, batch: Vec<Job>) {
+    fn failed(&mut self, unavailable: &Unavailable, batch: Vec<Job>) {
         if !self.core.is_failing() {
             tracing::error!(why = %unavailable.why, "the store cannot be written; calls are refused");
         }
@@ -324,15 +324,11 @@ impl Writer {
         let held = Anchor::read(&self.anchor_path, &self.core.keys)
             .is_some_and(|anchor| anchor.is_held_by(connection).unwrap_or(false));
         let file = OpenOptions::new().write(true).mode(0o600).open(&self.anchor_path);
-        match (held, file) {
-            (true, Ok(file)) => AnchorState::Live(file),
-            (false, _) | (_, Err(_)) => {
-                tracing::error!(
-                    "the audit log does not hold what {ANCHOR_FILE} remembers: verify it"
-                );
-                AnchorState::Frozen
-            }
+        if let (true, Ok(file)) = (held, file) {
+            return AnchorState::Live(file);
         }
+        tracing::error!("the audit log does not hold what {ANCHOR_FILE} remembers: verify it");
+        AnchorState::Frozen
     }
 }
 
@@ -364,11 +360,14 @@ pub(crate) fn ensure_anchor(
         Err(HeadFault::Unavailable(unavailable)) => return Err(unavailable),
     };
     if empty && !anchor.exists() {
+        // Whole or not at all: a kill in between must not leave an empty anchor.
+        let draft = anchor.with_extension("new");
         let make = || -> io::Result<()> {
             let mut options = OpenOptions::new();
-            let file = options.write(true).create_new(true).mode(0o600).open(anchor)?;
+            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
             Anchor::write(&file, &Head::EMPTY, keys)?;
-            file.sync_all()
+            file.sync_all()?;
+            std::fs::rename(&draft, anchor)
         };
         make().map_err(|error| Unavailable { why: error.to_string() })?;
     }

@@ -58,12 +58,10 @@ impl Ticket {
     /// Waits for the fate.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<(), JobError>> {
         let mut state = self.state();
-        match &state.fate {
-            Some(fate) => Poll::Ready(fate.clone()),
-            None => {
-                state.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(fate) = &state.fate {
+            return Poll::Ready(fate.clone());
         }
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
     }
 }

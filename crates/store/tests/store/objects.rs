@@ -1,1 +1,435 @@
-//! To come.
+//! Servers, pins, policies, grants, tokens, approvals, settings: what is saved, refused, noticed.
+
+use std::fs;
+
+use policy::{ApprovalState, Settled, sha256};
+use store::{
+    Answer, ApiRole, ApiTokenRecord, ApprovalFilter, AuditFilter, AuditMode, AuditOpen, AuditOrder,
+    Claim, DecideError, Decision, FileApiToken, FileGrant, FileObjects, FilePolicy, GrantRecord,
+    IDEMPOTENCY_MS_MAX, NewPolicy, Opened, OwnCalls, PinRecord, PinState, PolicyName, Revision,
+    Role, Rotation, ServerRecord, Settings, Store, TokenHash, WriteError,
+};
+
+use crate::fixture::{
+    Fixture, T0, actor, approval, ask, config, label, new_grant, open_row, server, slug,
+};
+
+fn policy_name(text: &str) -> PolicyName {
+    PolicyName::parse(text).unwrap()
+}
+
+fn new_policy(name: &str, text: &str) -> NewPolicy {
+    NewPolicy {
+        name: policy_name(name),
+        server: Some(slug("pay")),
+        text: text.into(),
+        canonical: text.into(),
+        actor: actor("ada"),
+        note: Some("first".into()),
+    }
+}
+
+async fn with_server() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.store.save_server(server("pay"), None, T0).await.unwrap();
+    fixture
+}
+
+#[tokio::test]
+async fn a_server_survives_and_its_credentials_are_sealed() {
+    let fixture = with_server().await;
+    let stored = fixture.store.server(&slug("pay")).await.unwrap().unwrap();
+    assert_eq!(stored, ServerRecord { revision: Revision(1), ..server("pay") });
+    let stale = fixture.store.save_server(server("pay"), Some(Revision(0)), T0).await;
+    assert!(matches!(stale, Err(WriteError::Changed { .. })));
+    fixture.store.save_server(server("pay"), Some(Revision(1)), T0).await.unwrap();
+    assert_eq!(*fixture.store.revision().borrow(), Revision(2));
+    let fixture = fixture.reopen().await;
+    assert_eq!(*fixture.store.revision().borrow(), Revision(2));
+    assert_eq!(fixture.store.servers().await.unwrap().len(), 1);
+    let secret = b"Bearer of pay";
+    for entry in fs::read_dir(fixture.dir.path().join("data")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let found = bytes.windows(secret.len()).any(|window| window == secret);
+        assert!(!found, "{}", path.display());
+    }
+    fixture.store.remove_server(&slug("pay")).await.unwrap();
+    let missing = fixture.store.remove_server(&slug("pay")).await;
+    assert!(matches!(missing, Err(WriteError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn every_version_of_a_policy_is_kept() {
+    let fixture = with_server().await;
+    let store = &fixture.store;
+    assert_eq!(store.save_policy(new_policy("p", "one"), Some(0), T0).await.unwrap(), 1);
+    assert_eq!(store.save_policy(new_policy("p", "two"), Some(1), T0).await.unwrap(), 2);
+    let revision = *store.revision().borrow();
+    assert_eq!(store.save_policy(new_policy("p", "two"), None, T0).await.unwrap(), 2);
+    assert_eq!(*store.revision().borrow(), revision, "nothing changed");
+    let stale = store.save_policy(new_policy("p", "three"), Some(1), T0).await;
+    assert!(matches!(stale, Err(WriteError::Changed { .. })));
+    let name = policy_name("p");
+    assert_eq!(store.policy(&name, None).await.unwrap().unwrap().text, "two");
+    assert_eq!(store.policy(&name, Some(1)).await.unwrap().unwrap().text, "one");
+    assert_eq!(store.policy(&name, Some(3)).await.unwrap(), None);
+    let versions = store.policy_versions(&name).await.unwrap();
+    assert_eq!(versions.iter().map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
+    let mut grant = new_grant(1, None);
+    grant.policy = Some(name.clone());
+    let grant = store.create_grant(grant, T0).await.unwrap();
+    assert!(matches!(store.remove_policy(&name).await, Err(WriteError::InUse { .. })));
+    store.revoke_grant(&grant.id, T0).await.unwrap();
+    store.remove_policy(&name).await.unwrap();
+    assert_eq!(store.policies().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_grant_is_made_rotated_and_revoked() {
+    let fixture = with_server().await;
+    let store = &fixture.store;
+    let grant = store.create_grant(new_grant(1, Some("ada")), T0).await.unwrap();
+    assert_eq!(store.grant(&grant.id).await.unwrap(), Some(grant.clone()));
+    let mut same_label = new_grant(2, None);
+    same_label.label = grant.label.clone();
+    let taken = store.create_grant(same_label, T0).await;
+    assert!(matches!(taken, Err(WriteError::Exists { what: "grant", .. })));
+    let mut same_token = new_grant(2, None);
+    same_token.token_hash = grant.token_hash;
+    let taken = store.create_grant(same_token, T0).await;
+    assert!(matches!(taken, Err(WriteError::Exists { what: "token of grant", .. })));
+    let mut elsewhere = new_grant(2, None);
+    elsewhere.server = slug("crm");
+    let nowhere = store.create_grant(elsewhere, T0).await;
+    assert!(matches!(nowhere, Err(WriteError::NotFound { what: "server", .. })));
+    let until = T0.plus_seconds(60);
+    let rotation = Rotation { token_hash: TokenHash::of("new"), keep_old_until: Some(until) };
+    store.rotate_grant(&grant.id, rotation).await.unwrap();
+    let rotated = store.grant(&grant.id).await.unwrap().unwrap();
+    assert_eq!(rotated.token_hash, TokenHash::of("new"));
+    let previous = rotated.previous.unwrap();
+    assert_eq!((previous.hash, previous.until), (grant.token_hash, until));
+    let mut old_token = new_grant(2, None);
+    old_token.token_hash = grant.token_hash;
+    assert!(store.create_grant(old_token, T0).await.is_err(), "the old token still works");
+    store.revoke_grant(&grant.id, T0).await.unwrap();
+    store.revoke_grant(&grant.id, T0.plus_seconds(9)).await.unwrap();
+    assert_eq!(store.grant(&grant.id).await.unwrap().unwrap().revoked_at, Some(T0));
+    assert!(store.rotate_grant(&grant.id, rotation).await.is_err());
+    let mut heir = new_grant(2, None);
+    heir.label = grant.label;
+    store.create_grant(heir, T0).await.unwrap();
+    assert_eq!(store.grants().await.unwrap().len(), 2);
+}
+
+fn pin(digest: &str, state: PinState) -> PinRecord {
+    let accepted = state == PinState::Accepted;
+    PinRecord {
+        server: slug("pay"),
+        tool: "pay_invoice".into(),
+        state,
+        digest: digest.into(),
+        definition: format!("{{\"name\":\"{digest}\"}}"),
+        accepted_digest: accepted.then(|| digest.into()),
+        accepted_definition: accepted.then(|| "{}".into()),
+        class: Some(policy::Class::Financial),
+        risk: None,
+        seen_at: T0,
+        accepted_at: accepted.then_some(T0),
+        accepted_by: accepted.then(|| actor("first contact")),
+    }
+}
+
+#[tokio::test]
+async fn a_changed_tool_is_accepted_by_its_digest() {
+    let fixture = with_server().await;
+    let store = &fixture.store;
+    let first = store.save_pins(vec![pin("a", PinState::Accepted)]).await.unwrap();
+    let same = store.save_pins(vec![pin("a", PinState::Accepted)]).await.unwrap();
+    assert_eq!(first, same, "nothing changed");
+    store.save_pins(vec![pin("b", PinState::Quarantined)]).await.unwrap();
+    let stored = store.pins(&slug("pay")).await.unwrap().remove(0);
+    assert_eq!(stored.state, PinState::Quarantined);
+    assert_eq!(stored.accepted_digest.as_deref(), Some("a"));
+    let tool = (&slug("pay"), "pay_invoice");
+    let stale = store.accept_pin(tool, "a", &actor("ada"), T0).await;
+    assert!(matches!(stale, Err(WriteError::Changed { .. })));
+    store.accept_pin(tool, "b", &actor("ada"), T0).await.unwrap();
+    // A listing that began before the acceptance does not take it back.
+    store.save_pins(vec![pin("b", PinState::Quarantined)]).await.unwrap();
+    let stored = store.all_pins().await.unwrap().remove(0);
+    assert_eq!(stored.state, PinState::Accepted);
+    assert_eq!(stored.accepted_by, Some(actor("ada")));
+    let unknown = store.accept_pin((&slug("pay"), "x"), "b", &actor("ada"), T0).await;
+    assert!(matches!(unknown, Err(WriteError::NotFound { .. })));
+    store.remove_pin(&slug("pay"), "pay_invoice").await.unwrap();
+    assert_eq!(store.all_pins().await.unwrap(), []);
+}
+
+fn decide(by: &str, answer: Answer) -> Decision {
+    Decision {
+        answer,
+        by: actor(by),
+        roles: vec!["approver".into()],
+        from: "203.0.113.7".into(),
+        reason: Some("because".into()),
+    }
+}
+
+#[tokio::test]
+async fn a_decision_is_taken_down_once_and_by_the_right_person() {
+    let fixture = with_server().await;
+    let store = &fixture.store;
+    let grant = store.create_grant(new_grant(1, Some("ada")), T0).await.unwrap();
+    let mut record = approval(1, grant.id.as_str(), sha256(b"call"));
+    record.approvers = vec![vec![policy::Approver::Role("approver".into())]];
+    assert_eq!(store.open_approval(record.clone(), &ask(), T0).await.unwrap(), Opened::New);
+    let own = store.decide_approval(&record.id, decide("ada", Answer::Approve), T0).await;
+    assert_eq!(own, Err(DecideError::OwnGrant));
+    let mut stranger = decide("bob", Answer::Approve);
+    stranger.roles = vec!["viewer".into()];
+    let stranger = store.decide_approval(&record.id, stranger, T0).await;
+    assert_eq!(stranger, Err(DecideError::NotAnApprover));
+    let late = T0.plus_seconds(3600);
+    let late = store.decide_approval(&record.id, decide("bob", Answer::Approve), late).await;
+    assert_eq!(late, Err(DecideError::Expired(record.id.clone())));
+    let (one, two) = tokio::join!(
+        store.decide_approval(&record.id, decide("bob", Answer::Reject), T0),
+        store.decide_approval(&record.id, decide("eve", Answer::Approve), T0),
+    );
+    let decided = one.unwrap();
+    assert_eq!(decided.state, ApprovalState::Rejected);
+    assert_eq!(decided.decided_from.as_deref(), Some("203.0.113.7"));
+    assert!(matches!(two, Err(DecideError::AlreadyDecided(was)) if *was == decided));
+    let settled = store.settle(&record.digest, grant.id.as_str(), &ask(), T0);
+    assert!(matches!(settled, Settled::Rejected { reason: Some(r), .. } if r == "because"));
+    // The organisation may allow people to decide their own calls.
+    store.save_settings(Settings { own_calls: OwnCalls::Allow }).await.unwrap();
+    let record = approval(2, grant.id.as_str(), sha256(b"other call"));
+    store.open_approval(record.clone(), &ask(), T0).await.unwrap();
+    store.decide_approval(&record.id, decide("ada", Answer::Approve), T0).await.unwrap();
+    let unknown = policy::ApprovalId::from_random([9; 16]);
+    let unknown = store.decide_approval(&unknown, decide("ada", Answer::Approve), T0).await;
+    assert!(matches!(unknown, Err(DecideError::NotFound(_))));
+    let pending = ApprovalFilter { state: Some(ApprovalState::Pending), ..Default::default() };
+    assert_eq!(store.approvals(pending, 10, T0).await.unwrap(), []);
+    let all = store.approvals(ApprovalFilter::default(), 10, T0).await.unwrap();
+    assert_eq!(
+        all.iter().map(|a| a.state).collect::<Vec<_>>(),
+        [ApprovalState::Approved, ApprovalState::Rejected]
+    );
+}
+
+#[tokio::test]
+async fn a_grant_has_twenty_pending_requests_at_most() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    for number in 0..20 {
+        let record = approval(number, "grt_1", sha256(&[number]));
+        assert_eq!(store.open_approval(record, &ask(), T0).await.unwrap(), Opened::New);
+    }
+    let over = store.open_approval(approval(20, "grt_1", sha256(b"x")), &ask(), T0).await.unwrap();
+    assert_eq!(over, Opened::Settled(Settled::TooManyPending));
+    let other = store.open_approval(approval(21, "grt_2", sha256(b"y")), &ask(), T0).await;
+    assert_eq!(other.unwrap(), Opened::New);
+}
+
+#[tokio::test]
+async fn another_process_is_noticed() {
+    let fixture = Fixture::new();
+    let serving = &fixture.store;
+    let record = approval(1, "grt_1", sha256(b"call"));
+    serving.open_approval(record.clone(), &ask(), T0).await.unwrap();
+    let mut revision = serving.revision();
+    let mut approvals = serving.approval_changes();
+    revision.mark_unchanged();
+    approvals.mark_unchanged();
+    let beside = config(fixture.dir.path(), AuditMode::Durable, Role::Command);
+    let command = Store::open(&beside, T0).unwrap();
+    command.save_server(server("pay"), None, T0).await.unwrap();
+    revision.changed().await.unwrap();
+    assert_eq!(*revision.borrow(), Revision(1));
+    command.decide_approval(&record.id, decide("bob", Answer::Approve), T0).await.unwrap();
+    while serving.live_approval(&record.id).unwrap().state == ApprovalState::Pending {
+        approvals.changed().await.unwrap();
+    }
+    assert_eq!(serving.settle(&record.digest, "grt_1", &ask(), T0), Settled::Use(record.id));
+    command.close().await;
+}
+
+#[tokio::test]
+async fn api_tokens_are_found_by_their_hash() {
+    let fixture = Fixture::new();
+    let token = ApiTokenRecord {
+        label: label("ci"),
+        role: ApiRole::PolicyManager,
+        token_hash: TokenHash::of("secret of ci"),
+        managed_by_file: false,
+        created_at: T0,
+    };
+    fixture.store.create_api_token(token.clone()).await.unwrap();
+    let taken = fixture.store.create_api_token(token.clone()).await;
+    assert!(matches!(taken, Err(WriteError::Exists { .. })));
+    let found = fixture.store.api_token(TokenHash::of("secret of ci")).await.unwrap();
+    assert_eq!(found, Some(token.clone()));
+    assert_eq!(fixture.store.api_token(TokenHash::of("another")).await.unwrap(), None);
+    fixture.store.remove_api_token(&token.label).await.unwrap();
+    assert_eq!(fixture.store.api_tokens().await.unwrap(), []);
+}
+
+fn file() -> FileObjects {
+    let grant = |name: &str| FileGrant {
+        label: label(name),
+        server: slug("pay"),
+        policy: Some(policy_name("p")),
+        token_hash: TokenHash::of(name),
+        expires_at: None,
+        tags: std::collections::BTreeMap::default(),
+    };
+    FileObjects {
+        servers: vec![server("pay"), server("crm")],
+        policies: vec![FilePolicy {
+            name: policy_name("p"),
+            server: Some(slug("pay")),
+            text: "{}".into(),
+            canonical: "{}".into(),
+        }],
+        grants: vec![grant("one"), grant("two")],
+        api_tokens: vec![FileApiToken {
+            label: label("ci"),
+            role: ApiRole::Admin,
+            token_hash: TokenHash::of("ci"),
+        }],
+    }
+}
+
+async fn grant_of(store: &Store, name: &str) -> GrantRecord {
+    let grants = store.grants().await.unwrap();
+    grants.into_iter().find(|grant| grant.label == label(name)).unwrap()
+}
+
+#[tokio::test]
+async fn the_file_is_applied_all_or_nothing() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let first = store.apply_file_objects(file(), T0).await.unwrap();
+    let later = T0.plus_seconds(5);
+    assert_eq!(store.apply_file_objects(file(), later).await.unwrap(), first, "nothing changed");
+    let read_only = store.save_server(server("pay"), None, T0).await;
+    assert!(matches!(read_only, Err(WriteError::ManagedByFile { .. })));
+    let one = grant_of(store, "one").await;
+    assert!(one.managed_by_file);
+    assert_eq!(one.id, file().grants[0].id());
+    let rotation = Rotation { token_hash: TokenHash::of("x"), keep_old_until: None };
+    let read_only = store.rotate_grant(&one.id, rotation).await;
+    assert!(matches!(read_only, Err(WriteError::ManagedByFile { .. })));
+    // Revoked stays revoked while the entry stands, whatever else the file changes.
+    store.revoke_grant(&one.id, T0).await.unwrap();
+    let mut swapped = file();
+    swapped.grants[0].token_hash = TokenHash::of("two");
+    swapped.grants[1].token_hash = TokenHash::of("one");
+    swapped.servers.pop();
+    store.apply_file_objects(swapped, later).await.unwrap();
+    let one = grant_of(store, "one").await;
+    assert_eq!((one.revoked_at, one.token_hash), (Some(T0), TokenHash::of("two")));
+    assert_eq!(store.servers().await.unwrap().len(), 1);
+    let mut without = file();
+    without.grants.remove(0);
+    store.apply_file_objects(without, later).await.unwrap();
+    store.apply_file_objects(file(), later).await.unwrap();
+    let again = grant_of(store, "one").await;
+    assert_eq!((again.revoked_at, &again.id), (None, &one.id));
+    // One bad entry, and nothing of the file is in force.
+    let before = (store.servers().await.unwrap(), store.grants().await.unwrap());
+    let mut bad = file();
+    bad.servers.remove(1);
+    bad.grants[1].policy = Some(policy_name("none"));
+    let refused = store.apply_file_objects(bad, later).await;
+    assert!(matches!(refused, Err(WriteError::NotFound { what: "policy", .. })));
+    assert_eq!((store.servers().await.unwrap(), store.grants().await.unwrap()), before);
+    store.apply_file_objects(FileObjects::default(), later).await.unwrap();
+    assert_eq!(store.grants().await.unwrap(), []);
+    assert_eq!(store.policies().await.unwrap(), []);
+    assert_eq!(store.api_tokens().await.unwrap(), []);
+    store.save_server(server("pay"), None, T0).await.unwrap();
+    let taken = store.apply_file_objects(file(), later).await;
+    assert!(matches!(taken, Err(WriteError::Exists { what: "server", .. })));
+}
+
+#[tokio::test]
+async fn an_idempotency_key_answers_once() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let (first, other) = (sha256(b"request"), sha256(b"other"));
+    let claim = |request, now| store.claim_idempotent("api:ci", "k", request, now);
+    assert_eq!(claim(first, T0).await.unwrap(), Claim::New);
+    assert_eq!(claim(first, T0).await.unwrap(), Claim::Running);
+    let answer = Some((201, b"pcl_token in clear".to_vec()));
+    store.finish_idempotent("api:ci", "k", answer).await.unwrap();
+    let answered = Claim::Answered { status: 201, body: b"pcl_token in clear".to_vec() };
+    assert_eq!(claim(first, T0).await.unwrap(), answered);
+    assert_eq!(claim(other, T0).await.unwrap(), Claim::OtherRequest);
+    let elsewhere = store.claim_idempotent("api:cd", "k", first, T0).await.unwrap();
+    assert_eq!(elsewhere, Claim::New);
+    store.finish_idempotent("api:cd", "k", None).await.unwrap();
+    assert_eq!(store.claim_idempotent("api:cd", "k", first, T0).await.unwrap(), Claim::New);
+    let next_day = policy::UnixMillis(T0.0 + IDEMPOTENCY_MS_MAX);
+    assert_eq!(claim(other, next_day).await.unwrap(), Claim::New);
+    let bytes = fs::read(fixture.dir.path().join("data/portcullis.db-wal")).unwrap();
+    assert!(!bytes.windows(9).any(|window| window == b"pcl_token"));
+}
+
+#[tokio::test]
+async fn the_audit_log_is_queried_by_what_stands_in_it() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    for number in 0..30_u32 {
+        let id = format!("r{number}");
+        let verdict = if number % 3 == 0 { "deny" } else { "hold" };
+        let tool = format!("tool \"{}\"\n", number % 2);
+        let row = AuditOpen { verdict, tool: Some(&tool), ..open_row(&id) };
+        // The clock goes back by ten seconds half-way.
+        let seconds = if number < 15 { number } else { number - 10 };
+        store.record(&row, T0.plus_seconds(seconds)).await.unwrap();
+    }
+    let ids = |filter: AuditFilter, order| async move {
+        let mut ids = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = store.audit(filter.clone(), order, cursor, 4).await.unwrap();
+            assert!(page.entries.len() <= 4);
+            ids.extend(page.entries.into_iter().map(|entry| entry.request_id));
+            cursor = page.next;
+            if cursor.is_none() {
+                return ids;
+            }
+        }
+    };
+    let all = ids(AuditFilter::default(), AuditOrder::OldestFirst).await;
+    assert_eq!(all, (0..30).map(|n| format!("r{n}")).collect::<Vec<_>>());
+    let mut newest = ids(AuditFilter::default(), AuditOrder::NewestFirst).await;
+    newest.reverse();
+    assert_eq!(newest, all);
+    let filter = AuditFilter {
+        verdict: Some("deny".into()),
+        tool: Some("tool \"0\"\n".into()),
+        server: Some("pay".into()),
+        ..AuditFilter::default()
+    };
+    let found = ids(filter, AuditOrder::OldestFirst).await;
+    assert_eq!(found, ["r0", "r6", "r12", "r18", "r24"]);
+    let times = AuditFilter {
+        since: Some(T0.plus_seconds(13)),
+        until: Some(T0.plus_seconds(15)),
+        ..AuditFilter::default()
+    };
+    let found = ids(times, AuditOrder::OldestFirst).await;
+    assert_eq!(found, ["r13", "r14", "r23", "r24"]);
+    let one = AuditFilter { request_id: Some("r7".into()), ..AuditFilter::default() };
+    assert_eq!(ids(one, AuditOrder::NewestFirst).await, ["r7"]);
+    let end = store.audit_end().await.unwrap();
+    store.record(&open_row("after"), T0).await.unwrap();
+    let tail = store.audit(AuditFilter::default(), AuditOrder::OldestFirst, Some(end), 10).await;
+    assert_eq!(tail.unwrap().entries[0].request_id, "after");
+}
