@@ -157,3 +157,6 @@ impl Gateway {
         self.plane.metrics.encode()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,15 +11,14 @@ use policy::{
     GrantFacts, Judgement, Kind, Obligations, Policy, Reason, ScopeIds, Settled, Target, Trace,
     Value, Verdict, call_digest, canonical_json, decide,
 };
-use store::{AdmitError, AdmitRequest, AuditGrant, AuditKind, AuditOpen, CheckError, Opened};
+use store::{AdmitError, AdmitRequest, CheckError, Opened};
 
-use super::facts;
+use super::ledger::{self, Facts};
 use super::opencall::OpenCall;
 use super::permit::{Basis, Permit};
 use super::refusal::{self, Asked, Notice};
 use super::visit::Visit;
 use crate::listing;
-use crate::metrics::DecisionLabels;
 use crate::tools::Tool;
 
 /// How often a call is settled anew when its approval was used up, or another call came first, in
@@ -68,8 +67,8 @@ pub(crate) async fn attempt(visit: &Visit, request: &Request) -> Attempt {
     let reads = reads_arguments(&visit.grant.policy.policy, kind, tool.as_deref());
     let args = match arguments(request, kind, name, reads) {
         Ok(args) => args,
-        Err(error) => {
-            let denial = malformed(&error);
+        Err(_unreadable) => {
+            let denial = Denial::malformed();
             return refuse(visit, request, &Trace::empty(), denial).await;
         }
     };
@@ -105,14 +104,14 @@ async fn find_tool(
     }
     if let Err(error) = listing::ensure_listed(&visit.plane, &visit.server).await {
         tracing::info!(server = visit.server.record.slug.as_str(), %error, "no list, no call");
-        let denial = plain(Reason::NotListed, "/default", "The server's tools are not known.");
-        note(visit, request, &Facts::of(&Trace::empty(), Some(&denial))).await;
+        let denial = unlisted("The server's tools are not known.");
+        ledger::note(visit, request, &Facts::of(&Trace::empty(), Some(&denial))).await;
         return Err(Attempt::Refused(refusal::unreachable(request.id())));
     }
     let tool = visit.server.shelf.with_table(|table| table.get(name).cloned());
     let Some(tool) = tool else {
-        let denial = plain(Reason::NotListed, "/default", "The server never listed this tool.");
-        note(visit, request, &Facts::of(&Trace::empty(), Some(&denial))).await;
+        let denial = unlisted("The server never listed this tool.");
+        ledger::note(visit, request, &Facts::of(&Trace::empty(), Some(&denial))).await;
         return Err(Attempt::Refused(refusal::unknown_tool(request.id(), name)));
     };
     if request.era() == Era::Modern && !tool.mirrored().is_empty() {
@@ -217,7 +216,7 @@ fn judge(
              accepted it yet.",
             tool.name
         );
-        judgement.verdict = Verdict::Deny(plain(Reason::Quarantined, "/default", &message));
+        judgement.verdict = Verdict::Deny(Denial::bare(Reason::Quarantined, &message));
     }
     judgement
 }
@@ -232,14 +231,14 @@ async fn settle(visit: &Visit, request: &Request, judged: &Judged<'_>, args: Val
                 Ok(call) => Attempt::Go(call, Permit::new(Basis::Decision)),
                 Err(Unadmitted::Denied(denial)) => refuse(visit, request, trace, denial).await,
                 Err(Unadmitted::ApprovalGone) => {
-                    refuse(visit, request, trace, unrecordable("no approval was asked for")).await
+                    refuse(visit, request, trace, unrecordable()).await
                 }
             }
         }
         Verdict::Hold(ask, obligations) => {
             if *request.method() == Method::ResourcesSubscribe {
                 // An approval serves one read; a subscription would go on after it.
-                let denial = asking(ask, Reason::ApprovalRequired);
+                let denial = asking(ask);
                 return refuse(visit, request, trace, denial).await;
             }
             match check(visit, obligations) {
@@ -295,18 +294,11 @@ async fn hold(
                 return wait_for(visit, request, trace, (ask, Asked { id, expires_at })).await;
             }
             Settled::Rejected { reason, .. } => {
-                let mut denial = asking(ask, Reason::ApprovalRejected);
-                denial.message = format!(
-                    "Rejected by a person: {}",
-                    reason.as_deref().unwrap_or("no reason was given")
-                );
-                denial.hint = None;
+                let denial = Denial::approval_rejected(ask, reason.as_deref());
                 return refuse(visit, request, trace, denial).await;
             }
             Settled::TooManyPending => {
-                let mut denial = asking(ask, Reason::TooManyPending);
-                denial.message =
-                    "Too many calls of this grant wait for a person already.".to_owned();
+                let denial = Denial::too_many_pending(ask);
                 return refuse(visit, request, trace, denial).await;
             }
             Settled::Open => {
@@ -316,14 +308,15 @@ async fn hold(
                     Ok(Opened::New) => return wait_for(visit, request, trace, (ask, asked)).await,
                     Ok(Opened::Settled(other)) => settled = other,
                     Err(error) => {
-                        let denial = unrecordable(&error.why);
+                        tracing::error!(why = error.why, "an approval could not be asked for");
+                        let denial = unrecordable();
                         return refuse(visit, request, trace, denial).await;
                     }
                 }
             }
         }
     }
-    refuse(visit, request, trace, asking(ask, Reason::ApprovalRequired)).await
+    refuse(visit, request, trace, asking(ask)).await
 }
 
 fn new_request(
@@ -376,16 +369,17 @@ async fn still_as_approved(
         return Ok(());
     }
     let message = format!("The definition of {} changed after the approval.", tool.name);
-    let denial = plain(Reason::Quarantined, "/default", &message);
+    let denial = Denial::bare(Reason::Quarantined, &message);
     Err(refuse(visit, request, &judged.judgement.trace, denial).await)
 }
 
 async fn wait_for(visit: &Visit, request: &Request, trace: &Trace, what: (&Ask, Asked)) -> Attempt {
     let (ask, asked) = what;
-    let denial = asking(ask, Reason::ApprovalRequired);
+    let denial = asking(ask);
     let known = Facts { approval: Some(asked.id.as_str()), ..Facts::of(trace, Some(&denial)) };
-    if let Err(error) = record(visit, request, "hold", &known).await {
-        return refuse(visit, request, trace, unrecordable(&error.why)).await;
+    if let Err(error) = ledger::record(visit, request, "hold", &known).await {
+        tracing::error!(why = error.why, "a hold could not be recorded");
+        return refuse(visit, request, trace, unrecordable()).await;
     }
     let notice = refusal::held(request, &denial, &visit.request_id, (&asked, &visit.plane));
     Attempt::Held(Box::new(Held { asked, notice, wait_seconds: ask.wait_seconds }))
@@ -416,7 +410,7 @@ async fn admit(
     let (obligations, approval) = what;
     let known =
         Facts { approval: approval.map(policy::ApprovalId::as_str), ..Facts::of(trace, None) };
-    let admission = with_row(visit, request, "allow", &known, |open| {
+    let admission = ledger::with_row(visit, request, "allow", &known, |open| {
         visit.plane.store.admit(&AdmitRequest {
             charges: &obligations.charges,
             scope: scope(visit),
@@ -427,7 +421,7 @@ async fn admit(
     });
     match admission.await {
         Ok(admitted) => {
-            count(visit, "allow", "");
+            ledger::count(visit, "allow", "");
             Ok(OpenCall::new(visit, request, admitted))
         }
         Err(AdmitError::Exceeded(exceeded)) => {
@@ -440,7 +434,7 @@ async fn admit(
         }
         Err(AdmitError::AuditUnavailable(error)) => {
             tracing::error!(why = error.why, "a call was refused: it could not be recorded");
-            Err(Unadmitted::Denied(unrecordable(&error.why)))
+            Err(Unadmitted::Denied(unrecordable()))
         }
     }
 }
@@ -458,55 +452,43 @@ fn check(visit: &Visit, obligations: &Obligations) -> Result<(), Denial> {
 }
 
 fn over_limit(obligations: &Obligations, exceeded: policy::Exceeded) -> Denial {
-    let charge = obligations.charges.get(exceeded.index);
-    let rule = charge.map_or("", |charge| &*charge.rule);
-    let message = match charge.and_then(|charge| charge.message.as_deref()) {
-        Some(message) => message.to_owned(),
-        None => format!("The limit {rule} is used up."),
-    };
-    let mut denial = plain(Reason::LimitExceeded, rule, &message);
-    denial.retry_after_ms = exceeded.retry_after_ms;
-    denial
+    match obligations.charges.get(exceeded.index) {
+        Some(charge) => Denial::limit_exceeded(charge, exceeded.retry_after_ms),
+        None => Denial::bare(Reason::LimitExceeded, "A limit is used up."),
+    }
 }
 
 fn store_away(obligations: &Obligations) -> Denial {
-    let rule = obligations.charges.first().map_or("", |charge| &*charge.rule);
-    plain(Reason::StoreUnavailable, rule, "The counters cannot be reached.")
+    match obligations.charges.first() {
+        Some(charge) => Denial::store_unavailable(charge),
+        None => Denial::bare(Reason::StoreUnavailable, "The counters cannot be reached."),
+    }
 }
 
-fn unrecordable(why: &str) -> Denial {
-    tracing::debug!(why, "a call could not be recorded");
-    plain(Reason::AuditUnavailable, "", "The decision could not be recorded.")
+fn unrecordable() -> Denial {
+    Denial::bare(Reason::AuditUnavailable, "The decision could not be recorded.")
 }
 
-fn malformed(error: &BuildError) -> Denial {
-    plain(Reason::Malformed, "", &format!("The arguments cannot be judged: {error}"))
-}
-
-fn asking(ask: &Ask, reason: Reason) -> Denial {
-    let mut denial = plain(reason, &ask.rule, &ask.message);
-    denial.hint.clone_from(&ask.hint);
-    denial
+fn asking(ask: &Ask) -> Denial {
+    Denial {
+        rule: Arc::clone(&ask.rule),
+        hint: ask.hint.clone(),
+        ..Denial::bare(Reason::ApprovalRequired, &ask.message)
+    }
 }
 
 /// The refusal of a method that policy does not know, under a policy that denies by default.
 pub(crate) fn not_allowed(visit: &Visit, request: &Request) -> Denial {
     if visit.grant.policy.name.is_none() {
-        return plain(Reason::NoPolicy, "", "This grant has no policy.");
+        return Denial::bare(Reason::NoPolicy, "This grant has no policy.");
     }
     let message = format!("The method {} is not allowed.", request.method());
-    plain(Reason::NotListed, "/default", &message)
+    unlisted(&message)
 }
 
-/// A denial without hint.
-pub(crate) fn plain(reason: Reason, rule: &str, message: &str) -> Denial {
-    Denial {
-        reason,
-        rule: rule.into(),
-        message: message.to_owned(),
-        hint: None,
-        retry_after_ms: None,
-    }
+/// The refusal of something that no selector names.
+pub(crate) fn unlisted(message: &str) -> Denial {
+    Denial { rule: "/default".into(), ..Denial::bare(Reason::NotListed, message) }
 }
 
 /// Records and words a refusal. In durable mode the row is on disk before the agent reads it; a row
@@ -517,7 +499,7 @@ pub(crate) async fn refuse(
     trace: &Trace,
     denial: Denial,
 ) -> Attempt {
-    note(visit, request, &Facts::of(trace, Some(&denial))).await;
+    ledger::note(visit, request, &Facts::of(trace, Some(&denial))).await;
     Attempt::Refused(refusal::denied(request, &denial, &visit.request_id))
 }
 
@@ -529,112 +511,6 @@ pub(crate) async fn admit_unruled(visit: &Visit, request: &Request) -> Attempt {
     match admit(visit, request, &trace, (&obligations, None)).await {
         Ok(call) => Attempt::Go(call, Permit::new(Basis::Decision)),
         Err(Unadmitted::Denied(denial)) => refuse(visit, request, &trace, denial).await,
-        Err(Unadmitted::ApprovalGone) => {
-            refuse(visit, request, &trace, unrecordable("no approval was asked for")).await
-        }
-    }
-}
-
-/// What a row says beside the visit and the request.
-struct Facts<'a> {
-    trace: &'a Trace,
-    denial: Option<&'a Denial>,
-    approval: Option<&'a str>,
-}
-
-impl<'a> Facts<'a> {
-    const fn of(trace: &'a Trace, denial: Option<&'a Denial>) -> Self {
-        Self { trace, denial, approval: None }
-    }
-}
-
-/// Writes the one row of a call that does not leave.
-async fn record(
-    visit: &Visit,
-    request: &Request,
-    verdict: &'static str,
-    known: &Facts<'_>,
-) -> Result<(), store::Unavailable> {
-    count(visit, verdict, known.denial.map_or("", |denial| denial.reason.as_str()));
-    let row = Row::of(visit, request, known);
-    visit.plane.store.record(&row.open(visit, request, verdict, known), visit.now).await
-}
-
-/// Records a refusal. One that cannot be recorded stays a refusal.
-async fn note(visit: &Visit, request: &Request, known: &Facts<'_>) {
-    if let Err(error) = record(visit, request, "deny", known).await {
-        tracing::error!(why = error.why, "a refusal could not be recorded");
-    }
-}
-
-fn count(visit: &Visit, verdict: &'static str, reason: &'static str) {
-    let labels = DecisionLabels { verdict, reason };
-    visit.plane.metrics.decisions.get_or_create(&labels).inc();
-}
-
-/// Builds the opening row and hands it to `write` while what it borrows is alive.
-fn with_row<R>(
-    visit: &Visit,
-    request: &Request,
-    verdict: &str,
-    known: &Facts<'_>,
-    write: impl FnOnce(&AuditOpen<'_>) -> R,
-) -> R {
-    let row = Row::of(visit, request, known);
-    write(&row.open(visit, request, verdict, known))
-}
-
-/// The texts that a row borrows.
-struct Row {
-    arguments: String,
-    trace: String,
-    client: Option<String>,
-}
-
-impl Row {
-    fn of(visit: &Visit, request: &Request, known: &Facts<'_>) -> Self {
-        let values = visit.plane.config.audit_values;
-        let info = request.client_info();
-        let opening = visit.session().map(|session| &session.opening);
-        let client = match (&info, opening) {
-            (Some(info), _) => facts::client(info.name.as_deref(), info.version.as_deref()),
-            (None, Some(opening)) => {
-                facts::client(opening.client_name.as_deref(), opening.client_version.as_deref())
-            }
-            (None, None) => None,
-        };
-        let arguments = facts::arguments(values, request.arguments().map(mcp::Arguments::node));
-        Self { arguments, trace: known.trace.to_json(), client }
-    }
-
-    fn open<'a>(
-        &'a self,
-        visit: &'a Visit,
-        request: &'a Request,
-        verdict: &'a str,
-        known: &'a Facts<'a>,
-    ) -> AuditOpen<'a> {
-        let record = &visit.grant.record;
-        let policy = &visit.grant.policy;
-        AuditOpen {
-            kind: AuditKind::Decision,
-            request_id: &visit.request_id,
-            grant: Some(AuditGrant { id: &record.id, label: &record.label }),
-            server: Some(record.server.as_str()),
-            session: visit.session().map(|session| session.id()),
-            client: self.client.as_deref(),
-            method: Some(request.method().as_str()),
-            tool: request.name().or_else(|| request.uri()).or_else(|| request.task_id()),
-            arguments_json: Some(&self.arguments),
-            policy: policy.name.as_ref().map(store::PolicyName::as_str),
-            policy_version: policy.version,
-            revision: visit.snapshot.revision,
-            verdict,
-            reason: known.denial.map(|denial| denial.reason.as_str()),
-            rule: known.denial.map(|denial| &*denial.rule),
-            message: known.denial.map(|denial| denial.message.as_str()),
-            trace_json: Some(&self.trace),
-            approval_id: known.approval,
-        }
+        Err(Unadmitted::ApprovalGone) => refuse(visit, request, &trace, unrecordable()).await,
     }
 }

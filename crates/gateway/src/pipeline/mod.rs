@@ -9,6 +9,7 @@ mod forward;
 mod hold;
 mod judge;
 mod lasting;
+mod ledger;
 pub(crate) mod listen;
 mod opencall;
 pub mod permit;

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use mcp::{CompletionTarget, Era, ListKind, Method, Request, Sender};
-use policy::{DefaultAction, Reason, Trace};
+use policy::{DefaultAction, Trace};
 
 use super::exchange::{Exchange, notice_answer};
 use super::judge::{self, Attempt};
@@ -147,8 +147,7 @@ async fn task(visit: Visit, request: &Request) -> Answer {
         .task_id()
         .is_some_and(|task| visit.plane.task_owners.owns(&record.server, task, &record.id));
     if !owned {
-        let denial =
-            judge::plain(Reason::NotListed, "/default", "This grant created no such task.");
+        let denial = judge::unlisted("This grant created no such task.");
         let attempt = judge::refuse(&visit, request, &Trace::empty(), denial).await;
         return ended(attempt);
     }

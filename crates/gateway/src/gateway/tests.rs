@@ -1,0 +1,9 @@
+mod agent;
+mod peer;
+mod world;
+
+mod approvals;
+mod calls;
+mod doors;
+mod life;
+mod sessions;

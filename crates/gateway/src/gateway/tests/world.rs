@@ -1,0 +1,177 @@
+//! A gateway on a loopback port, its store in a temporary directory, a real MCP server behind it,
+//! and an agent in front of it that speaks plain HTTP.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use policy::{Document, UnixMillis};
+use store::{
+    Actor, AuditMode, FromServer, GrantId, Label, NewGrant, NewPolicy, NewTools, PolicyName,
+    Revision, Role, ServerRecord, ServerSlug, Store, StoreConfig, Timeouts, TokenHash, Transport,
+};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::agent::Agent;
+use super::peer::Peer;
+use crate::{AuditValues, Classifier, Clock, Gateway, GatewayConfig, HoldWaits, Randomness};
+
+pub(super) const TOKEN: &str = "agent-a-token-0123456789";
+pub(super) const OTHER_TOKEN: &str = "agent-b-token-0123456789";
+
+pub(super) struct World {
+    pub(super) gateway: Gateway,
+    pub(super) store: Store,
+    pub(super) peer: Peer,
+    pub(super) address: SocketAddr,
+    pub(super) clock: Arc<AtomicI64>,
+    shutdown: CancellationToken,
+    serving: JoinHandle<()>,
+    _dir: tempfile::TempDir,
+}
+
+fn fill(bytes: &mut [u8]) {
+    use std::hash::{BuildHasher as _, RandomState};
+    let state = RandomState::new();
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = state.hash_one(index).to_le_bytes()[0];
+    }
+}
+
+pub(super) struct Setup {
+    pub(super) policy: Option<&'static str>,
+    pub(super) wait_seconds: u32,
+}
+
+impl World {
+    pub(super) async fn new(policy: &'static str) -> Self {
+        Self::with(Setup { policy: Some(policy), wait_seconds: 0 }).await
+    }
+
+    pub(super) async fn with(setup: Setup) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let clock = Arc::new(AtomicI64::new(1_767_225_600_000));
+        let now = UnixMillis(clock.load(Ordering::SeqCst));
+        let config = StoreConfig {
+            data_dir: dir.path().to_owned(),
+            audit_mode: AuditMode::Durable,
+            role: Role::Serve,
+        };
+        let store = Store::open(&config, now).expect("a store");
+        let peer = Peer::start().await;
+        let slug = ServerSlug::parse("pay").expect("a slug");
+        store.save_server(server(&slug, &peer.url()), None, now).await.expect("saved");
+        if let Some(text) = setup.policy {
+            save_policy(&store, text, now).await;
+        }
+        for (token, label, last) in [(TOKEN, "agent-a", 1), (OTHER_TOKEN, "agent-b", 2)] {
+            let policy = setup.policy.map(|_| PolicyName::parse("p").expect("a name"));
+            let grant = NewGrant {
+                id: GrantId::from_bytes([last; 16]),
+                label: Label::parse(label).expect("a label"),
+                server: slug.clone(),
+                policy,
+                token_hash: TokenHash::of(token),
+                expires_at: None,
+                tags: BTreeMap::new(),
+                owner: None,
+            };
+            store.create_grant(grant, now).await.expect("a grant");
+        }
+        let reading = Arc::clone(&clock);
+        let gateway = Gateway::new(
+            GatewayConfig {
+                public_url: "http://127.0.0.1:8420".to_owned(),
+                console_url: "http://127.0.0.1:8421".to_owned(),
+                host_names: Vec::new(),
+                origins: Vec::new(),
+                hold_waits: HoldWaits {
+                    plain_seconds: setup.wait_seconds,
+                    with_progress_seconds: setup.wait_seconds,
+                },
+                audit_values: AuditValues::Redacted,
+                classifier: Classifier::unknown(),
+                clock: Clock::new(move || UnixMillis(reading.load(Ordering::SeqCst))),
+                randomness: Randomness::new(fill),
+                drain_seconds: 5,
+            },
+            store.clone(),
+        );
+        gateway.reload().await.expect("a snapshot");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shutdown = CancellationToken::new();
+        let (serving, stop) = (gateway.clone(), shutdown.clone());
+        #[expect(clippy::disallowed_methods, reason = "the handle is awaited by `World::stop`")]
+        let serving = tokio::spawn(async move {
+            serving.serve(listener, stop).await.expect("served");
+        });
+        Self { gateway, store, peer, address, clock, shutdown, serving, _dir: dir }
+    }
+
+    pub(super) fn agent(&self) -> Agent {
+        Agent::new(self.address, TOKEN)
+    }
+
+    pub(super) fn other_agent(&self) -> Agent {
+        Agent::new(self.address, OTHER_TOKEN)
+    }
+
+    pub(super) async fn set_policy(&self, text: &str) {
+        save_policy(&self.store, text, UnixMillis(self.clock.load(Ordering::SeqCst))).await;
+        self.gateway.reload().await.expect("a snapshot");
+    }
+
+    /// Shuts the gateway down and waits until it has drained.
+    pub(super) async fn stop(self) {
+        self.shutdown.cancel();
+        self.serving.await.expect("no panic");
+    }
+
+    pub(super) fn begin_shutdown(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// The rows of the audit log, oldest first.
+    pub(super) async fn audit(&self) -> Vec<store::AuditEntry> {
+        let filter = store::AuditFilter::default();
+        let page = self
+            .store
+            .audit(filter, store::AuditOrder::OldestFirst, None, 500)
+            .await
+            .expect("audit rows");
+        page.entries
+    }
+}
+
+async fn save_policy(store: &Store, text: &str, now: UnixMillis) {
+    let document = Document::parse(text).expect("a policy");
+    let policy = NewPolicy {
+        name: PolicyName::parse("p").expect("a name"),
+        server: None,
+        text: text.to_owned(),
+        canonical: document.canonical().to_owned(),
+        actor: Actor::parse("test").expect("an actor"),
+        note: None,
+    };
+    store.save_policy(policy, None, now).await.expect("saved");
+}
+
+fn server(slug: &ServerSlug, url: &str) -> ServerRecord {
+    ServerRecord {
+        slug: slug.clone(),
+        transport: Transport::Http { url: url.to_owned(), headers: Vec::new() },
+        allow_private_address: true,
+        timeouts: Timeouts::default(),
+        refresh_seconds: 60,
+        new_tools: NewTools::Quarantine,
+        accept_first: true,
+        classes: BTreeMap::new(),
+        from_server: FromServer::default(),
+        managed_by_file: false,
+        revision: Revision::default(),
+    }
+}

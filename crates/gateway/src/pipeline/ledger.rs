@@ -1,0 +1,115 @@
+//! The rows of the audit log, and the counts beside them: what is written of a judged message
+//! before it leaves or is refused. The outcome of a call is written by `opencall`.
+
+use mcp::Request;
+use policy::{Denial, Trace};
+use store::{AuditGrant, AuditKind, AuditOpen};
+
+use super::facts;
+use super::visit::Visit;
+use crate::metrics::DecisionLabels;
+
+/// What a row says beside the visit and the request.
+pub(super) struct Facts<'a> {
+    pub(super) trace: &'a Trace,
+    pub(super) denial: Option<&'a Denial>,
+    pub(super) approval: Option<&'a str>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) const fn of(trace: &'a Trace, denial: Option<&'a Denial>) -> Self {
+        Self { trace, denial, approval: None }
+    }
+}
+
+/// Writes the one row of a call that does not leave.
+pub(super) async fn record(
+    visit: &Visit,
+    request: &Request,
+    verdict: &'static str,
+    known: &Facts<'_>,
+) -> Result<(), store::Unavailable> {
+    count(visit, verdict, known.denial.map_or("", |denial| denial.reason.as_str()));
+    let row = Row::of(visit, request, known);
+    visit.plane.store.record(&row.open(visit, request, verdict, known), visit.now).await
+}
+
+/// Records a refusal. One that cannot be recorded stays a refusal.
+pub(super) async fn note(visit: &Visit, request: &Request, known: &Facts<'_>) {
+    if let Err(error) = record(visit, request, "deny", known).await {
+        tracing::error!(why = error.why, "a refusal could not be recorded");
+    }
+}
+
+/// Counts a verdict.
+pub(super) fn count(visit: &Visit, verdict: &'static str, reason: &'static str) {
+    let labels = DecisionLabels { verdict, reason };
+    visit.plane.metrics.decisions.get_or_create(&labels).inc();
+}
+
+/// Builds the opening row and hands it to `write` while what it borrows is alive.
+pub(super) fn with_row<R>(
+    visit: &Visit,
+    request: &Request,
+    verdict: &str,
+    known: &Facts<'_>,
+    write: impl FnOnce(&AuditOpen<'_>) -> R,
+) -> R {
+    let row = Row::of(visit, request, known);
+    write(&row.open(visit, request, verdict, known))
+}
+
+/// The texts that a row borrows.
+struct Row {
+    arguments: String,
+    trace: String,
+    client: Option<String>,
+}
+
+impl Row {
+    fn of(visit: &Visit, request: &Request, known: &Facts<'_>) -> Self {
+        let values = visit.plane.config.audit_values;
+        let info = request.client_info();
+        let opening = visit.session().map(|session| &session.opening);
+        let client = match (&info, opening) {
+            (Some(info), _) => facts::client(info.name.as_deref(), info.version.as_deref()),
+            (None, Some(opening)) => {
+                facts::client(opening.client_name.as_deref(), opening.client_version.as_deref())
+            }
+            (None, None) => None,
+        };
+        let arguments = facts::arguments(values, request.arguments().map(mcp::Arguments::node));
+        Self { arguments, trace: known.trace.to_json(), client }
+    }
+
+    fn open<'a>(
+        &'a self,
+        visit: &'a Visit,
+        request: &'a Request,
+        verdict: &'a str,
+        known: &'a Facts<'a>,
+    ) -> AuditOpen<'a> {
+        let record = &visit.grant.record;
+        let policy = &visit.grant.policy;
+        AuditOpen {
+            kind: AuditKind::Decision,
+            request_id: &visit.request_id,
+            grant: Some(AuditGrant { id: &record.id, label: &record.label }),
+            server: Some(record.server.as_str()),
+            session: visit.session().map(|session| session.id()),
+            client: self.client.as_deref(),
+            method: Some(request.method().as_str()),
+            tool: request.name().or_else(|| request.uri()).or_else(|| request.task_id()),
+            arguments_json: Some(&self.arguments),
+            policy: policy.name.as_ref().map(store::PolicyName::as_str),
+            policy_version: policy.version,
+            revision: visit.snapshot.revision,
+            verdict,
+            reason: known.denial.map(|denial| denial.reason.as_str()),
+            rule: known.denial.map(|denial| &*denial.rule),
+            message: known.denial.map(|denial| denial.message.as_str()),
+            trace_json: Some(&self.trace),
+            approval_id: known.approval,
+        }
+    }
+}
