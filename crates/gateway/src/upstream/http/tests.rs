@@ -514,3 +514,38 @@ async fn a_listening_stream_outlives_the_total_time_out_and_closes_when_dropped(
     peer.closed.recv().await.expect("closed");
     assert!(peer.requests()[0].starts_with("GET /mcp HTTP/1.1\r\n"));
 }
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused() {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+    let certificate: &[u8] = include_bytes!("../../../testdata/self-signed.cert.der");
+    let key: &[u8] = include_bytes!("../../../testdata/self-signed.key.der");
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .expect("versions")
+    .with_no_client_auth()
+    .with_single_cert(
+        vec![CertificateDer::from(certificate)],
+        PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key)),
+    )
+    .expect("a certificate");
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let resolve = Arc::new(|_| {
+        let found = vec![IpAddr::from([127, 0, 0, 1])];
+        Box::pin(async move { Ok(found) }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    });
+    let url = format!("https://pay.example:{port}/");
+    let spec = ServerSpec::http("t", &url, AddressRule::AllowPrivate).expect("a URL");
+    let upstream = Upstream::open_with(spec, resolve).expect("a server");
+    let (error, accepted) = tokio::join!(failure(&upstream), async {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        acceptor.accept(stream).await
+    });
+    assert!(matches!(error, SendError::Unreachable(Unreachable::Connect(_))), "{error:?}");
+    assert!(error.certainly_not_run());
+    assert!(accepted.is_err(), "the client gave up the handshake");
+}
