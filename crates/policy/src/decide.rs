@@ -4,6 +4,8 @@
 
 mod denial;
 mod pass;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub(crate) use pass::truth_of;
 

@@ -2,6 +2,9 @@
 //!
 //! Nothing here decides calls; [`crate::Policy`] does, compiled from this.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -4,6 +4,9 @@
 //! folders, hosts and the words of an `in`. Neither is shown where the name of the argument says that it holds a
 //! secret, and no other string of the policy ever is.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use crate::decide::truth_of;

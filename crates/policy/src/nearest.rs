@@ -24,21 +24,28 @@ pub(crate) fn nearest<'c>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein distance, row by row.
+/// Insertions, deletions, replacements and swaps of neighbours, row by row.
 fn edits(text: &[char], candidate: &str) -> usize {
-    let mut row: Vec<usize> = (0..=text.len()).collect();
-    for (line, wanted) in candidate.chars().enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
+    let candidate: Vec<char> = candidate.chars().collect();
+    let cell = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=candidate.len()).collect();
+    for (line, given) in text.iter().enumerate() {
+        let mut row = Vec::with_capacity(candidate.len() + 1);
+        row.push(line + 1);
+        for (column, wanted) in candidate.iter().enumerate() {
+            let replaced = cell(&above, column) + usize::from(given != wanted);
+            let mut best = replaced.min(cell(&above, column + 1) + 1).min(cell(&row, column) + 1);
+            let swapped = line > 0
+                && column > 0
+                && text.get(line - 1) == Some(wanted)
+                && candidate.get(column - 1) == Some(given);
+            if swapped {
+                best = best.min(cell(&before, column - 1) + 1);
+            }
+            row.push(best);
         }
-        for (cell, given) in row.iter_mut().skip(1).zip(text) {
-            let substituted = diagonal + usize::from(*given != wanted);
-            diagonal = *cell;
-            left = substituted.min(left + 1).min(diagonal + 1);
-            *cell = left;
-        }
+        before = std::mem::replace(&mut above, row);
     }
-    row.last().copied().unwrap_or(0)
+    above.last().copied().unwrap_or(0)
 }
