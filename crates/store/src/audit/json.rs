@@ -83,3 +83,6 @@ pub(super) fn push_string(text: &mut String, value: &str) {
     text.push_str(rest);
     text.push('"');
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,8 @@ use crate::seal::Keys;
 
 const INSERT_OPENING: &str = "INSERT INTO audit (seq, at, record, hash) VALUES (?1, ?2, ?3, ?4)";
 const INSERT_OUTCOME: &str =
-    "INSERT INTO audit_outcome (opening, seq, at, record, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
+    "INSERT INTO audit_outcome (opening, seq, at, record, hash) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (opening) DO NOTHING";
 const USE_APPROVAL: &str = "UPDATE approvals SET state = 'used', used_at = ?2
     WHERE id = ?1 AND state = 'approved' AND expires_at > ?2";
 const SAVE_COUNTER: &str = "INSERT INTO counters (key, state) VALUES (?1, ?2)
@@ -140,9 +141,15 @@ impl<'c> Log<'c> {
             Job::Outcome { ticket, record, time } => {
                 // An opening that was never committed has no outcome: its caller was refused.
                 if let Some(opening) = ticket.seq() {
+                    let before = self.head;
                     let at = self.head.append(RowKind::Outcome(opening), *time, record);
                     let hash = self.head.hash.as_slice();
-                    self.outcome.execute((opening, self.head.seq, at, record.as_str(), hash))?;
+                    let row = (opening, self.head.seq, at, record.as_str(), hash);
+                    if self.outcome.execute(row)? == 0 {
+                        // A commit that reported an error may have happened all the same, and what
+                        // is tried again is there already.
+                        self.head = before;
+                    }
                 }
             }
             Job::Change(change) => change.run(self.connection)?,
