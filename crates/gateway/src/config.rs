@@ -55,10 +55,13 @@ impl fmt::Debug for Randomness {
 /// The class and risk that the catalogue gives to a tool definition; `None` where it has none.
 pub type Classification = (Option<policy::Class>, Option<policy::Risk>);
 
+/// The function behind a [`Classifier`].
+type Classify = dyn Fn(&str, &str) -> Classification + Send + Sync;
+
 /// Classifies a tool when its definition is pinned: `(name, definition as JSON)`. The catalogue is
 /// no dependency of the gateway, so the binary hands it in as a function.
 #[derive(Clone)]
-pub struct Classifier(Arc<dyn Fn(&str, &str) -> Classification + Send + Sync>);
+pub struct Classifier(Arc<Classify>);
 
 impl Classifier {
     /// Wraps the catalogue's function.

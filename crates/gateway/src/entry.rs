@@ -38,14 +38,14 @@ pub(crate) async fn answer(
     let outcome = match admission::head(&parts, &door.names) {
         Ok(verb) => admitted(&plane, &door, verb, (parts, body)).await,
         Err(refusal) => {
-            note_refused(&plane, refusal).await;
+            Box::pin(note_refused(&plane, refusal)).await;
             return answer::refused(refusal);
         }
     };
     let mut answer = match outcome {
         Ok(answer) => answer,
         Err(refusal) => {
-            note_refused(&plane, refusal).await;
+            Box::pin(note_refused(&plane, refusal)).await;
             answer::refused(refusal)
         }
     };
@@ -75,7 +75,7 @@ async fn admitted(
     let now = plane.now();
     let token = bearer(&parts.headers);
     let Some(grant) = snapshot.authenticate(&token, now) else {
-        note_refused(plane, Refused::Unauthorized).await;
+        Box::pin(note_refused(plane, Refused::Unauthorized)).await;
         let mut answer = match slug {
             Some(slug) => answer::unauthorized(&challenge(&door.metadata_url, Some(slug))),
             None => answer::unauthorized(&door.challenge),
@@ -102,11 +102,11 @@ async fn admitted(
         Verb::Get | Verb::Delete if is_modern(&parts.headers) => Err(Refused::Method),
         Verb::Get => {
             visit.read_headers(&parts.headers)?;
-            pipeline::listen::get(visit, &parts.headers).await
+            Box::pin(pipeline::listen::get(visit, &parts.headers)).await
         }
         Verb::Delete => {
             visit.read_headers(&parts.headers)?;
-            pipeline::delete(visit).await
+            Box::pin(pipeline::delete(visit)).await
         }
         Verb::Options => Ok(answer::preflight()),
     }

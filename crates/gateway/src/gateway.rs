@@ -11,7 +11,7 @@ use crate::config::GatewayConfig;
 use crate::listing::{self, Inspection, ListingError};
 use crate::plane::Plane;
 use crate::snapshot::{self, Rows};
-use crate::tools::{Changed, Listed};
+use crate::tools::{Changed, Listed, ToolTable};
 
 /// The data plane of one process; cheap to clone.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ impl Gateway {
         let server = server.ok_or_else(|| ListingError::NoServer(slug.clone()))?;
         let _listing = server.shelf.listing.lock().await;
         let changed = listing::list_now(&self.plane, &server).await? == Changed::Yes;
-        let (tools, quarantined) = server.shelf.with_table(|table| table.counts());
+        let (tools, quarantined) = server.shelf.with_table(ToolTable::counts);
         Ok(Inspection { tools, quarantined, changed })
     }
 
@@ -130,7 +130,7 @@ impl Gateway {
             .servers
             .values()
             .map(|server| {
-                let (tools, quarantined) = server.shelf.with_table(|table| table.counts());
+                let (tools, quarantined) = server.shelf.with_table(ToolTable::counts);
                 ServerStatus {
                     slug: server.record.slug.clone(),
                     listed: server.shelf.with_table(|table| table.listed) == Listed::Yes,

@@ -175,7 +175,7 @@ pub(crate) fn build(
         let old = before.grants.get(&record.id);
         let live = old.map_or_else(|| Arc::new(GrantLive::new()), |old| Arc::clone(&old.live));
         let same_policy = old.is_none_or(|old| Arc::ptr_eq(&old.policy, &policy));
-        let entry = Arc::new(GrantEntry { policy, live, record });
+        let entry = Arc::new(GrantEntry { record, policy, live });
         if !same_policy {
             entry.live.announce();
         }

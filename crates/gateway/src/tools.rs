@@ -304,7 +304,7 @@ fn new_pins(seen: &[Seen<'_>], before: &ToolTable, context: &Observing<'_>) -> V
             continue;
         }
         let Ok(definition) = mcp::definition_pin(item.raw.as_bytes()) else { continue };
-        let digest = definition.digest.to_string();
+        let digest = definition.digest;
         let repeated = twice.contains(item.name);
         if old.is_some_and(|old| *old.digest == *digest && (!repeated || old.is_quarantined())) {
             continue;

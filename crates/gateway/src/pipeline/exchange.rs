@@ -80,7 +80,7 @@ impl Exchange {
                 notice_answer(refusal::bad_answer(&self.id))
             }
             Ok(Reply::Refused(refused)) => notice_answer(self.refused(refused).await),
-            Err(error) => self.failed(error),
+            Err(error) => self.failed(&error),
         }
     }
 
@@ -166,11 +166,11 @@ impl Exchange {
         notice
     }
 
-    fn failed(&mut self, error: SendError) -> Answer {
+    fn failed(&mut self, error: &SendError) -> Answer {
         let slug = self.visit.server.record.slug.as_str();
         tracing::info!(server = slug, %error, "no answer of the server");
         if let Some(call) = self.call.take() {
-            call.failed(&error);
+            call.failed(error);
         }
         match error {
             SendError::Unreachable(_) => notice_answer(refusal::unreachable(&self.id)),

@@ -47,8 +47,8 @@ pub(crate) async fn send(
     else {
         return first;
     };
-    match reopen(&visit.server, session, &before).await {
-        Some(fresh) => server.send(Permit::new(basis), outgoing(Some(fresh))).await,
+    match Box::pin(reopen(&visit.server, session, &before)).await {
+        Some(fresh) => Box::pin(server.send(Permit::new(basis), outgoing(Some(fresh)))).await,
         None => Err(SendError::SessionGone(gone.clone())),
     }
 }

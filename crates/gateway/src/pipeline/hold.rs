@@ -30,7 +30,7 @@ const PROGRESS_SECONDS: u64 = 10;
 const WAIT_SECONDS_MAX: u32 = 600;
 
 /// Answers a held call: at once, or with a stream on which it waits.
-pub(super) async fn answer(visit: Visit, request: Request, held: Held) -> Answer {
+pub(super) fn answer(visit: Visit, request: Request, held: Held) -> Answer {
     let wait = wait_seconds(&visit, &request, held.wait_seconds);
     let place = std::sync::Arc::clone(&visit.plane.holds).try_acquire_owned();
     let (true, Ok(place)) = (wait > 0 && visit.waiting == Waiting::Possible, place) else {

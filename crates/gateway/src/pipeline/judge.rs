@@ -19,7 +19,7 @@ use super::permit::{Basis, Permit};
 use super::refusal::{self, Asked, Notice};
 use super::visit::Visit;
 use crate::listing;
-use crate::tools::Tool;
+use crate::tools::{Listed, Tool};
 
 /// How often a call is settled anew when its approval was used up, or another call came first, in
 /// between.
@@ -29,6 +29,7 @@ const SETTLE_TRIES_MAX: usize = 3;
 pub(crate) const ORGANISATION: &str = "default";
 
 /// What became of a call before it left.
+#[expect(clippy::large_enum_variant, reason = "the usual case is the large one; it is not boxed")]
 pub(crate) enum Attempt {
     /// It is allowed, charged and recorded.
     Go(OpenCall, Permit),
@@ -58,7 +59,8 @@ struct Judged<'r> {
 /// Judges a call, settles its approval, charges it and opens its audit record.
 pub(crate) async fn attempt(visit: &Visit, request: &Request) -> Attempt {
     let Some((kind, name)) = subject(request) else {
-        return refuse(visit, request, &Trace::empty(), not_allowed(visit, request)).await;
+        return Box::pin(refuse(visit, request, &Trace::empty(), not_allowed(visit, request)))
+            .await;
     };
     let tool = match find_tool(visit, request, kind, name).await {
         Ok(tool) => tool,
@@ -69,10 +71,10 @@ pub(crate) async fn attempt(visit: &Visit, request: &Request) -> Attempt {
         Ok(args) => args,
         Err(_unreadable) => {
             let denial = Denial::malformed();
-            return refuse(visit, request, &Trace::empty(), denial).await;
+            return Box::pin(refuse(visit, request, &Trace::empty(), denial)).await;
         }
     };
-    let judgement = judge(visit, request, &tool, &args);
+    let judgement = judge(visit, request, tool.as_deref(), &args);
     let judged = Judged { kind, name, tool, judgement };
     settle(visit, request, &judged, args).await
 }
@@ -102,7 +104,10 @@ async fn find_tool(
     if kind != Kind::Tool || visit.grant.policy.nothing {
         return Ok(None);
     }
-    if let Err(error) = listing::ensure_listed(&visit.plane, &visit.server).await {
+    let listed = visit.server.shelf.with_table(|table| table.listed) == Listed::Yes;
+    if !listed
+        && let Err(error) = Box::pin(listing::ensure_listed(&visit.plane, &visit.server)).await
+    {
         tracing::info!(server = visit.server.record.slug.as_str(), %error, "no list, no call");
         let denial = unlisted("The server's tools are not known.");
         ledger::note(visit, request, &Facts::of(&Trace::empty(), Some(&denial))).await;
@@ -174,12 +179,7 @@ fn arguments<'r>(
 }
 
 /// Stop 6: one pure evaluation, and the quarantine after its first step.
-fn judge(
-    visit: &Visit,
-    request: &Request,
-    tool: &Option<Arc<Tool>>,
-    args: &Value<'_>,
-) -> Judgement {
+fn judge(visit: &Visit, request: &Request, tool: Option<&Tool>, args: &Value<'_>) -> Judgement {
     let record = &visit.grant.record;
     let info = request.client_info();
     let opening = visit.session().map(|session| &session.opening);
@@ -225,7 +225,7 @@ fn judge(
 async fn settle(visit: &Visit, request: &Request, judged: &Judged<'_>, args: Value<'_>) -> Attempt {
     let trace = &judged.judgement.trace;
     match &judged.judgement.verdict {
-        Verdict::Deny(denial) => refuse(visit, request, trace, denial.clone()).await,
+        Verdict::Deny(denial) => Box::pin(refuse(visit, request, trace, denial.clone())).await,
         Verdict::Allow(obligations) => {
             match admit(visit, request, trace, (obligations, None)).await {
                 Ok(call) => Attempt::Go(call, Permit::new(Basis::Decision)),
@@ -239,10 +239,10 @@ async fn settle(visit: &Visit, request: &Request, judged: &Judged<'_>, args: Val
             if *request.method() == Method::ResourcesSubscribe {
                 // An approval serves one read; a subscription would go on after it.
                 let denial = asking(ask);
-                return refuse(visit, request, trace, denial).await;
+                return Box::pin(refuse(visit, request, trace, denial)).await;
             }
             match check(visit, obligations) {
-                Ok(()) => hold(visit, request, judged, (ask, obligations, args)).await,
+                Ok(()) => Box::pin(hold(visit, request, judged, (ask, obligations, args))).await,
                 Err(denial) => refuse(visit, request, trace, denial).await,
             }
         }
@@ -283,7 +283,7 @@ async fn hold(
                 match admit(visit, request, trace, (obligations, Some(&id))).await {
                     Ok(call) => return Attempt::Go(call, Permit::new(Basis::Decision)),
                     Err(Unadmitted::Denied(denial)) => {
-                        return refuse(visit, request, trace, denial).await;
+                        return Box::pin(refuse(visit, request, trace, denial)).await;
                     }
                     Err(Unadmitted::ApprovalGone) => {
                         settled = visit.plane.store.settle(&digest, grant, ask, visit.now);
@@ -295,11 +295,11 @@ async fn hold(
             }
             Settled::Rejected { reason, .. } => {
                 let denial = Denial::approval_rejected(ask, reason.as_deref());
-                return refuse(visit, request, trace, denial).await;
+                return Box::pin(refuse(visit, request, trace, denial)).await;
             }
             Settled::TooManyPending => {
                 let denial = Denial::too_many_pending(ask);
-                return refuse(visit, request, trace, denial).await;
+                return Box::pin(refuse(visit, request, trace, denial)).await;
             }
             Settled::Open => {
                 let record = new_request(visit, judged, &identity, ask);
@@ -310,7 +310,7 @@ async fn hold(
                     Err(error) => {
                         tracing::error!(why = error.why, "an approval could not be asked for");
                         let denial = unrecordable();
-                        return refuse(visit, request, trace, denial).await;
+                        return Box::pin(refuse(visit, request, trace, denial)).await;
                     }
                 }
             }
@@ -379,7 +379,7 @@ async fn wait_for(visit: &Visit, request: &Request, trace: &Trace, what: (&Ask, 
     let known = Facts { approval: Some(asked.id.as_str()), ..Facts::of(trace, Some(&denial)) };
     if let Err(error) = ledger::record(visit, request, "hold", &known).await {
         tracing::error!(why = error.why, "a hold could not be recorded");
-        return refuse(visit, request, trace, unrecordable()).await;
+        return Box::pin(refuse(visit, request, trace, unrecordable())).await;
     }
     let notice = refusal::held(request, &denial, &visit.request_id, (&asked, &visit.plane));
     Attempt::Held(Box::new(Held { asked, notice, wait_seconds: ask.wait_seconds }))
@@ -391,7 +391,7 @@ enum Unadmitted {
     ApprovalGone,
 }
 
-fn scope<'v>(visit: &'v Visit) -> ScopeIds<'v> {
+fn scope(visit: &Visit) -> ScopeIds<'_> {
     ScopeIds {
         grant: visit.grant.record.id.as_str(),
         session: visit.session().map(|session| session.id()),

@@ -54,8 +54,8 @@ pub(crate) async fn post(
     };
     match decode(frame) {
         Ok(Inbound::One(message)) => one(visit, message).await,
-        Ok(Inbound::Batch(messages)) => batch::answer(visit, messages).await,
-        Err(refusal) => Ok(malformed(&visit, &refusal).await),
+        Ok(Inbound::Batch(messages)) => Box::pin(batch::answer(visit, messages)).await,
+        Err(refusal) => Ok(Box::pin(malformed(&visit, &refusal)).await),
     }
 }
 
@@ -85,8 +85,8 @@ async fn one(mut visit: Visit, message: ClientMessage) -> Result<Answer, Refused
     }
     match message {
         ClientMessage::Request(request) => Ok(request_of(visit, request, era).await),
-        ClientMessage::Notification(notification) => notify(visit, notification).await,
-        ClientMessage::Response(response) => respond(visit, response).await,
+        ClientMessage::Notification(notification) => Box::pin(notify(visit, notification)).await,
+        ClientMessage::Response(response) => Box::pin(respond(visit, response)).await,
     }
 }
 
@@ -98,7 +98,7 @@ async fn request_of(visit: Visit, request: Request, era: Era) -> Answer {
             let tracker = visit.plane.tracker.clone();
             Lasting::new(Box::pin(route::request(visit, request)), tracker).await
         }
-        Era::Modern => route::request(visit, request).await,
+        Era::Modern => Box::pin(route::request(visit, request)).await,
     }
 }
 
@@ -216,7 +216,7 @@ async fn judged(visit: Visit, request: Request) -> Answer {
             let exchange = exchange::Exchange::new(visit, &request, rewrite::Expect::Call);
             go(exchange.with_call(call), permit, &request).await
         }
-        Attempt::Held(held) => hold::answer(visit, request, *held).await,
+        Attempt::Held(held) => hold::answer(visit, request, *held),
         Attempt::Refused(notice) => exchange::notice_answer(notice),
     }
 }

@@ -128,6 +128,6 @@ impl Drop for OpenCall {
 
 impl std::fmt::Debug for OpenCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenCall").field("open", &self.admitted.is_some()).finish()
+        f.debug_struct("OpenCall").field("open", &self.admitted.is_some()).finish_non_exhaustive()
     }
 }

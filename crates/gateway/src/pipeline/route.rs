@@ -78,12 +78,12 @@ fn list_kind(method: &Method) -> Option<ListKind> {
 pub(super) async fn request(visit: Visit, request: Request) -> Answer {
     match route(&request) {
         Route::Judged => super::judged(visit, request).await,
-        Route::Pass => pass(visit, &request).await,
-        Route::List(kind) => list(visit, &request, kind).await,
-        Route::Seen => seen(visit, &request).await,
-        Route::Task => task(visit, &request).await,
-        Route::Listen => listen::subscribe(visit, request).await,
-        Route::Other => other(visit, &request).await,
+        Route::Pass => Box::pin(pass(visit, &request)).await,
+        Route::List(kind) => Box::pin(list(visit, &request, kind)).await,
+        Route::Seen => Box::pin(seen(visit, &request)).await,
+        Route::Task => Box::pin(task(visit, &request)).await,
+        Route::Listen => Box::pin(listen::subscribe(visit, request)).await,
+        Route::Other => Box::pin(other(visit, &request)).await,
     }
 }
 
