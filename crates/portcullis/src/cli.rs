@@ -53,7 +53,10 @@ Examples:
     Serve(ConfigArg),
     /// Check, explain, test and compare policies; needs no gateway
     #[command(subcommand)]
-    Policy(PolicyCommand),
+    Policy(Box<PolicyCommand>),
     /// Check the configuration, the data directory, the listeners and the servers
     Doctor(DoctorArgs),
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             let options = serve::ServeOptions { config: path, environment, ready: None, stop };
             runtime::block_on(serve::run(options))?
         }
-        Command::Policy(command) => policies::run(command),
+        Command::Policy(command) => policies::run(*command),
         Command::Doctor(args) => runtime::block_on(doctor::run(args, environment))?,
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct LogArgs {
         long,
         global = true,
         env = "PORTCULLIS_LOG",
+        hide_env_values = true,
         default_value = "info",
         value_name = "FILTER",
         help_heading = "Log"
@@ -28,6 +29,7 @@ pub(crate) struct LogArgs {
         long,
         global = true,
         env = "PORTCULLIS_LOG_FORMAT",
+        hide_env_values = true,
         default_value = "human",
         value_name = "FORMAT",
         help_heading = "Log"

@@ -74,7 +74,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<ToolDefinition>, ToolFileError> {
         match (listing.tools, listing.result) {
             (Some(tools), _) => tools,
             (None, Some(result)) => result.tools,
-            (None, None) => return Err(serde::de::Error::missing_field("tools")).map_err(form),
+            (None, None) => return Err(form(serde::de::Error::missing_field("tools"))),
         }
     };
     tools.into_iter().map(definition).collect()
@@ -85,9 +85,20 @@ fn form(error: serde_json::Error) -> ToolFileError {
 }
 
 fn definition(tool: Tool<'_>) -> Result<ToolDefinition, ToolFileError> {
-    let word = |what| ToolFileError::Word { tool: tool.name.clone(), what };
-    let class = tool.class.as_deref().map(str::parse).transpose().map_err(|_| word("class"))?;
-    let risk = tool.risk.as_deref().map(str::parse).transpose().map_err(|_| word("risk"))?;
+    let class = word(&tool.name, "class", tool.class.as_deref())?;
+    let risk = word(&tool.name, "risk", tool.risk.as_deref())?;
     let schema = tool.input_schema.map(|schema| schema.get().to_owned());
     Ok(ToolDefinition::new(tool.name, schema, class, risk))
 }
+
+fn word<T: std::str::FromStr>(
+    tool: &str,
+    what: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, ToolFileError> {
+    let unknown = || ToolFileError::Word { tool: tool.to_owned(), what };
+    text.map(|text| text.parse().ok().ok_or_else(unknown)).transpose()
+}
+
+#[cfg(test)]
+mod tests;

@@ -119,13 +119,13 @@ pub(crate) fn parse(text: &str, source: &Source<'_>) -> Result<Config, ConfigErr
     }
     let mut problems = Problems::default();
     let mut root = Section::new("the file", table.get_ref(), 0..0);
-    let config = assemble(&mut root, source, &mut problems);
+    let mut config = assemble(&mut root, source, &mut problems);
     root.finish(&mut problems);
     if !problems.is_empty() {
         let problems = FileProblems::new(&source.path, text, problems.into_vec());
         return Err(ConfigError::Invalid(problems));
     }
-    policies::check(&config.policies).map_err(ConfigError::Policies)?;
+    policies::check(&mut config.policies).map_err(ConfigError::Policies)?;
     Ok(config)
 }
 

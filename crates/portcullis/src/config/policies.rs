@@ -28,6 +28,8 @@ pub(crate) struct PolicyEntry {
     pub(crate) path: PathBuf,
     /// Its text.
     pub(crate) text: String,
+    /// Its canonical form; empty until the policy was checked.
+    pub(crate) canonical: String,
     /// The tools that its own tests are run against.
     pub(crate) tools: Option<(PathBuf, Vec<ToolDefinition>)>,
 }
@@ -59,7 +61,14 @@ pub(super) fn read(
         let tools = tools(&mut section, base, problems);
         section.finish(problems);
         if let (Some(name), Some(server), Some((path, text))) = (name, server, text) {
-            policies.push(PolicyEntry { name, server, path, text, tools });
+            policies.push(PolicyEntry {
+                name,
+                server,
+                path,
+                text,
+                canonical: String::new(),
+                tools,
+            });
         }
     }
     policies
@@ -126,12 +135,13 @@ pub(crate) fn read_policy(path: &Path) -> Result<String, std::io::Error> {
 }
 
 /// Parses every policy and runs its own tests; the problems of all files at once.
-pub(super) fn check(policies: &[PolicyEntry]) -> Result<(), Vec<FileProblems>> {
+pub(super) fn check(policies: &mut [PolicyEntry]) -> Result<(), Vec<FileProblems>> {
     let mut refused = Vec::new();
     for entry in policies {
         let tools = entry.tools.as_ref().map_or(&[][..], |(_, tools)| tools);
-        if let Err(problems) = check_text(&entry.path, &entry.text, tools) {
-            refused.push(problems);
+        match check_text(&entry.path, &entry.text, tools) {
+            Ok(document) => document.canonical().clone_into(&mut entry.canonical),
+            Err(problems) => refused.push(problems),
         }
     }
     if refused.is_empty() { Ok(()) } else { Err(refused) }

@@ -122,17 +122,15 @@ fn unknown<'n>(
 
 fn expires(section: &mut Section<'_, '_>, problems: &mut Problems) -> Option<UnixMillis> {
     let text = section.instant_text("expires", problems)?;
-    match text.value.parse::<jiff::Timestamp>() {
-        Ok(instant) => Some(UnixMillis(instant.as_millisecond())),
-        Err(_) => {
-            problems.add_with_help(
-                text.span,
-                "`expires` must be a date and time with an offset (RFC 3339)",
-                "for example \"2027-01-01T00:00:00Z\"",
-            );
-            None
-        }
+    let instant = text.value.parse::<jiff::Timestamp>().ok();
+    if instant.is_none() {
+        problems.add_with_help(
+            text.span,
+            "`expires` must be a date and time with an offset (RFC 3339)",
+            "for example \"2027-01-01T00:00:00Z\"",
+        );
     }
+    instant.map(|instant| UnixMillis(instant.as_millisecond()))
 }
 
 /// Reads every `[[api_token]]`.

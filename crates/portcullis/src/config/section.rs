@@ -212,7 +212,7 @@ impl<'t, 'd> Section<'t, 'd> {
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for element in array.iter() {
+        for element in array {
             match element.get_ref().as_table() {
                 Some(table) => {
                     sections.push(Section::new(format!("[[{key}]]"), table, element.span()));
@@ -235,7 +235,7 @@ impl<'t, 'd> Section<'t, 'd> {
             return None;
         };
         let mut texts = Vec::new();
-        for element in array.iter() {
+        for element in array {
             match element.get_ref().as_str() {
                 Some(text) => texts.push(Located { value: text, span: element.span() }),
                 None => wrong_type(problems, element, key, "a list of strings"),

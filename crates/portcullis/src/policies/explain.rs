@@ -120,7 +120,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
         Some(value) => {
             let tags: BTreeMap<String, String> = args.tags.iter().cloned().collect();
             let call = Call {
-                target: target(args, &tool),
+                target: target(args, tool.as_ref()),
                 args: &value,
                 grant: GrantFacts { label: &args.grant, tags: &tags },
                 client: ClientFacts {
@@ -153,7 +153,7 @@ fn tool(args: &ExplainArgs, tools: Option<&[ToolDefinition]>) -> Option<ToolDefi
     ))
 }
 
-fn target<'a>(args: &'a ExplainArgs, tool: &'a Option<ToolDefinition>) -> Target<'a> {
+fn target<'a>(args: &'a ExplainArgs, tool: Option<&'a ToolDefinition>) -> Target<'a> {
     match (tool, &args.resource, &args.prompt) {
         (Some(tool), _, _) => Target::Tool(tool.facts()),
         (None, Some(uri), _) => Target::Resource { uri },

@@ -63,7 +63,7 @@ Examples:
   portcullis policy explain pay.policy.json --tool pay_invoice --args '{\"amount\": 120}'
   portcullis policy explain pay.policy.json --tool pay_invoice --tools tools.json --json
   portcullis policy explain docs.policy.json --resource file:///srv/docs/a.md")]
-    Explain(explain::ExplainArgs),
+    Explain(Box<explain::ExplainArgs>),
     /// Compare two policies by meaning, not by spelling (exit code 1 when they differ)
     #[command(after_help = "\
 Example:

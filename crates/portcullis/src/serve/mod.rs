@@ -53,8 +53,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<Exit, Failure> {
     })?;
     let doors = Doors::bind(&config).await?;
     let store = open_store(&config)?;
-    let file_objects = objects::of(&config)?;
-    store.apply_file_objects(file_objects, clock::now()).await.map_err(|error| {
+    store.apply_file_objects(objects::of(&config), clock::now()).await.map_err(|error| {
         Failure::because(Exit::Failed, "the configuration cannot be put in force", &error)
     })?;
     let gateway = Gateway::new(gateway_config(&config, doors.ready), store.clone());

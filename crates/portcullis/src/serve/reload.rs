@@ -181,8 +181,7 @@ impl Reloader {
             if !changed.is_empty() {
                 return Err(changed);
             }
-            let objects = objects::of(&config).map_err(|_| vec!["a policy".to_owned()])?;
-            Ok((objects, config.watched))
+            Ok((objects::of(&config), config.watched))
         });
         read.await.unwrap_or_else(|error| Err(vec![error.to_string()]))
     }

@@ -1,0 +1,60 @@
+use std::fmt::Write as _;
+
+use clap::{Command, CommandFactory, Parser};
+use expect_test::expect_file;
+
+use super::Cli;
+
+/// The help of a command and of all below it.
+fn help(command: &mut Command, path: &str, out: &mut String) {
+    let name = format!("{path}{}", command.get_name());
+    let text = command.render_long_help();
+    writeln!(out, "$ {name} --help\n{}\n", text.to_string().trim_end()).unwrap();
+    for below in command.get_subcommands_mut().filter(|below| below.get_name() != "help") {
+        help(below, &format!("{name} "), out);
+    }
+}
+
+#[test]
+fn the_help_of_every_command_is_as_recorded() {
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    command.clone().debug_assert();
+    let mut text = String::new();
+    help(&mut command, "", &mut text);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    expect_file!["../../testdata/help.txt"]
+        .assert_eq(&format!("{}\n", lines.join("\n").trim_end()));
+}
+
+#[test]
+fn the_forms_that_the_reference_gives_are_accepted() {
+    let accepted = [
+        "serve",
+        "serve --config FILE",
+        "policy validate FILE --json",
+        "policy fmt FILE",
+        "policy schema",
+        "policy test FILE",
+        "policy cases FILE OTHER",
+        "policy explain POLICY --tool NAME --args {}",
+        "policy explain POLICY --tool NAME --args {} --tools FILE --json",
+        "policy diff OLD NEW",
+        "doctor --config FILE --json",
+    ];
+    for line in accepted {
+        let words = std::iter::once("portcullis").chain(line.split(' '));
+        if let Err(error) = Cli::try_parse_from(words) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_the_grammar_does_not_know_is_a_usage_error() {
+    for line in ["", "serve --port 1", "policy explain P", "policy explain P --tool a --prompt b"] {
+        let words = std::iter::once("portcullis").chain(line.split(' ').filter(|w| !w.is_empty()));
+        let error = Cli::try_parse_from(words).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
