@@ -296,7 +296,7 @@ fn same_client(old: &ServerRecord, new: &ServerRecord) -> bool {
 }
 
 fn open_server(record: &ServerRecord, pins: &[PinRecord]) -> ServerEntry {
-    let upstream = match spec(record).and_then(Upstream::open) {
+    let upstream = match spec(record).and_then(|spec| Upstream::open(&spec)) {
         Ok(upstream) => Ok(Arc::new(upstream)),
         Err(error) => {
             let slug = record.slug.as_str();

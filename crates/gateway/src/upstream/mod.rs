@@ -45,7 +45,7 @@ pub struct Upstream {
 
 #[derive(Debug)]
 enum Client {
-    Http(HttpClient),
+    Http(Box<HttpClient>),
     Stdio(Box<StdioClient>),
 }
 
@@ -68,21 +68,21 @@ impl Client {
 
 impl Upstream {
     /// Sets up the client. Nothing is connected or started yet: that happens with the first message.
-    pub fn open(spec: ServerSpec) -> Result<Self, SpecError> {
+    pub fn open(spec: &ServerSpec) -> Result<Self, SpecError> {
         Self::open_with(spec, system_resolver())
     }
 
-    fn open_with(spec: ServerSpec, resolve: Resolve) -> Result<Self, SpecError> {
+    fn open_with(spec: &ServerSpec, resolve: Resolve) -> Result<Self, SpecError> {
         let changes = watch::Sender::new(0);
         let client = match &spec.transport {
-            Transport::Http(target) => Client::Http(HttpClient::new(
+            Transport::Http(target) => Client::Http(Box::new(HttpClient::new(
                 target,
                 spec.timeouts,
                 spec.answer_bytes_max,
                 resolve,
-            )?),
+            )?)),
             Transport::Stdio(program) => {
-                Client::Stdio(Box::new(StdioClient::new(&spec, program, changes.clone())))
+                Client::Stdio(Box::new(StdioClient::new(spec, program, changes.clone())))
             }
         };
         let list_time_max = spec.timeouts.total;
@@ -92,14 +92,14 @@ impl Upstream {
     /// Sends one message and waits for the head of its reply. Dropping the future ends the exchange with the server. Nothing is
     /// ever sent twice.
     pub async fn send(&self, permit: Permit, out: Outgoing) -> Result<Reply, SendError> {
-        // The permit is the right to be here, and is used up.
-        drop(permit);
+        // The permit is the right to be here, and is used up by having been moved in.
+        let Permit { .. } = permit;
         self.client.dispatch(out).await
     }
 
     /// Lists all tools of the server under one permit, following its cursors within bounds and within the server's total time-out.
     pub async fn list_tools(&self, permit: Permit) -> Result<Listing, ListError> {
-        drop(permit);
+        let Permit { .. } = permit;
         let listing = self.lister.list(&self.client);
         let late = |_elapsed| ListError::Send(SendError::TimedOut(Sent::Maybe));
         tokio::time::timeout(self.list_time_max, listing).await.map_err(late)?

@@ -66,8 +66,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            first_byte: Duration::from_secs(60),
-            total: Duration::from_secs(300),
+            first_byte: Duration::from_mins(1),
+            total: Duration::from_mins(5),
         }
     }
 }
@@ -181,18 +181,21 @@ impl ServerSpec {
     }
 
     /// Sets the time-outs.
+    #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
     /// Sets what the server may ask of a client.
+    #[must_use]
     pub fn from_server(mut self, from_server: FromServer) -> Self {
         self.from_server = from_server;
         self
     }
 
     /// Sets the largest answer, in bytes.
+    #[must_use]
     pub fn answer_bytes_max(mut self, bytes: usize) -> Self {
         self.answer_bytes_max = bytes;
         self

@@ -38,7 +38,7 @@ pub(super) struct Link {
 /// Why a request got no head.
 pub(super) enum RequestFailed {
     /// The connection had closed; the request comes back unwritten.
-    NotSent(Request<Full<Bytes>>),
+    NotSent(Box<Request<Full<Bytes>>>),
     /// The connection ended after the request was, or may have been, written.
     Broken,
     /// What came is not an HTTP/1.1 head within its bounds.
@@ -163,7 +163,7 @@ impl Leased {
             }
             match head.as_mut().poll(cx) {
                 Poll::Pending if link.finished => Poll::Ready(None),
-                other => other.map(Some),
+                head @ (Poll::Ready(_) | Poll::Pending) => head.map(Some),
             }
         })
         .await;
@@ -171,7 +171,7 @@ impl Leased {
             Some(Ok(response)) => Ok(response),
             None => Err(RequestFailed::Broken),
             Some(Err(mut failed)) => match failed.take_message() {
-                Some(request) => Err(RequestFailed::NotSent(request)),
+                Some(request) => Err(RequestFailed::NotSent(Box::new(request))),
                 None if failed.error().is_parse() => Err(RequestFailed::Unreadable),
                 None => Err(RequestFailed::Broken),
             },
@@ -185,11 +185,7 @@ impl Leased {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         self.link.drive(cx);
-        match Pin::new(body).poll_frame(cx) {
-            // The connection may be able to go on now that there is room for the next piece.
-            Poll::Pending if !self.link.finished => Poll::Pending,
-            other => other,
-        }
+        Pin::new(body).poll_frame(cx)
     }
 
     /// A whole body. One that comes in one piece is not copied.

@@ -110,7 +110,7 @@ impl HttpClient {
             let mut link = self.link(head_by).await?;
             match timeout_at(head_by, link.request(request)).await {
                 Ok(Ok(response)) => return Ok((link, response)),
-                Ok(Err(RequestFailed::NotSent(back))) => request = back,
+                Ok(Err(RequestFailed::NotSent(back))) => request = *back,
                 Ok(Err(RequestFailed::Broken)) => return Err(SendError::Broken(Sent::Maybe)),
                 Ok(Err(RequestFailed::Unreadable)) => {
                     return Err(SendError::BadAnswer(BadAnswer::Unreadable));
@@ -303,7 +303,7 @@ fn media_of(headers: &HeaderMap) -> Media {
 }
 
 /// How long an idle connection is kept.
-const IDLE_MAX: Duration = Duration::from_secs(60);
+const IDLE_MAX: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ const HELLO: &str = r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025
 
 fn open(peer: &Peer) -> Upstream {
     let spec = ServerSpec::http("t", &peer.url(), AddressRule::AllowPrivate).expect("a URL");
-    Upstream::open(spec).expect("a server")
+    Upstream::open(&spec).expect("a server")
 }
 
 async fn list(upstream: &Upstream) -> Result<Listing, ListError> {
@@ -38,10 +38,13 @@ fn error(status: &str, code: i64) -> Step {
     )
 }
 
+/// What a server answers to a list request.
+type Script = Box<dyn Fn(&str) -> Step + Send + Sync>;
+
 /// What a request asks for.
 fn method(request: &str) -> &str {
-    let start = request.find("\"method\":\"").map_or(0, |at| at + 10);
-    request[start..].split('"').next().unwrap_or_default()
+    let start = request.split_once("\"method\":\"");
+    start.and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default()
 }
 
 /// A legacy server that wants its session.
@@ -135,7 +138,7 @@ async fn answers_may_come_as_streams() {
 #[tokio::test]
 async fn lists_without_end_and_refusals() {
     let many = vec!["t"; 30_000];
-    let scripts: Vec<Box<dyn Fn(&str) -> Step + Send + Sync>> = vec![
+    let scripts: Vec<Script> = vec![
         Box::new(|_| page(&["a"], Some("same"))),
         Box::new(move |request| page(&many, Some(&format!("{}", request.len() + 1)))),
         Box::new(|_| error("200 OK", -32603)),

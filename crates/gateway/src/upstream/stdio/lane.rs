@@ -23,7 +23,7 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 /// The longest wait between two starts.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A child that ran this long counts as healthy: the next wait is the first one again.
-const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 /// The longest wait that a message is held for instead of being refused.
 const HELD_FOR_START_MAX: Duration = Duration::from_secs(2);
 
@@ -153,10 +153,10 @@ impl Lanes {
             match (known, era) {
                 (Known::Nothing, _) => self.discover(&mut starts, by).await?,
                 (Known::LegacyOnly | Known::Both, Era::Legacy) => {
-                    self.start_legacy(&mut starts, by).await?
+                    self.start_legacy(&mut starts, by).await?;
                 }
                 (Known::ModernOnly | Known::Both, Era::Modern) => {
-                    self.start_modern(&mut starts, by).await?
+                    self.start_modern(&mut starts, by).await?;
                 }
                 (Known::ModernOnly, Era::Legacy) | (Known::LegacyOnly, Era::Modern) => {
                     return Ok(Ready::OtherEra);
@@ -184,13 +184,11 @@ impl Lanes {
     async fn discover(&self, starts: &mut Starts, by: Instant) -> Result<(), SendError> {
         let child = self.start(starts, by).await?;
         let ending = Ending(Some(Arc::clone(&child)));
-        let spoken = match probe(&child, self.from_server, self.timeouts.connect, by).await? {
-            Some(spoken) => spoken,
+        let probed = probe(&child, self.from_server, self.timeouts.connect, by).await?;
+        let Some(spoken) = probed else {
             // It ended at a first message that it does not know, and is no stateless server.
-            None => {
-                self.lock().known = Known::LegacyOnly;
-                return Ok(());
-            }
+            self.lock().known = Known::LegacyOnly;
+            return Ok(());
         };
         ending.keep();
         let mut running = self.lock();

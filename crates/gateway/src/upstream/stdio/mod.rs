@@ -103,8 +103,8 @@ impl StdioClient {
             cancel: out.cancel.clone(),
         };
         match out.verb {
-            Verb::Get => self.listen(&out, waits).await,
-            Verb::Delete => self.end_session(&out, waits).await,
+            Verb::Get => self.listen(&out, waits),
+            Verb::Delete => self.end_session(&out),
             Verb::Post => {
                 let message = read_message(out.body.clone());
                 match message {
@@ -177,24 +177,18 @@ impl StdioClient {
             };
         };
         let Bound { child, session, .. } = bind(ready, out)?;
-        let body = match note.method() {
-            Method::NotifyInitialized => return accepted,
-            Method::NotifyRootsListChanged if self.from_server.roots == Allowed::No => {
-                return accepted;
-            }
-            Method::NotifyCancelled => {
-                let id = note.params().and_then(|params| params.get("requestId"));
-                let Some(number) = id.and_then(|id| child.mux.number_of(session, id)) else {
-                    // Another agent's request, or one that has ended: nothing to cancel.
-                    return accepted;
-                };
-                let path: [(&[&str], &str); 1] = [(&["params", "requestId"], &number.to_string())];
-                match replace_values(note.body(), &path) {
-                    Ok(body) => body,
-                    Err(_unreadable) => return accepted,
-                }
-            }
-            _ => note.body().clone(),
+        let method = note.method();
+        let unasked =
+            *method == Method::NotifyRootsListChanged && self.from_server.roots == Allowed::No;
+        if *method == Method::NotifyInitialized || unasked {
+            return accepted;
+        }
+        let body = if *method == Method::NotifyCancelled {
+            // Another agent's request, or one that has ended, is nothing to cancel.
+            let Some(body) = own_cancellation(&child, session, note) else { return accepted };
+            body
+        } else {
+            note.body().clone()
         };
         write(&child, &body, waits).await?;
         accepted
@@ -220,7 +214,7 @@ impl StdioClient {
         Ok(Reply::Empty { status: StatusCode::ACCEPTED, session: None })
     }
 
-    async fn listen(&self, out: &Outgoing, waits: Waits) -> Result<Reply, SendError> {
+    fn listen(&self, out: &Outgoing, waits: Waits) -> Result<Reply, SendError> {
         let Some(ready) = self.lanes.running(Era::Legacy) else { return Err(session_gone()) };
         let Bound { child, session, .. } = bind(ready, out)?;
         let Some(session) = session else {
@@ -232,7 +226,7 @@ impl StdioClient {
         Ok(Reply::Sse { session: None, events: events.into() })
     }
 
-    async fn end_session(&self, out: &Outgoing, _waits: Waits) -> Result<Reply, SendError> {
+    fn end_session(&self, out: &Outgoing) -> Result<Reply, SendError> {
         let Some(ready) = self.lanes.running(Era::Legacy) else { return Err(session_gone()) };
         let Bound { child, session, .. } = bind(ready, out)?;
         match session {
@@ -243,6 +237,17 @@ impl StdioClient {
             None => Ok(refused(None, code::INVALID_REQUEST, "there is no session to end")),
         }
     }
+}
+
+/// A cancellation with the number under which the child knows the request.
+fn own_cancellation(
+    child: &Child,
+    session: Option<u64>,
+    note: &ServerNotification,
+) -> Option<Bytes> {
+    let id = note.params()?.get("requestId")?;
+    let number = child.mux.number_of(session, id)?.to_string();
+    replace_values(note.body(), &[(&["params", "requestId"], &number)]).ok()
 }
 
 /// When waiting ends.

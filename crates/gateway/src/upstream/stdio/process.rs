@@ -141,7 +141,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 let line = self.cut(length);
                 // The line end itself.
                 drop(self.cut(1));
-                match trimmed(line) {
+                match trimmed(&line) {
                     line if line.is_empty() => continue,
                     line => return Ok(Line::Whole(line)),
                 }
@@ -154,7 +154,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             self.buffer.reserve(READ_BYTES);
             if self.reader.read_buf(&mut self.buffer).await? == 0 {
                 let length = self.buffer.len();
-                let rest = trimmed(self.cut(length));
+                let rest = trimmed(&self.cut(length));
                 return Ok(if rest.is_empty() { Line::End } else { Line::Whole(rest) });
             }
         }
@@ -167,6 +167,6 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 }
 
 /// Without the white space around: programs on other systems end lines with CR LF.
-fn trimmed(line: Bytes) -> Bytes {
+fn trimmed(line: &Bytes) -> Bytes {
     line.slice_ref(line.trim_ascii())
 }

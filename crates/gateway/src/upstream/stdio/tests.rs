@@ -1,4 +1,5 @@
 //! The stdio client against real children: `testdata/child.py`, which does what the name of a tool says.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test panics on whatever it did not expect")]
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ fn spec(mode: &str) -> ServerSpec {
 }
 
 fn open(mode: &str) -> Upstream {
-    Upstream::open(spec(mode)).expect("a child")
+    Upstream::open(&spec(mode)).expect("a child")
 }
 
 /// A request as an agent sends it.
@@ -149,7 +150,7 @@ async fn the_body_reaches_the_child_on_one_line_and_otherwise_unchanged() {
 #[tokio::test]
 async fn the_environment_is_empty_and_arguments_are_not_for_a_shell() {
     let upstream =
-        Upstream::open(spec("legacy").env("KEY", "v").expect("a name")).expect("a child");
+        Upstream::open(&spec("legacy").env("KEY", "v").expect("a name")).expect("a child");
     let facts = value(&upstream, tool("1", "facts")).await["result"].clone();
     // Python itself sets LC_CTYPE when there is no locale.
     let names: Vec<&str> =
@@ -289,7 +290,7 @@ async fn restarts_wait_longer_each_time_and_are_refused_meanwhile() {
 
 #[tokio::test]
 async fn noise_is_skipped_and_lines_beyond_the_bound_end_the_child() {
-    let upstream = Upstream::open(spec("legacy").answer_bytes_max(1_000_000)).expect("a child");
+    let upstream = Upstream::open(&spec("legacy").answer_bytes_max(1_000_000)).expect("a child");
     assert_eq!(value(&upstream, tool("1", "noise")).await["result"], json!({}));
     let error = upstream.client.dispatch(tool("2", "huge")).await.expect_err("too long");
     assert!(matches!(error, SendError::Broken(Sent::Maybe)), "{error:?}");
@@ -333,11 +334,11 @@ async fn dropping_the_client_and_dying_leave_nobody_behind() {
 async fn a_dropped_or_late_call_is_cancelled_at_the_child() {
     let blink = Duration::from_millis(300);
     let timeouts = Timeouts { first_byte: blink, ..Timeouts::default() };
-    let upstream = Upstream::open(spec("legacy")).expect("a child");
+    let upstream = Upstream::open(&spec("legacy")).expect("a child");
     body(&upstream, tool("1", "echo")).await;
     drop(upstream);
     let upstream =
-        Upstream::open(spec("legacy").timeouts(Timeouts { first_byte: blink * 20, ..timeouts }))
+        Upstream::open(&spec("legacy").timeouts(Timeouts { first_byte: blink * 20, ..timeouts }))
             .expect("a child");
     body(&upstream, tool("1", "echo")).await;
     let cancelled = |seen: &Value| {
@@ -366,14 +367,14 @@ async fn a_dropped_or_late_call_is_cancelled_at_the_child() {
 async fn a_child_that_hangs_runs_into_the_time_out() {
     let blink = Duration::from_millis(400);
     let slow = Timeouts { connect: blink / 2, first_byte: blink, total: blink };
-    let upstream = Upstream::open(spec("mute").timeouts(slow)).expect("a child");
+    let upstream = Upstream::open(&spec("mute").timeouts(slow)).expect("a child");
     let error = upstream.client.dispatch(tool("1", "echo")).await.expect_err("no handshake");
     assert!(matches!(error, SendError::Unreachable(Unreachable::Handshake)), "{error:?}");
     assert!(error.certainly_not_run());
 
     let missing =
         ServerSpec::stdio("x", vec!["no-such-program-here".to_owned()]).expect("a command");
-    let error = Upstream::open(missing)
+    let error = Upstream::open(&missing)
         .expect("a child")
         .client
         .dispatch(tool("1", "echo"))
@@ -446,7 +447,7 @@ async fn a_request_of_the_child_reaches_the_only_agent_that_can_be_meant() {
 #[tokio::test]
 async fn requests_of_the_child_that_nobody_may_answer_are_refused() {
     let all = FromServer { sampling: Allowed::Yes, elicitation: Allowed::Yes, roots: Allowed::No };
-    let upstream = Upstream::open(spec("legacy").from_server(all)).expect("a child");
+    let upstream = Upstream::open(&spec("legacy").from_server(all)).expect("a child");
     let (hello, able) =
         initialize(&upstream, "2025-11-25", json!({"sampling": {}, "roots": {}})).await;
     assert_eq!(
@@ -517,7 +518,7 @@ async fn each_era_is_served_by_what_the_program_speaks() {
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}});
     for mode in ["legacy", "dies", "deaf"] {
         let short = Timeouts { connect: Duration::from_millis(300), ..Timeouts::default() };
-        let upstream = Upstream::open(spec(mode).timeouts(short)).expect("a child");
+        let upstream = Upstream::open(&spec(mode).timeouts(short)).expect("a child");
         let reply = upstream.client.dispatch(modern("1", "tools/call")).await.expect("a reply");
         let Reply::Refused(refused) = reply else { panic!("{mode}: {reply:?}") };
         let error: Value = serde_json::from_slice(&refused.body).expect("JSON");
