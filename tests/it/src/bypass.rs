@@ -57,29 +57,40 @@ pub fn read(path: &Path) -> Result<Vec<Case>, CaseError> {
 /// Runs cases against gateways in front of recorders of one personality. Single requests share a
 /// gateway, each with grants of its own; a sequence has a gateway to itself.
 pub async fn run(cases: &[Case], personality: Personality) -> Report {
+    run_watched(cases, personality, |_failure| ()).await
+}
+
+/// As [`run`], and tells of each failure at once.
+pub async fn run_watched(
+    cases: &[Case],
+    personality: Personality,
+    mut watch: impl FnMut(&Failure),
+) -> Report {
     let mut report = Report::default();
     let (alone, together): (Vec<&Case>, Vec<&Case>) =
         cases.iter().partition(|case| case.needs_a_stage_of_its_own());
     if !together.is_empty() {
         let mut stage = Stage::shared(&together, personality).await;
         for case in together {
-            report.note(case, stage.play(case).await);
+            report.note(case, stage.play(case).await, &mut watch);
         }
     }
     for case in alone {
         let mut stage = Stage::alone(case, personality).await;
-        report.note(case, stage.play(case).await);
+        report.note(case, stage.play(case).await, &mut watch);
     }
     report
 }
 
 impl Report {
-    fn note(&mut self, case: &Case, faults: Vec<String>) {
+    fn note(&mut self, case: &Case, faults: Vec<String>, watch: &mut impl FnMut(&Failure)) {
         if faults.is_empty() {
             self.passed += 1;
         } else {
             let (id, title) = (case.id.clone(), case.title.clone());
-            self.failed.push(Failure { id, title, faults });
+            let failure = Failure { id, title, faults };
+            watch(&failure);
+            self.failed.push(failure);
         }
     }
 }

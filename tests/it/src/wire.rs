@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Longest that one exchange may take, in seconds.
-const EXCHANGE_SECONDS_MAX: u64 = 60;
+const EXCHANGE_SECONDS_MAX: u64 = 30;
 
 /// A request to be written byte by byte.
 #[derive(Debug, Clone)]
@@ -151,7 +151,7 @@ pub fn events(stream: &str) -> Vec<String> {
 /// Sends a request on a connection of its own and reads the whole answer.
 ///
 /// # Errors
-/// When the connection cannot be made, or the answer takes longer than a minute.
+/// When the connection cannot be made, or the answer takes too long.
 pub async fn ask(to: SocketAddr, ask: &Ask) -> io::Result<Answer> {
     exchange(to, ask.bytes(&to.to_string())).await
 }
@@ -159,7 +159,7 @@ pub async fn ask(to: SocketAddr, ask: &Ask) -> io::Result<Answer> {
 /// Sends raw bytes and reads one answer. A peer that closes without an answer gives status 0.
 ///
 /// # Errors
-/// When the connection cannot be made, or the answer takes longer than a minute.
+/// When the connection cannot be made, or the answer takes too long.
 pub async fn exchange(to: SocketAddr, bytes: Vec<u8>) -> io::Result<Answer> {
     Ok(exchange_all(to, bytes).await?.into_iter().next().unwrap_or_default())
 }
@@ -168,7 +168,7 @@ pub async fn exchange(to: SocketAddr, bytes: Vec<u8>) -> io::Result<Answer> {
 /// after the first one.
 ///
 /// # Errors
-/// When the connection cannot be made, or the answers take longer than a minute.
+/// When the connection cannot be made, or the answers take too long.
 pub async fn exchange_all(to: SocketAddr, bytes: Vec<u8>) -> io::Result<Vec<Answer>> {
     let stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
@@ -187,7 +187,7 @@ pub async fn exchange_all(to: SocketAddr, bytes: Vec<u8>) -> io::Result<Vec<Answ
     let limit = Duration::from_secs(EXCHANGE_SECONDS_MAX);
     let answers = tokio::time::timeout(limit, received)
         .await
-        .map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "no answer in a minute"))?;
+        .map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))?;
     drop(writer);
     Ok(answers)
 }

@@ -24,10 +24,8 @@ async fn main() -> ExitCode {
             }
         };
         for personality in [Personality::Strict, Personality::Lenient] {
-            let report = bypass::run(&cases, personality).await;
-            for failure in &report.failed {
-                println!("FAIL {personality:?} {failure}");
-            }
+            let tell = |failure: &bypass::Failure| println!("FAIL {personality:?} {failure}");
+            let report = bypass::run_watched(&cases, personality, tell).await;
             passed += report.passed;
             failed += report.failed.len();
         }

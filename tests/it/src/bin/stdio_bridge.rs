@@ -1,7 +1,7 @@
 //! A stdio MCP server that is only a pipe: what the gateway writes goes to the recorder in the test
 //! process, and back. Its first line to the recorder is its environment. Decides nothing itself.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
@@ -13,9 +13,22 @@ fn main() -> io::Result<()> {
         std::env::vars().map(|(name, value)| (name, value.into())).collect();
     writeln!(to_recorder, "{}", serde_json::Value::Object(environment))?;
     let mut from_recorder = to_recorder.try_clone()?;
-    let back = thread::spawn(move || io::copy(&mut from_recorder, &mut io::stdout().lock()));
-    io::copy(&mut io::stdin().lock(), &mut to_recorder)?;
+    let back = thread::spawn(move || pass(&mut from_recorder, &mut io::stdout()));
+    pass(&mut io::stdin(), &mut to_recorder)?;
     to_recorder.shutdown(std::net::Shutdown::Both)?;
     drop(back.join());
     Ok(())
+}
+
+/// Passes on what arrives as soon as it arrives.
+fn pass(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut block = vec![0; 64 * 1024];
+    loop {
+        let count = from.read(&mut block)?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&block[..count])?;
+        to.flush()?;
+    }
 }
