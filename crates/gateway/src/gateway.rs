@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use store::{Revision, ServerSlug, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::GatewayConfig;
 use crate::listing::{self, Inspection, ListingError};
 use crate::plane::Plane;
-use crate::snapshot::{self, Rows};
+use crate::snapshot::{self, Rows, Snapshot};
 use crate::tools::{Changed, Listed, ToolTable};
 
 /// The data plane of one process; cheap to clone.
@@ -121,6 +122,30 @@ impl Gateway {
         let changed = listing::list_now(&self.plane, &server).await? == Changed::Yes;
         let (tools, quarantined) = server.shelf.with_table(ToolTable::counts);
         Ok(Inspection { tools, quarantined, changed })
+    }
+
+    /// Lists the tools of one server now and pins what is new, for a command that works on the
+    /// store of another process: no other server is contacted, and the client to this one is ended
+    /// before the answer comes. Not for a gateway that serves.
+    ///
+    /// # Errors
+    /// As [`Gateway::inspect`], and when the store cannot be read.
+    pub async fn inspect_alone(&self, slug: &ServerSlug) -> Result<Inspection, ListingError> {
+        let mut rows = Rows::read(&self.plane.store).await.map_err(store::WriteError::from)?;
+        rows.servers.retain(|server| server.slug == *slug);
+        let (only, _none_before) = snapshot::build(rows, &Snapshot::default(), self.plane.now());
+        self.plane.snapshot.store(Arc::new(only));
+        let found = self.inspect(slug).await;
+        self.stop_servers().await;
+        found
+    }
+
+    /// Ends the clients to all servers, and with them the programs that were started; what
+    /// [`Gateway::serve`] does last.
+    pub async fn stop_servers(&self) {
+        let snapshot = self.plane.snapshot.load_full();
+        let clients = snapshot.servers.values().filter_map(|server| server.upstream.as_ref().ok());
+        join_all(clients.map(|upstream| upstream.stop())).await;
     }
 
     /// How the data plane is.

@@ -99,6 +99,7 @@ pub(crate) async fn serve(
     drop(listener);
     keeper.abort();
     drain(plane, &connections).await;
+    gateway.stop_servers().await;
     Ok(())
 }
 

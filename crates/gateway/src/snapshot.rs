@@ -120,7 +120,7 @@ impl Snapshot {
 #[derive(Debug)]
 pub(crate) struct Rows {
     revision: Revision,
-    servers: Vec<ServerRecord>,
+    pub(crate) servers: Vec<ServerRecord>,
     policies: Vec<PolicyRecord>,
     grants: Vec<GrantRecord>,
     pins: Vec<PinRecord>,

@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::demo::command::DemoArgs;
 use crate::doctor::DoctorArgs;
+use crate::manage::approvals::ApprovalsCommand;
+use crate::manage::audit::AuditCommand;
+use crate::manage::grants::GrantCommand;
+use crate::manage::servers::ServerCommand;
 use crate::policies::PolicyCommand;
 use crate::telemetry::LogArgs;
 
@@ -18,6 +23,7 @@ Exit codes:
   11 would be denied  13 would be limited 20 unreachable
 
 Examples:
+  portcullis demo
   portcullis serve --config portcullis.toml
   portcullis policy validate pay.policy.json
   portcullis policy explain pay.policy.json --tool pay_invoice --args '{\"amount\": 120}'")]
@@ -54,8 +60,38 @@ Examples:
     /// Check, explain, test and compare policies; needs no gateway
     #[command(subcommand)]
     Policy(Box<PolicyCommand>),
+    /// Add, list, inspect, accept and remove servers
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Make, list, rotate and revoke grants
+    #[command(subcommand)]
+    Grant(GrantCommand),
+    /// See and decide the calls that wait for a person
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// Follow, search, export and verify the audit
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Try it in one minute: a payment server, a policy, an agent's grant, five lines to paste
+    Demo(DemoArgs),
     /// Check the configuration, the data directory, the listeners and the servers
     Doctor(DoctorArgs),
+}
+
+impl Command {
+    /// What is logged unless somebody says otherwise: less where a person or a client reads along.
+    pub(crate) fn log_default(&self) -> &'static str {
+        match self {
+            Self::Demo(_) => "warn",
+            Self::Serve(_)
+            | Self::Policy(_)
+            | Self::Server(_)
+            | Self::Grant(_)
+            | Self::Approvals(_)
+            | Self::Audit(_)
+            | Self::Doctor(_) => "info",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,12 @@
 mod cli;
 mod clock;
 mod config;
+mod demo;
 mod doctor;
 mod exit;
 mod failure;
+mod input;
+mod manage;
 mod output;
 mod policies;
 mod runtime;
@@ -28,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match telemetry::start(&cli.log).and_then(|()| dispatch(cli)) {
+    match telemetry::start(&cli.log, cli.command.log_default()).and_then(|()| dispatch(cli)) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report().into(),
     }
@@ -44,6 +47,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             runtime::block_on(serve::run(options))?
         }
         Command::Policy(command) => policies::run(*command),
+        Command::Server(command) => runtime::block_on(manage::servers::run(command))?,
+        Command::Grant(command) => runtime::block_on(manage::grants::run(command))?,
+        Command::Approvals(command) => runtime::block_on(manage::approvals::run(command))?,
+        Command::Audit(command) => runtime::block_on(manage::audit::run(command))?,
+        Command::Demo(args) => runtime::block_on(demo::command::run(args, environment))?,
         Command::Doctor(args) => runtime::block_on(doctor::run(args, environment))?,
     }
 }

@@ -14,16 +14,16 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LogArgs {
     /// What to log: error, warn, info, debug, trace, or by module (`info,gateway=debug`)
+    /// [default: info; warn for demo, run and connect]
     #[arg(
         long,
         global = true,
         env = "PORTCULLIS_LOG",
         hide_env_values = true,
-        default_value = "info",
         value_name = "FILTER",
         help_heading = "Log"
     )]
-    pub(crate) log: String,
+    pub(crate) log: Option<String>,
     /// How to write the log
     #[arg(
         long,
@@ -46,9 +46,10 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Starts the log. A filter that is none is a usage error.
-pub(crate) fn start(args: &LogArgs) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&args.log)
+/// Starts the log, with `quiet_as` where nothing else was asked for. A filter that is none is a
+/// usage error.
+pub(crate) fn start(args: &LogArgs, quiet_as: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(args.log.as_deref().unwrap_or(quiet_as))
         .map_err(|error| Failure::because(Exit::Usage, "--log", &error))?;
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);

@@ -40,6 +40,31 @@ fn the_forms_that_the_reference_gives_are_accepted() {
         "policy explain POLICY --tool NAME --args {}",
         "policy explain POLICY --tool NAME --args {} --tools FILE --json",
         "policy diff OLD NEW",
+        "demo",
+        "demo --dir DIR --run-all",
+        "demo call TOOL {} --times 11",
+        "demo approve --reason TEXT",
+        "demo reject",
+        "demo audit",
+        "server add pay --url https://pay.example/mcp --config FILE",
+        "server add files -- npx -y some-server /srv",
+        "server list --json",
+        "server inspect pay --json",
+        "server tools pay",
+        "server accept pay TOOL --digest 00",
+        "server remove pay",
+        "grant create --label agent --server pay --policy strict --tag team=finance --json",
+        "grant list",
+        "grant rotate agent --overlap-seconds 60",
+        "grant revoke agent",
+        "approvals list --state pending --json",
+        "approvals approve apr_0 --reason TEXT",
+        "approvals reject apr_0",
+        "approvals watch --config FILE",
+        "audit tail --json",
+        "audit query --verdict deny --limit 20",
+        "audit export --format csv --since 2026-11-01T00:00:00Z",
+        "audit verify --config FILE",
         "doctor --config FILE --json",
     ];
     for line in accepted {
@@ -52,7 +77,21 @@ fn the_forms_that_the_reference_gives_are_accepted() {
 
 #[test]
 fn what_the_grammar_does_not_know_is_a_usage_error() {
-    for line in ["", "serve --port 1", "policy explain P", "policy explain P --tool a --prompt b"] {
+    let refused = [
+        "",
+        "demo call TOOL []",
+        "demo call TOOL {} --times 0",
+        "demo --run-all call TOOL",
+        "server add pay",
+        "server add pay --url https://pay.example/mcp -- npx",
+        "grant create --label agent",
+        "approvals list --state late",
+        "audit query --since yesterday",
+        "serve --port 1",
+        "policy explain P",
+        "policy explain P --tool a --prompt b",
+    ];
+    for line in refused {
         let words = std::iter::once("portcullis").chain(line.split(' ').filter(|w| !w.is_empty()));
         let error = Cli::try_parse_from(words).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}");

@@ -88,7 +88,7 @@ fn rpc_answer(body: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(body).ok()?;
     let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
     let messages = data.filter_map(|d| serde_json::from_str::<Value>(d.trim()).ok());
-    messages.filter(|m| m.get("id").is_some() && m.get("method").is_none()).last()
+    messages.rev().find(|m| m.get("id").is_some() && m.get("method").is_none())
 }
 
 /// Calls a tool through the gateway; the JSON-RPC answer.

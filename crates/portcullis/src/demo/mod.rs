@@ -3,11 +3,14 @@
 //!
 //! What never lives here: anything that `serve` does differently for the demo; there is nothing.
 
-pub(crate) mod client;
+mod client;
+pub(crate) mod command;
 mod ledger;
-pub(crate) mod lines;
+mod lines;
 mod server;
-pub(crate) mod state;
+mod state;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::fs;
@@ -145,7 +148,7 @@ pub(crate) async fn run_all(
                 lines::call(state, (tool, &arguments, times), out).await?;
             }
             text::LineKind::Hold { tool } => {
-                held(state, (tool, &arguments), (command, out)).await?
+                held(state, (tool, &arguments), (command, out)).await?;
             }
             text::LineKind::Audit => lines::audit(state, out).await?,
         }

@@ -78,7 +78,8 @@ fn refuse_foreign(dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::MetadataExt;
     let meta = fs::symlink_metadata(dir)?;
     let ours = meta.is_dir() && meta.uid() == rustix::process::getuid().as_raw();
-    if ours && meta.mode() & 0o077 == 0 {
+    let for_others = meta.mode() & 0o077;
+    if ours && for_others == 0 {
         return Ok(());
     }
     let text = "the directory belongs to somebody else or is open to others";

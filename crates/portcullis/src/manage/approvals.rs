@@ -8,17 +8,19 @@ use console::ops::approvals;
 use policy::{ApprovalId, ApprovalRecord, ApprovalState};
 use serde_json::{Value, json};
 use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, state_word};
-use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::{Installation, inert};
 use crate::cli::ConfigArg;
 use crate::clock;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::input::{self, Line};
 use crate::output::{self, Form, JsonSwitch};
 
 /// Milliseconds between two looks of `watch`.
 const LOOK_MS: u64 = 500;
+/// Bytes of a typed line, at most.
+const TYPED_BYTES_MAX: usize = 8 * 1024;
 
 /// The `approvals` commands.
 #[derive(Debug, Subcommand)]
@@ -115,8 +117,7 @@ async fn list(args: ListArgs) -> Result<Exit, Failure> {
         all.into_iter().find(|s| state_word(*s) == word)
     });
     let filter = ApprovalFilter { state, ..ApprovalFilter::default() };
-    let found =
-        approvals::list(&at.console, &at.actor, filter, APPROVALS_PAGE_ROWS_MAX).await?;
+    let found = approvals::list(&at.console, &at.actor, filter, APPROVALS_PAGE_ROWS_MAX).await?;
     match args.json.form() {
         Form::Json => output::json(&found.iter().map(view).collect::<Vec<_>>()),
         Form::Text => {
@@ -156,7 +157,11 @@ async fn decide(args: DecideArgs, answer: Answer) -> Result<Exit, Failure> {
 }
 
 /// Shows each pending call once, under a number that stays its own.
-fn show_new(pending: &[ApprovalRecord], known: &mut Vec<ApprovalId>, seen: &mut BTreeSet<ApprovalId>) {
+fn show_new(
+    pending: &[ApprovalRecord],
+    known: &mut Vec<ApprovalId>,
+    seen: &mut BTreeSet<ApprovalId>,
+) {
     for record in pending.iter().rev() {
         if !seen.insert(record.id.clone()) {
             continue;
@@ -180,7 +185,8 @@ async fn watch(args: WatchArgs) -> Result<Exit, Failure> {
     output::note("Waiting for held calls. `a 1` approves, `r 1 reason` rejects, Ctrl-C ends.");
     let mut known: Vec<ApprovalId> = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut typed = BufReader::new(tokio::io::stdin()).lines();
+    let mut typed = input::lines(TYPED_BYTES_MAX)
+        .map_err(|error| Failure::because(Exit::Failed, "cannot read what you type", &error))?;
     let mut ticks = tokio::time::interval(Duration::from_millis(LOOK_MS));
     let mut typing = true;
     loop {
@@ -190,9 +196,12 @@ async fn watch(args: WatchArgs) -> Result<Exit, Failure> {
                 let pending = approvals::list(&at.console, &at.actor, filter, APPROVALS_PAGE_ROWS_MAX).await?;
                 show_new(&pending, &mut known, &mut seen);
             }
-            line = typed.next_line(), if typing => match line {
-                Ok(Some(line)) => obey(&at, &line, &known).await,
-                Ok(None) | Err(_) => typing = false,
+            line = typed.recv(), if typing => match line {
+                Some(Line::Whole(line)) => {
+                    obey(&at, &String::from_utf8_lossy(&line), &known).await;
+                }
+                Some(Line::TooLong) => output::note("that line is too long"),
+                None => typing = false,
             },
         }
     }

@@ -9,10 +9,10 @@ use store::{GrantId, GrantRecord, Label, PolicyName, ServerSlug};
 
 use super::Installation;
 use crate::cli::ConfigArg;
+use crate::clock;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{self, Form, JsonSwitch};
-use crate::clock;
 
 /// The `grant` commands.
 #[derive(Debug, Subcommand)]
@@ -168,7 +168,10 @@ async fn list(args: ListArgs) -> Result<Exit, Failure> {
                         g.id.to_string(),
                         g.label.to_string(),
                         g.server.to_string(),
-                        g.policy.as_ref().map_or("(denies everything)", PolicyName::as_str).to_owned(),
+                        g.policy
+                            .as_ref()
+                            .map_or("(denies everything)", PolicyName::as_str)
+                            .to_owned(),
                         state(g).to_owned(),
                         g.expires_at.map(clock::rfc3339).unwrap_or_default(),
                     ]

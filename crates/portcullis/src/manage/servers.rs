@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
+use console::Inspection;
 use console::ops::servers;
+use gateway::{Gateway, ListingError};
 use serde_json::json;
 use store::{
     FromServer, NewTools, PinRecord, PinState, Revision, Secret, ServerRecord, ServerSlug,
@@ -14,8 +16,9 @@ use super::{Installation, inert};
 use crate::cli::ConfigArg;
 use crate::config::Environment;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::output::{self, Form, JsonSwitch};
+use crate::serve::{self, Ready};
 
 /// Seconds between two listings of a new server's tools.
 const REFRESH_SECONDS: u32 = 60;
@@ -196,7 +199,7 @@ async fn inspect(args: OneArgs) -> Result<Exit, Failure> {
     let at = Installation::open(&args.config)?;
     let slug = ServerSlug::parse(&args.slug)?;
     servers::get(&at.console, &at.actor, &slug).await?;
-    let found = crate::serve::inspect_once(&at, &slug).await?;
+    let found = look(&at, &slug).await?;
     match args.json.form() {
         Form::Json => output::json(&json!({
             "reachable": found.reachable,
@@ -207,7 +210,10 @@ async fn inspect(args: OneArgs) -> Result<Exit, Failure> {
         Form::Text => {
             let problem = found.problem.as_deref().map(inert).unwrap_or_default();
             let text = if found.reachable {
-                format!("{} tools, {} of them wait for `server accept`.", found.tools, found.quarantined)
+                format!(
+                    "{} tools, {} of them wait for `server accept`.",
+                    found.tools, found.quarantined
+                )
             } else {
                 format!("not reachable: {problem}")
             };
@@ -215,6 +221,28 @@ async fn inspect(args: OneArgs) -> Result<Exit, Failure> {
         }
     }
     Ok(if found.reachable { Exit::Good } else { Exit::Unreachable })
+}
+
+/// Asks the server itself, with a client of this process that ends with the command. A gateway
+/// that serves the same store notices new pins by itself.
+async fn look(at: &Installation, slug: &ServerSlug) -> Result<Inspection, Failure> {
+    let config = serve::gateway_config(&at.config, Ready::configured(&at.config));
+    let gateway = Gateway::new(config, at.console.store.clone());
+    match gateway.inspect_alone(slug).await {
+        Ok(found) => Ok(Inspection {
+            reachable: true,
+            problem: None,
+            tools: found.tools,
+            quarantined: found.quarantined,
+        }),
+        Err(ListingError::Store(error)) => Err(error.into()),
+        Err(
+            error @ (ListingError::NoServer(_)
+            | ListingError::NotSetUp(_)
+            | ListingError::Server(_)
+            | ListingError::TooSlow),
+        ) => Ok(Inspection { problem: Some(chain(&error)), ..Inspection::default() }),
+    }
 }
 
 fn state(pin: &PinRecord) -> &'static str {

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::pages::check_server;
 use crate::clock;
 use crate::config::{self, Config, Environment};
 use crate::exit::Exit;
@@ -42,6 +43,13 @@ pub(crate) struct Ready {
     pub(crate) gateway: SocketAddr,
     /// The console.
     pub(crate) console: SocketAddr,
+}
+
+impl Ready {
+    /// The addresses as `config` has them, for a process that listens itself to neither.
+    pub(crate) fn configured(config: &Config) -> Self {
+        Self { gateway: config.listen.gateway, console: config.listen.console }
+    }
 }
 
 /// Serves until a signal or `options.stop`, then drains.
@@ -125,7 +133,8 @@ pub(crate) fn open_store_for_command(config: &Path, data_dir: &Path) -> Result<S
     })
 }
 
-fn gateway_config(config: &Config, ready: Ready) -> GatewayConfig {
+/// What the gateway takes of `config`.
+pub(crate) fn gateway_config(config: &Config, ready: Ready) -> GatewayConfig {
     let url = |address: SocketAddr| format!("http://{address}");
     GatewayConfig {
         public_url: config.public_url.clone().unwrap_or_else(|| url(ready.gateway)),
