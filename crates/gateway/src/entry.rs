@@ -100,6 +100,8 @@ async fn admitted(
             pipeline::post(visit, &parts.headers, body).await
         }
         Verb::Get | Verb::Delete if is_modern(&parts.headers) => Err(Refused::Method),
+        // A body here has no meaning, and a server behind might give it one.
+        Verb::Get | Verb::Delete if !body.is_end_stream() => Err(Refused::Framing),
         Verb::Get => {
             visit.read_headers(&parts.headers)?;
             Box::pin(pipeline::listen::get(visit, &parts.headers)).await

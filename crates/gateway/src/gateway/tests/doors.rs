@@ -79,6 +79,7 @@ async fn other_verbs_media_types_hosts_and_origins_are_refused() {
     let world = World::new(ALLOW).await;
     let body = method(1, "ping", "{}");
     assert_eq!(world.agent().send("PUT", "/mcp/pay", &body).await.status, 405);
+    assert_eq!(world.agent().send("GET", "/mcp/pay", &body).await.status, 400);
     assert_eq!(world.agent().with("Content-Type", "text/plain").post(&body).await.status, 415);
     assert_eq!(world.agent().with("Content-Encoding", "gzip").post(&body).await.status, 415);
     assert_eq!(world.agent().with("Origin", "http://evil.example").post(&body).await.status, 403);
