@@ -84,7 +84,7 @@ fn naive(doc: &Json, (section, name, class, risk): Called, args: &Json) -> Answe
 }
 
 /// A resource is asked with its URI as the only argument.
-fn arguments_of<'a>(called: Called, args: &'a Json) -> Cow<'a, Json> {
+fn arguments_of(called: Called, args: &Json) -> Cow<'_, Json> {
     if called.0 == "resources" {
         Cow::Owned(json!({ "uri": called.1 }))
     } else {
@@ -93,7 +93,7 @@ fn arguments_of<'a>(called: Called, args: &'a Json) -> Cow<'a, Json> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_compiled_engine_and_the_naive_one_agree(

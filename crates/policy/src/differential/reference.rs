@@ -3,6 +3,7 @@
 
 use bigdecimal::BigDecimal;
 use serde_json::{Map, Value as Json};
+use std::mem::discriminant as kind;
 
 /// What a call is about, as plain data.
 pub(super) struct Asked<'a> {
@@ -18,52 +19,42 @@ pub(super) struct Asked<'a> {
 pub(super) type Answer = (&'static str, String, String);
 
 type Truth = Option<bool>;
-type Entry<'a> = (String, &'a Map<String, Json>);
+type Entry<'a> = (String, &'a Json);
 
-fn esc(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+fn items(list: &Json) -> &[Json] {
+    list.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn glob(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
-            (0..=tail.len()).filter(|i| tail.is_char_boundary(*i)).any(|i| glob(rest, &tail[i..]))
-        }),
-    }
+fn is(pattern: &str, text: &str) -> bool {
+    regex::Regex::new(pattern).unwrap().is_match(text)
 }
 
 fn matches(selector: &str, asked: &Asked<'_>, odd: bool) -> bool {
     match selector.strip_prefix('@') {
         Some(class) => asked.class == Some(class) || asked.risk == Some(class),
-        None if selector.contains('*') => !odd && glob(selector, asked.name),
+        None if selector.contains('*') => !odd && is(&glob(selector), asked.name),
         None => selector == asked.name,
     }
 }
 
+fn glob(selector: &str) -> String {
+    format!("(?s)^{}$", regex::escape(selector).replace(r"\*", ".*"))
+}
+
 fn odd_uri(uri: &str) -> bool {
-    let dotted = uri.split(['/', ':', '?', '#', ';']).any(|s| s == "." || s == "..");
-    let escaped = uri.match_indices('%').any(|(i, _)| {
-        let code = uri.get(i + 1..i + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        code.is_some_and(|c| c.is_ascii_alphanumeric() || b"/\\%-._~".contains(&c))
-    });
-    let scheme = uri.split(':').next().unwrap_or("");
-    let capital = uri.contains(':') && scheme.bytes().any(|b| b.is_ascii_uppercase());
+    let escape = "%(?i:2[5def]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5[cf]|7e)";
+    let dots = r"(^|[/:?#;])\.\.?($|[/:?#;])";
     let file = uri.starts_with("file:") && !uri.starts_with("file:///");
-    dotted || escaped || capital || file || uri.contains('\\')
+    file || is(&format!(r"{dots}|\\|{escape}|^[^:]*[A-Z][^:]*:"), uri)
 }
 
 pub(super) fn evaluate(doc: &Json, asked: &Asked<'_>) -> Answer {
     let empty = Map::new();
-    let section = doc.get(asked.section).and_then(Json::as_object).unwrap_or(&empty);
+    let section = doc[asked.section].as_object().unwrap_or(&empty);
     let odd = asked.section == "resources" && odd_uri(asked.name);
-    let mut found: Vec<(&String, Entry<'_>)> = section
-        .iter()
-        .filter(|(selector, _)| matches(selector, asked, odd))
-        .map(|(s, r)| {
-            (s, (format!("/{}/{}", asked.section, esc(s)), r.as_object().unwrap_or(&empty)))
-        })
-        .collect();
+    let at = |s: &str| format!("/{}/{}", asked.section, s.replace('~', "~0").replace('/', "~1"));
+    let matching = section.iter().filter(|(selector, _)| matches(selector, asked, odd));
+    let mut found: Vec<(&String, Entry<'_>)> = matching.map(|(s, r)| (s, (at(s), r))).collect();
     let rank = |s: &str| match (s.starts_with('@'), s.contains('*')) {
         (true, _) => (2, 0),
         (false, true) => (1, -i64::try_from(s.chars().filter(|c| *c != '*').count()).unwrap_or(0)),
@@ -73,19 +64,15 @@ pub(super) fn evaluate(doc: &Json, asked: &Asked<'_>) -> Answer {
     let listed = !found.is_empty();
     let mut entries: Vec<Entry<'_>> = found.into_iter().map(|(_, entry)| entry).collect();
     if asked.section == "tools" {
-        if let Some(rules) = doc.get("all_tools").and_then(Json::as_object) {
-            entries.push(("/all_tools".to_owned(), rules));
+        if doc["all_tools"].is_object() {
+            entries.push(("/all_tools".to_owned(), &doc["all_tools"]));
         }
-        let hide = doc.get("hide").and_then(Json::as_array).into_iter().flatten();
-        let hidden =
-            hide.enumerate().find(|(_, s)| matches(s.as_str().unwrap_or(""), asked, false));
-        if let Some((i, _)) = hidden {
+        let hidden = |s: &Json| matches(s.as_str().unwrap_or(""), asked, false);
+        if let Some(i) = items(&doc["hide"]).iter().position(hidden) {
             return ("deny", "hidden".into(), format!("/hide/{i}"));
         }
     }
-    let action = |word: &str| {
-        entries.iter().find(|(_, r)| r.get("action").and_then(Json::as_str) == Some(word))
-    };
+    let action = |word: &str| entries.iter().find(|(_, rules)| rules["action"] == word);
     if let Some((at, _)) = action("hide") {
         return ("deny", "hidden".into(), format!("{at}/action"));
     }
@@ -105,24 +92,27 @@ pub(super) fn evaluate(doc: &Json, asked: &Asked<'_>) -> Answer {
 fn judge(entries: &[Entry<'_>], roots: &Json) -> Answer {
     let (mut denied, mut held, mut amount) = (None, None, None);
     for (at, rules) in entries {
-        if rules.get("action").and_then(Json::as_str) == Some("approve") {
+        if rules["action"] == "approve" {
             held.get_or_insert(("hold", "approval_required".into(), format!("{at}/action")));
         }
         for list in ["require", "deny_if"] {
             let every = list == "require";
-            for (i, rule) in
-                rules.get(list).and_then(Json::as_array).into_iter().flatten().enumerate()
-            {
-                let conditions = rule["conditions"].as_array().map_or(&[][..], Vec::as_slice);
+            for (i, rule) in items(&rules[list]).iter().enumerate() {
+                let conditions = items(&rule["conditions"]);
                 let truth = all(conditions.iter().map(|c| condition(c, every, roots)));
-                let reason = match (truth, every) {
-                    (Some(true), true) | (Some(false), false) => continue,
-                    (None, _) => "type_mismatch",
-                    (Some(false), true) => "require_failed",
-                    (Some(true), false) => "deny_if_matched",
+                let reason = match truth {
+                    Some(good) if good == every => continue,
+                    None => "type_mismatch",
+                    Some(_) => {
+                        if every {
+                            "require_failed"
+                        } else {
+                            "deny_if_matched"
+                        }
+                    }
                 };
-                let name =
-                    rule["id"].as_str().map_or_else(|| format!("{at}/{list}/{i}"), str::to_owned);
+                let place = format!("{at}/{list}/{i}");
+                let name = rule["id"].as_str().map_or(place, str::to_owned);
                 let waivable = match rule.get("approval") {
                     Some(Json::Bool(b)) => *b,
                     Some(_) => true,
@@ -135,12 +125,10 @@ fn judge(entries: &[Entry<'_>], roots: &Json) -> Answer {
                 }
             }
         }
-        for (i, limit) in
-            rules.get("limits").and_then(Json::as_array).into_iter().flatten().enumerate()
-        {
+        for (i, limit) in items(&rules["limits"]).iter().enumerate() {
             let Some(path) = limit.get("increment_from").and_then(Json::as_str) else { continue };
-            let good = match walk(roots, &steps(path)).as_deref() {
-                Ok([Some(Json::Number(n))]) => decimal(n.as_str()).is_some_and(|d| d >= 0),
+            let good = match walk(roots, &steps(path)) {
+                Ok(Some(Json::Number(n))) => decimal(n.as_str()).is_some_and(|d| d >= 0),
                 _ => false,
             };
             if !good {
@@ -151,14 +139,10 @@ fn judge(entries: &[Entry<'_>], roots: &Json) -> Answer {
     denied.or(amount).or(held).unwrap_or(("allow", String::new(), String::new()))
 }
 
-fn all(mut truths: impl Iterator<Item = Truth>) -> Truth {
-    truths
-        .try_fold(Some(true), |sum, t| match t {
-            Some(false) => Err(()),
-            Some(true) => Ok(sum),
-            None => Ok(None),
-        })
-        .unwrap_or(Some(false))
+fn all(truths: impl Iterator<Item = Truth>) -> Truth {
+    let truths: Vec<Truth> = truths.collect();
+    let unsure = truths.contains(&None).then_some(None);
+    if truths.contains(&Some(false)) { Some(false) } else { unsure.unwrap_or(Some(true)) }
 }
 
 fn any(truths: impl Iterator<Item = Truth>) -> Truth {
@@ -172,40 +156,31 @@ fn condition(c: &Json, every: bool, roots: &Json) -> Truth {
     if let Some(inner) = c.get("not") {
         return condition(inner, !every, roots).map(|b| !b);
     }
-    let path = steps(c["path"].as_str().unwrap_or(""));
-    let op = c["op"].as_str().unwrap_or("");
-    if let Some(positive) = op.strip_prefix("not_").or((op == "neq").then_some("eq")) {
-        // A missing value keeps its own answer: it is false (or true with `match`) under every operator.
-        return over(&path, every, c, roots, &|v| {
-            test(positive, v, &c["value"], !every).map(|b| !b)
-        });
+    let path = steps(c["path"].as_str().unwrap());
+    let op = c["op"].as_str().unwrap();
+    // A missing value keeps its own answer: it is false (or true with `match`) under every operator.
+    match op.strip_prefix("not_").or((op == "neq").then_some("eq")) {
+        Some(op) => over(&path, every, c, roots, &|v| test(op, v, &c["value"], !every).map(|b| !b)),
+        None => over(&path, every, c, roots, &|v| test(op, v, &c["value"], every)),
     }
-    over(&path, every, c, roots, &|v| test(op, v, &c["value"], every))
 }
 
-fn over(
-    path: &[Step],
-    every: bool,
-    c: &Json,
-    roots: &Json,
-    test: &dyn Fn(&Json) -> Truth,
-) -> Truth {
-    let missing = || match c["op"].as_str() {
-        Some("exists") => Some(c["value"] == false),
-        _ => Some(c.get("if_missing").and_then(Json::as_str) == Some("match")),
-    };
+type Test<'a> = &'a dyn Fn(&Json) -> Truth;
+
+fn over(path: &[Step], every: bool, c: &Json, roots: &Json, test: Test<'_>) -> Truth {
+    let exists = c["op"] == "exists";
+    let missing = || Some(if exists { c["value"] == false } else { c["if_missing"] == "match" });
     let one = |v: &Option<Json>| v.as_ref().map_or_else(missing, test);
-    if !path.contains(&Step::Star) {
-        return walk(roots, path).map_or(None, |found| found.first().map_or(None, one));
-    }
-    let star = path.iter().position(|s| *s == Step::Star).unwrap_or(0);
-    let array = match walk(roots, &path[..star]).as_deref() {
-        Ok([Some(Json::Array(list))]) => list.clone(),
-        Ok([None]) => return missing(),
+    let Some(star) = path.iter().position(|s| *s == Step::Star) else {
+        return walk(roots, path).map_or(None, |found| one(&found));
+    };
+    let array = match walk(roots, &path[..star]) {
+        Ok(Some(Json::Array(list))) => list,
+        Ok(None) => Vec::new(),
         _ => return None,
     };
     if array.is_empty() {
-        return if every { missing() } else { Some(false) };
+        return missing();
     }
     let rest: Vec<Step> = path[star + 1..].to_vec();
     let each = array.iter().map(|element| over(&rest, every, c, element, test));
@@ -220,59 +195,41 @@ pub(super) enum Step {
 }
 
 fn steps(path: &str) -> Vec<Step> {
-    let (mut out, mut rest) = (Vec::new(), path);
-    while !rest.is_empty() {
-        if let Some(inner) = rest.strip_prefix("[\"") {
-            let end = inner.find("\"]").unwrap_or(inner.len());
-            out.push(Step::Key(inner[..end].to_owned()));
-            rest = inner.get(end + 2..).unwrap_or("");
-        } else if let Some(inner) = rest.strip_prefix('[') {
-            let (index, tail) = inner.split_once(']').unwrap_or((inner, ""));
-            out.push(index.parse().map_or(Step::Star, Step::Index));
-            rest = tail;
-        } else {
-            let word = rest.strip_prefix('.').unwrap_or(rest);
-            let end = word.find(['.', '[']).unwrap_or(word.len());
-            out.push(Step::Key(word[..end].to_owned()));
-            rest = &word[end..];
-        }
-    }
-    out
+    let step = regex::Regex::new(r#"\["([^"]*)"\]|\[(\d+)\]|(\[\*\])|\.?([^.\[]+)"#).unwrap();
+    let read = |found: regex::Captures<'_>| match (found.get(2), found.get(3)) {
+        (Some(index), _) => Step::Index(index.as_str().parse().unwrap()),
+        (_, Some(_)) => Step::Star,
+        _ => Step::Key(found.get(1).or(found.get(4)).unwrap().as_str().to_owned()),
+    };
+    step.captures_iter(path).map(read).collect()
 }
 
 fn fold(text: &str) -> String {
     text.to_uppercase().to_lowercase()
 }
 
-/// One value, or `None` for a missing one; an error is undefined.
-fn walk(from: &Json, path: &[Step]) -> Result<Vec<Option<Json>>, ()> {
-    let mut here = from;
-    for (i, step) in path.iter().enumerate() {
-        let next = match (step, here) {
-            (_, Json::Null) => None,
-            (Step::Key(key), Json::Object(map)) => {
-                let mut dotted = fold(key);
-                let mut bad: Vec<String> = Vec::new();
-                for later in &path[i + 1..] {
-                    let Step::Key(later) = later else { break };
-                    dotted = format!("{dotted}.{}", fold(later));
-                    bad.push(dotted.clone());
-                }
-                if map.keys().any(|k| (k != key && fold(k) == fold(key)) || bad.contains(&fold(k)))
-                {
-                    return Err(());
-                }
-                map.get(key)
+/// A value, or `None` for a missing one; an error is undefined.
+fn walk(from: &Json, path: &[Step]) -> Result<Option<Json>, ()> {
+    let Some((step, rest)) = path.split_first() else {
+        return Ok((!from.is_null()).then(|| from.clone()));
+    };
+    let next = match (step, from) {
+        (_, Json::Null) => None,
+        (Step::Index(n), Json::Array(list)) => list.get(*n),
+        (Step::Key(key), Json::Object(map)) => {
+            let mut dotted = vec![fold(key)];
+            for later in rest {
+                let Step::Key(later) = later else { break };
+                dotted.push(format!("{}.{}", dotted[dotted.len() - 1], fold(later)));
             }
-            (Step::Index(n), Json::Array(list)) => list.get(*n),
-            _ => return Err(()),
-        };
-        match next {
-            Some(value) => here = value,
-            None => return Ok(vec![None]),
+            if map.keys().any(|k| k != key && dotted.contains(&fold(k))) {
+                return Err(());
+            }
+            map.get(key)
         }
-    }
-    Ok(vec![(!here.is_null()).then(|| here.clone())])
+        _ => return Err(()),
+    };
+    next.map_or(Ok(None), |next| walk(next, rest))
 }
 
 /// A number as it is written; none beyond 1,000 digits or an exponent of a thousand.
@@ -283,76 +240,58 @@ fn decimal(text: &str) -> Option<BigDecimal> {
     if digits <= 1000 && small { text.parse().ok() } else { None }
 }
 
-fn kind(v: &Json) -> [bool; 5] {
-    [v.is_boolean(), v.is_number(), v.is_string(), v.is_array(), v.is_object()]
-}
-
-fn wild(v: &Json) -> bool {
-    match v {
-        Json::Number(n) => decimal(n.as_str()).is_none(),
-        Json::Array(list) => list.iter().any(wild),
-        Json::Object(map) => map.values().any(wild),
-        _ => false,
-    }
-}
-
-fn same(a: &Json, b: &Json) -> bool {
-    match (a, b) {
-        (Json::Number(x), Json::Number(y)) => decimal(x.as_str()) == decimal(y.as_str()),
-        (Json::Array(x), Json::Array(y)) => {
-            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y))
+/// The value with each number in one spelling; none if a number is beyond the bounds.
+fn plain(v: &Json) -> Option<Json> {
+    Some(match v {
+        Json::Number(n) => Json::from(vec![decimal(n.as_str())?.normalized().to_string()]),
+        Json::Array(list) => Json::from(vec![list.iter().map(plain).collect::<Option<Json>>()?]),
+        Json::Object(map) => {
+            map.iter().map(|(k, v)| Some((k.clone(), plain(v)?))).collect::<Option<Json>>()?
         }
-        (Json::Object(x), Json::Object(y)) => {
-            x.len() == y.len() && x.iter().all(|(k, v)| y.get(k).is_some_and(|w| same(v, w)))
-        }
-        _ => a == b,
-    }
+        Json::Null | Json::Bool(_) | Json::String(_) => v.clone(),
+    })
 }
 
 fn eq(a: &Json, b: &Json) -> Truth {
-    (kind(a) == kind(b) && !wild(a)).then(|| same(a, b))
+    let (x, y) = (plain(a)?, plain(b)?);
+    (kind(a) == kind(b)).then(|| x == y)
 }
 
 fn test(op: &str, v: &Json, wanted: &Json, every: bool) -> Truth {
     let text = v.as_str();
     let word = wanted.as_str().unwrap_or("");
-    let count = |n: usize| u64::try_from(n).ok().zip(wanted.as_u64());
     match op {
         "exists" => Some(wanted == true),
         "eq" => eq(v, wanted),
         "in" => {
-            let same_kind = wanted.as_array()?.iter().filter(|w| kind(w) == kind(v));
+            let same_kind = wanted.as_array()?.iter().filter(|w| kind(*w) == kind(v));
             let results: Vec<Truth> = same_kind.map(|w| eq(v, w)).collect();
             if results.is_empty() { None } else { any(results.into_iter()) }
         }
         "lt" | "lte" | "gt" | "gte" => {
             let (Json::Number(a), Json::Number(b)) = (v, wanted) else { return None };
-            let (a, b) = (decimal(a.as_str())?, decimal(b.as_str())?);
-            Some(match op {
-                "lt" => a < b,
-                "lte" => a <= b,
-                "gt" => a > b,
-                _ => a >= b,
-            })
+            let order = decimal(a.as_str())?.cmp(&decimal(b.as_str())?);
+            let strict = if op.starts_with('l') { order.is_lt() } else { order.is_gt() };
+            Some(strict || (op.ends_with('e') && order.is_eq()))
         }
-        "regex" => text.map(|t| regex::Regex::new(word).is_ok_and(|r| r.is_match(t))),
+        "regex" => text.map(|t| is(word, t)),
         "starts_with" => text.map(|t| t.starts_with(word)),
         "ends_with" => text.map(|t| t.ends_with(word)),
-        "length_lte" => text.and_then(|t| count(t.chars().count())).map(|(n, m)| n <= m),
-        "length_gte" => text.and_then(|t| count(t.chars().count())).map(|(n, m)| n >= m),
-        "count_lte" | "count_gte" => {
-            let n = v.as_array().map(Vec::len).or(v.as_object().map(Map::len))?;
-            count(n).map(|(n, m)| if op == "count_lte" { n <= m } else { n >= m })
+        "length_lte" | "length_gte" | "count_lte" | "count_gte" => {
+            let members = v.as_array().map(Vec::len).or(v.as_object().map(Map::len));
+            let scalars = text.map(|t| t.chars().count());
+            let n = if op.starts_with('l') { scalars? } else { members? };
+            let bound = usize::try_from(wanted.as_u64()?).ok()?;
+            Some(if op.ends_with("lte") { n <= bound } else { n >= bound })
         }
         "contains" => match v {
             Json::String(t) => wanted.is_string().then(|| t.contains(word)),
             Json::Array(list) => {
-                let inside = |e: &Json| {
-                    !every && wanted.is_string() && e.as_str().is_some_and(|t| t.contains(word))
-                };
+                let part = |e: &Json| e.as_str().is_some_and(|t| t.contains(word));
+                let inside = |e: &Json| !every && wanted.is_string() && part(e);
                 any(list.iter().map(|e| if inside(e) { Some(true) } else { eq(e, wanted) }))
             }
-            _ => None,
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => None,
         },
         _ => None,
     }
