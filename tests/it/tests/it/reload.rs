@@ -41,6 +41,8 @@ async fn refused(scene: &Scene, text: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_with_a_mistake_changes_nothing() {
     let scene = Scene::with_policy(&only("read_item")).await;
+    // A call waits for the first list of tools, which `/readyz?verbose` shows.
+    assert!(ran(&scene.call("agent", "read_item", json!({})).await));
     refused(&scene, "this is no configuration").await;
     refused(&scene, "data_dir = \"data\"\nunknown_key = 1\n").await;
     refused(&scene, "").await;
