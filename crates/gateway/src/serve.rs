@@ -184,14 +184,14 @@ async fn keep_current(gateway: Gateway) {
                     sleep(again).await;
                 }
             }
-            () = sleep(again) => sweep(&gateway).await,
+            () = sleep(again) => sweep(&gateway),
         }
     }
 }
 
 /// Ends sessions that were idle too long or whose grant is no more, and the streams of grants whose
 /// time is over.
-async fn sweep(gateway: &Gateway) {
+fn sweep(gateway: &Gateway) {
     let plane = &gateway.plane;
     let now = plane.now();
     let snapshot = plane.snapshot.load_full();

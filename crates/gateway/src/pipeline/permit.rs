@@ -31,11 +31,3 @@ impl Permit {
         self.basis
     }
 }
-
-#[cfg(test)]
-impl Permit {
-    /// A permit for the tests of the upstream clients, which have no pipeline before them.
-    pub(crate) const fn in_tests() -> Self {
-        Self::new(Basis::Decision)
-    }
-}

@@ -1,5 +1,6 @@
 //! An agent that speaks plain HTTP/1.1, one connection for each request.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -85,12 +86,12 @@ impl Agent {
         let mut head =
             format!("{verb} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if !self.token.is_empty() {
-            head.push_str(&format!("Authorization: Bearer {}\r\n", self.token));
+            write!(head, "Authorization: Bearer {}\r\n", self.token).expect("written");
         }
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").expect("written");
         }
-        head.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        write!(head, "Content-Length: {}\r\n\r\n{body}", body.len()).expect("written");
         stream.write_all(head.as_bytes()).await.expect("written");
         stream
     }
@@ -138,8 +139,9 @@ fn dechunk(mut rest: &str) -> String {
         if size == 0 {
             break;
         }
-        out.push_str(&after[..size]);
-        rest = after[size..].trim_start_matches("\r\n");
+        let (chunk, after) = after.split_at_checked(size).expect("a whole chunk");
+        out.push_str(chunk);
+        rest = after.trim_start_matches("\r\n");
     }
     out
 }

@@ -117,7 +117,12 @@ async fn answer(
     let verb = request.method().clone();
     let session =
         request.headers().get("mcp-session-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
     let text = String::from_utf8_lossy(&body).into_owned();
     let message: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
     state.lock().expect("not poisoned").seen.push(Seen { head, body: text });
