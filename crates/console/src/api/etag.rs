@@ -24,11 +24,9 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
         return Ok(None);
     }
     let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-    match (inner.and_then(|t| t.parse().ok()), values.next()) {
-        (Some(version), None) => Ok(Some(version)),
-        _ => {
-            let detail = "`If-Match` takes the `ETag` of the state that the edit started from";
-            Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "changed", detail))
-        }
+    if let (Some(version), None) = (inner.and_then(|t| t.parse().ok()), values.next()) {
+        return Ok(Some(version));
     }
+    let detail = "`If-Match` takes the `ETag` of the state that the edit started from";
+    Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "changed", detail))
 }

@@ -1,12 +1,14 @@
 //! `Idempotency-Key` on POST: the same request again gets the first one's answer and runs once.
 
+use std::fmt::Write as _;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use store::{Claim, TokenHash};
 
 use super::problem::Refusal;
@@ -40,7 +42,11 @@ pub(super) async fn replay(
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 async fn keyed(
@@ -86,7 +92,7 @@ async fn finish(
     response: Response,
 ) -> Result<Response, Refusal> {
     let (parts, body) = response.into_parts();
-    let collected = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+    let collected = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let stands = !parts.status.is_server_error() && parts.status != StatusCode::UNAUTHORIZED;
     let keep = stands && collected.len() <= ANSWER_BYTES_MAX;
     let answer = keep.then(|| (parts.status.as_u16(), collected.to_vec()));

@@ -93,7 +93,7 @@ pub(super) struct CheckedView {
 fn checked_view(version: Option<u32>, checked: policies::Checked) -> CheckedView {
     CheckedView {
         version,
-        canonical: serde_json::from_str(&checked.document.canonical()).ok(),
+        canonical: serde_json::from_str(checked.document.canonical()).ok(),
         lints: checked.lints.into_iter().map(lint_view).collect(),
     }
 }

@@ -20,6 +20,7 @@ use crate::Console;
 use crate::ops::{Actor, OpError, servers};
 
 /// A server, without its secrets.
+#[expect(clippy::struct_excessive_bools, reason = "the document's own members")]
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ServerView {
     slug: String,
@@ -45,6 +46,7 @@ pub(super) struct ServerView {
 }
 
 /// How long a server may take, in seconds.
+#[expect(clippy::struct_field_names, reason = "the names of the configuration file")]
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TimeoutsView {

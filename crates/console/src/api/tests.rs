@@ -1,5 +1,6 @@
 //! The API over its real router and a real store: who may do what, and what goes wrong how.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -144,7 +145,7 @@ async fn the_endpoint_role_table_is_the_golden_one() {
             &format!("{}_{}", if path.contains("grants") { "grt" } else { "apr" }, "0".repeat(26)),
         );
         let line = format!("{} {path}", endpoint.method.to_uppercase());
-        table.push_str(&format!("| {} {} |", endpoint.method.to_uppercase(), endpoint.path));
+        write!(table, "| {} {} |", endpoint.method.to_uppercase(), endpoint.path).unwrap();
         let callers = [
             None,
             Some(ApiRole::Viewer),
@@ -163,7 +164,7 @@ async fn the_endpoint_role_table_is_the_golden_one() {
                 }
                 _ => "may",
             };
-            table.push_str(&format!(" {word} |"));
+            write!(table, " {word} |").unwrap();
         }
         table.push('\n');
     }
