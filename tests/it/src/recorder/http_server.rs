@@ -102,16 +102,22 @@ async fn post(server: &Arc<Server>, raw: &RawRequest) -> Response {
     if message.method.as_deref() == Some("subscriptions/listen") && era == Era::Modern {
         return listen_stream(server, &id);
     }
-    let starts = message.method.as_deref() == Some("initialize");
     let mut response = respond(server, &message, era).await;
-    if starts && era == Era::Legacy && server.options.stateful {
-        let mut sessions = server.sessions.lock().expect("no holder panics");
-        let session = format!("{}-session-{}", server.options.name, sessions.len());
-        sessions.insert(session.clone());
-        let value = session.parse().expect("a header value");
-        response.headers_mut().insert("mcp-session-id", value);
-    }
+    open_session(server, &message, era, &mut response);
     response
+}
+
+/// A stateful server's answer to `initialize` names a new session.
+fn open_session(server: &Server, message: &Message, era: Era, response: &mut Response) {
+    let starts = message.method.as_deref() == Some("initialize");
+    if !starts || era == Era::Modern || !server.options.stateful {
+        return;
+    }
+    let mut sessions = server.sessions.lock().expect("no holder panics");
+    let session = format!("{}-session-{}", server.options.name, sessions.len());
+    sessions.insert(session.clone());
+    let value = session.parse().expect("a header value");
+    response.headers_mut().insert("mcp-session-id", value);
 }
 
 /// What in the mirrored headers differs from the body.
@@ -134,7 +140,9 @@ async fn lenient_post(server: &Arc<Server>, raw: &RawRequest) -> Response {
     let era = era_of(raw);
     let mut last = None;
     for message in lenient::read(raw) {
-        last = Some(respond(server, &message, era).await);
+        let mut response = respond(server, &message, era).await;
+        open_session(server, &message, era, &mut response);
+        last = Some(response);
     }
     last.unwrap_or_else(|| plain(202, ""))
 }
