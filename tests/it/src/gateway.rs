@@ -243,8 +243,16 @@ impl Gateway {
     }
 
     /// Waits until the audit satisfies `found`, and hands back what it found.
+    ///
+    /// # Panics
+    /// When it does not in time; shows every row.
     pub async fn audited<T>(&self, what: &str, found: impl Fn(&[Value]) -> Option<T>) -> T {
-        wait::until(what, || async { found(&self.audit().await) }).await
+        let patience = Duration::from_secs(wait::PATIENCE_SECONDS_MAX / 3);
+        let seen = wait::poll(patience, || async { found(&self.audit().await) }).await;
+        match seen {
+            Some(seen) => seen,
+            None => panic!("waited in vain for {what}; the rows are {:#?}", self.audit().await),
+        }
     }
 
     /// Decides a held call: `approve` or `reject`.

@@ -55,7 +55,7 @@ async fn a_decision_is_made_once() {
     assert_eq!(scene.gateway.decide(&id, "approve").await.status / 100, 2);
     assert_eq!(scene.gateway.decide(&id, "approve").await.status, 409);
     assert_eq!(scene.gateway.decide(&id, "reject").await.status, 409);
-    assert_eq!(scene.gateway.decide("apr_unknown", "approve").await.status, 404);
+    assert_eq!(scene.gateway.decide("apr_00000000000000000000000000", "approve").await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,12 +83,14 @@ async fn every_decision_has_a_row() {
         .audited("three rows", |rows| {
             let calls: Vec<Value> =
                 rows.iter().filter(|row| row["method"] == "tools/call").cloned().collect();
-            let closed = calls.iter().filter(|row| !row["upstream_status"].is_null()).count();
+            let closed = calls.iter().filter(|row| !row["latency_ms"].is_null()).count();
             (calls.len() == 3 && closed == 2).then_some(calls)
         })
         .await;
     let verdicts: Vec<&Value> = rows.iter().map(|row| &row["verdict"]).collect();
     assert_eq!(verdicts, ["allow", "deny", "allow"]);
+    let statuses: Vec<&Value> = rows.iter().map(|row| &row["upstream_status"]).collect();
+    assert_eq!(statuses, [&json!(200), &Value::Null, &json!(500)]);
     for row in &rows {
         assert_eq!(row["kind"], "decision");
         assert_eq!(row["grant"], "agent");
