@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bridge::connect::ConnectArgs;
+use crate::bridge::run::RunArgs;
 use crate::demo::command::DemoArgs;
 use crate::doctor::DoctorArgs;
 use crate::manage::approvals::ApprovalsCommand;
@@ -57,6 +59,10 @@ Examples:
   portcullis serve --config portcullis.toml
   portcullis serve --log info,gateway=debug --log-format json")]
     Serve(ConfigArg),
+    /// Put a policy in front of one stdio server, for one client; needs no gateway
+    Run(RunArgs),
+    /// Connect a client that can only start programs to a gateway
+    Connect(ConnectArgs),
     /// Check, explain, test and compare policies; needs no gateway
     #[command(subcommand)]
     Policy(Box<PolicyCommand>),
@@ -82,7 +88,7 @@ impl Command {
     /// What is logged unless somebody says otherwise: less where a person or a client reads along.
     pub(crate) fn log_default(&self) -> &'static str {
         match self {
-            Self::Demo(_) => "warn",
+            Self::Demo(_) | Self::Run(_) | Self::Connect(_) => "warn",
             Self::Serve(_)
             | Self::Policy(_)
             | Self::Server(_)

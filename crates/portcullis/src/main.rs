@@ -2,6 +2,7 @@
 //!
 //! Never here: a decision about a call, SQL, HTML.
 
+mod bridge;
 mod cli;
 mod clock;
 mod config;
@@ -14,6 +15,7 @@ mod manage;
 mod output;
 mod policies;
 mod runtime;
+mod scratch;
 mod serve;
 mod telemetry;
 mod tool_file;
@@ -51,6 +53,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Grant(command) => runtime::block_on(manage::grants::run(command))?,
         Command::Approvals(command) => runtime::block_on(manage::approvals::run(command))?,
         Command::Audit(command) => runtime::block_on(manage::audit::run(command))?,
+        Command::Run(args) => runtime::block_on(bridge::run::run(args, environment))?,
+        Command::Connect(args) => runtime::block_on(bridge::connect::run(args, environment))?,
         Command::Demo(args) => runtime::block_on(demo::command::run(args, environment))?,
         Command::Doctor(args) => runtime::block_on(doctor::run(args, environment))?,
     }

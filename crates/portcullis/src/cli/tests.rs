@@ -40,6 +40,9 @@ fn the_forms_that_the_reference_gives_are_accepted() {
         "policy explain POLICY --tool NAME --args {}",
         "policy explain POLICY --tool NAME --args {} --tools FILE --json",
         "policy diff OLD NEW",
+        "run --policy FILE -- npx -y some-server /srv --verbose",
+        "run --policy FILE --server-name files --env HOME --data-dir DIR -- program",
+        "connect http://127.0.0.1:8420/mcp/pay --token-env NAME",
         "demo",
         "demo --dir DIR --run-all",
         "demo call TOOL {} --times 11",
@@ -79,6 +82,10 @@ fn the_forms_that_the_reference_gives_are_accepted() {
 fn what_the_grammar_does_not_know_is_a_usage_error() {
     let refused = [
         "",
+        "run -- program",
+        "run --policy FILE",
+        "run --policy FILE program",
+        "connect http://127.0.0.1:8420/mcp/pay",
         "demo call TOOL []",
         "demo call TOOL {} --times 0",
         "demo --run-all call TOOL",

@@ -2,9 +2,7 @@
 //!
 //! What never lives here: what the demo shows, what the five lines do.
 
-use std::fs;
 use std::io::stdout;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -19,6 +17,7 @@ use super::{DemoError, Prepared, lines, prepare, run_all};
 use crate::config::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::scratch::Scratch;
 use crate::serve::{self, ServeOptions};
 
 /// What `demo` takes.
@@ -138,7 +137,6 @@ async fn demo(
     let left = Left { state_path, state: &prepared.state };
     let ended = serve_demo(args, &prepared, environment, state_path).await;
     left.remove();
-    place.remove();
     ended
 }
 
@@ -204,30 +202,20 @@ enum Place {
     /// Where the user wants them.
     Kept(PathBuf),
     /// Somewhere that ends with the demo.
-    Temporary(PathBuf),
+    Temporary(Scratch),
 }
 
 impl Place {
-    /// A directory of a name that nobody can guess, for its owner only.
     fn temporary(entropy: &Entropy) -> Result<Self, DemoError> {
-        let name = u64::from_le_bytes(entropy.bytes()?);
-        let path = std::env::temp_dir().join(format!("portcullis-demo-{name:016x}"));
-        let made = fs::DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|source| DemoError::Write { path: path.clone(), source })?;
-        Ok(Self::Temporary(path))
+        let made = Scratch::make("portcullis-demo", entropy);
+        let fail = |source| DemoError::Write { path: std::env::temp_dir(), source };
+        made.map(Self::Temporary).map_err(fail)
     }
 
     fn path(&self) -> &Path {
         match self {
-            Self::Kept(path) | Self::Temporary(path) => path,
-        }
-    }
-
-    fn remove(self) {
-        if let Self::Temporary(path) = self
-            && let Err(error) = fs::remove_dir_all(&path)
-        {
-            tracing::warn!(path = %path.display(), %error, "the demo's files are left behind");
+            Self::Kept(path) => path,
+            Self::Temporary(scratch) => scratch.path(),
         }
     }
 }

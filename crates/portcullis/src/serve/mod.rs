@@ -4,7 +4,7 @@
 mod objects;
 mod pages;
 mod reload;
-mod signals;
+pub(crate) mod signals;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 
 /// The handlers, installed.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Option<Signal>,
@@ -17,7 +17,7 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Installs all handlers.
-    pub(super) fn install() -> Result<Self, Failure> {
+    pub(crate) fn install() -> Result<Self, Failure> {
         let file_size = rustix::process::Signal::XFSZ.as_raw();
         Ok(Self {
             terminate: handler(SignalKind::terminate())?,
@@ -28,7 +28,7 @@ impl Signals {
     }
 
     /// The next SIGTERM or SIGINT.
-    pub(super) async fn terminated(&mut self) {
+    pub(crate) async fn terminated(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
