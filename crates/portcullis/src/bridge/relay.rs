@@ -25,8 +25,9 @@ use crate::input::Line;
 
 /// Requests that run at the same time, at most; further ones are refused.
 const REQUESTS_MAX: usize = 256;
-/// How long requests that run may take once stdin has ended, in seconds.
-const FINISH_SECONDS_MAX: u64 = 20;
+/// How long requests that run may take once stdin has ended, in seconds; longer than a held call
+/// waits without a progress token.
+const FINISH_SECONDS_MAX: u64 = 30;
 /// How long the end of the session may take, in seconds.
 const FAREWELL_SECONDS_MAX: u64 = 2;
 /// How often one cut-off stream is taken up again.
