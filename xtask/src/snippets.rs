@@ -1,5 +1,6 @@
-//! Tries what README.md and docs/ show: every JSON block that is a policy must validate, and every
-//! `portcullis` command of a console block must be one that the program knows. Judges no prose.
+//! Tries what README.md and docs/ show: every policy must validate, other JSON must be JSON, and
+//! every `portcullis` command, in a block or between backticks, must be one that the program knows.
+//! Judges no prose.
 
 use std::fs;
 use std::path::Path;
@@ -38,8 +39,15 @@ pub(crate) fn check(found: &Repository, program: &Path) -> Result<Results, Strin
             .map_err(|problem| format!("cannot read {page}: {problem}"))?;
         for block in blocks(&text) {
             let place = format!("{page}:{}", block.line);
-            try_block(&block, found, program, &place, &mut results);
+            results.note(&place, try_block(&block, found, program));
         }
+        for (line, command) in spans(&text) {
+            results.note(&format!("{page}:{line}"), try_commands(&command, found, program));
+        }
+    }
+    if results.checked == 0 {
+        results.checked = 1;
+        results.faults.push("README.md and docs/ show nothing that could be tried".to_owned());
     }
     Ok(results)
 }
@@ -66,52 +74,82 @@ pub(crate) fn blocks(page: &str) -> Vec<Block> {
     found
 }
 
-fn try_block(
-    block: &Block,
-    found: &Repository,
-    program: &Path,
-    place: &str,
-    results: &mut Results,
-) {
-    match block.language.as_str() {
-        "json" | "jsonc" if is_policy(&block.text) => {
-            results.checked += 1;
-            let file = found.target().join("snippet.policy.json");
-            let outcome = fs::write(&file, &block.text).map_err(|problem| problem.to_string());
-            let name = file.to_string_lossy().into_owned();
-            let shown = program.to_string_lossy().into_owned();
-            let validated = outcome.and_then(|()| {
-                process::output(found.root(), &shown, &["policy", "validate", &name])
-            });
-            results.faults.extend(validated.err().map(|problem| format!("{place}: {problem}")));
-        }
-        "console" | "sh" => {
-            for command in commands(&block.text) {
-                results.checked += 1;
-                let fault = try_command(found, program, &command).err();
-                results.faults.extend(fault.map(|problem| format!("{place}: {problem}")));
-            }
-        }
-        _ => {}
+impl Results {
+    fn note(&mut self, place: &str, outcomes: Vec<Result<(), String>>) {
+        self.checked += outcomes.len();
+        let faults = outcomes.into_iter().filter_map(Result::err);
+        self.faults.extend(faults.map(|problem| format!("{place}: {problem}")));
     }
 }
 
-/// Whether a JSON block is a whole policy, not a part of one.
-fn is_policy(text: &str) -> bool {
-    text.trim_start().starts_with('{')
-        && text.contains("\"version\"")
-        && text.contains("\"default\"")
+/// What came of each thing that the block shows.
+fn try_block(block: &Block, found: &Repository, program: &Path) -> Vec<Result<(), String>> {
+    let mut words = block.language.split_whitespace();
+    let (language, is_policy) = (words.next(), words.any(|word| word == "policy"));
+    match language {
+        Some("json" | "jsonc") if is_policy => vec![try_policy(&block.text, found, program)],
+        Some("json") => {
+            let parsed = serde_json::from_str::<serde_json::Value>(&block.text);
+            vec![parsed.map(drop).map_err(|problem| problem.to_string())]
+        }
+        Some("console" | "sh" | "text") | None => try_commands(&block.text, found, program),
+        Some(_other) => Vec::new(),
+    }
 }
 
-/// The `portcullis` commands of a block, as words: a prompt before and a comment after are dropped.
+fn try_policy(text: &str, found: &Repository, program: &Path) -> Result<(), String> {
+    let file = found.target().join("snippet.policy.json");
+    fs::write(&file, text).map_err(|problem| problem.to_string())?;
+    let name = file.to_string_lossy().into_owned();
+    let shown = program.to_string_lossy().into_owned();
+    process::output(found.root(), &shown, &["policy", "validate", &name]).map(drop)
+}
+
+fn try_commands(text: &str, found: &Repository, program: &Path) -> Vec<Result<(), String>> {
+    commands(text).iter().map(|command| try_command(found, program, command)).collect()
+}
+
+/// Commands between backticks in running text, with their lines.
+pub(crate) fn spans(page: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut inside = false;
+    for (number, line) in (1..).zip(page.lines()) {
+        if line.trim_start().starts_with("```") {
+            inside = !inside;
+            continue;
+        }
+        if inside {
+            continue;
+        }
+        let code = line.split('`').skip(1).step_by(2);
+        let own = code.filter(|code| code.starts_with("portcullis "));
+        found.extend(own.map(|code| (number, code.replace("\\|", "|"))));
+    }
+    found
+}
+
+/// The `portcullis` commands of a text, as words: a prompt before and a comment after are dropped,
+/// and `a | b` stands for two commands that differ in their last word.
 pub(crate) fn commands(block: &str) -> Vec<Vec<String>> {
     let whole = block.replace("\\\n", " ");
     let lines = whole.lines().map(str::trim).map(|line| line.strip_prefix("$ ").unwrap_or(line));
     lines
         .filter_map(|line| line.strip_prefix("portcullis "))
         .map(|line| line.split(" #").next().unwrap_or(line))
-        .map(|line| line.split_whitespace().map(str::to_owned).collect())
+        .flat_map(alternatives)
         .collect()
+}
+
+fn alternatives(line: &str) -> Vec<Vec<String>> {
+    let mut parts = line.split('|').map(|part| {
+        let words = part.split_whitespace().filter(|word| *word != "…");
+        words.map(str::to_owned).collect::<Vec<String>>()
+    });
+    let first = parts.next().unwrap_or_default();
+    let kept = first.len().saturating_sub(1);
+    let others: Vec<Vec<String>> =
+        parts.map(|part| first.iter().take(kept).cloned().chain(part).collect()).collect();
+    std::iter::once(first).chain(others).collect()
 }
 
 /// A command of the documentation is one that the program knows: every subcommand of it has help,

@@ -1,4 +1,4 @@
-use super::{blocks, commands};
+use super::{blocks, commands, spans};
 
 #[test]
 fn blocks_have_a_language_and_a_place() {
@@ -19,4 +19,20 @@ fn commands_lose_their_prompt_and_comment() {
 #[test]
 fn other_programs_are_left_alone() {
     assert!(commands("$ cargo build\nportcullisx y\n").is_empty());
+}
+
+#[test]
+fn alternatives_are_commands_of_their_own() {
+    let line = "portcullis policy validate | test …";
+    assert_eq!(commands(line), [vec!["policy", "validate"], vec!["policy", "test"]]);
+    assert_eq!(commands("portcullis server | grant …"), [vec!["server"], vec!["grant"]]);
+}
+
+#[test]
+fn commands_in_running_text_are_found() {
+    let page =
+        "Say `portcullis serve` or\n| `portcullis policy fmt \\| test` |\n```\nportcullis x\n```\n";
+    let found = spans(page);
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[1], (2, "portcullis policy fmt | test".to_owned()));
 }
