@@ -55,14 +55,6 @@ pub(crate) fn json(value: &impl Serialize) {
     }
 }
 
-/// Writes a value as one line of JSON to stdout.
-pub(crate) fn json_line(value: &impl Serialize) {
-    match serde_json::to_string(value) {
-        Ok(text) => line(text),
-        Err(error) => note(format!("error: {error}")),
-    }
-}
-
 /// Writes a table to stdout: lines and bold heads on a terminal, tab-separated rows in a pipe.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) {
     if !std::io::stdout().is_terminal() {

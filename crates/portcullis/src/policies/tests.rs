@@ -29,10 +29,10 @@ fn policy(words: &[&str], files: &[(&str, &str)]) -> Result<Exit, Failure> {
             None => (*word).to_owned(),
         });
     }
-    match Cli::try_parse_from(line).unwrap().command {
-        Command::Policy(command) => run(*command),
-        other => panic!("{other:?}"),
-    }
+    let Command::Policy(command) = Cli::try_parse_from(line).unwrap().command else {
+        panic!("no policy command: {words:?}");
+    };
+    run(*command)
 }
 
 fn exit(words: &[&str], files: &[(&str, &str)]) -> Exit {

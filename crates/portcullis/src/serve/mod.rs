@@ -7,7 +7,7 @@ mod reload;
 pub(crate) mod signals;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway::{Classifier, Clock, Gateway, GatewayConfig, Randomness};
@@ -115,22 +115,6 @@ fn open_store(config: &Config) -> Result<Store, Failure> {
         clock::now(),
     );
     opened.map_err(|error| Failure::because(Exit::Failed, "cannot open the store", &error))
-}
-
-/// Opens the store of `config` beside a process that may be serving it.
-pub(crate) fn open_store_for_command(config: &Path, data_dir: &Path) -> Result<Store, Failure> {
-    let opened = Store::open(
-        &StoreConfig {
-            data_dir: data_dir.to_owned(),
-            audit_mode: store::AuditMode::Durable,
-            role: store::Role::Command,
-        },
-        clock::now(),
-    );
-    opened.map_err(|error| {
-        let doing = format!("cannot open the store of {}", config.display());
-        Failure::because(Exit::Failed, &doing, &error)
-    })
 }
 
 /// What the gateway takes of `config`.
