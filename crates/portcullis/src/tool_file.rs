@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use policy::ToolDefinition;
+use policy::{Class, Risk, ToolDefinition};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -78,6 +78,17 @@ pub(crate) fn parse(text: &str) -> Result<Vec<ToolDefinition>, ToolFileError> {
         }
     };
     tools.into_iter().map(definition).collect()
+}
+
+/// Reads one definition as it is pinned, with the class and risk of its pin.
+pub(crate) fn pinned(
+    definition: &str,
+    class: Option<Class>,
+    risk: Option<Risk>,
+) -> Result<ToolDefinition, ToolFileError> {
+    let tool: Tool<'_> = serde_json::from_str(definition)?;
+    let schema = tool.input_schema.map(|schema| schema.get().to_owned());
+    Ok(ToolDefinition::new(tool.name, schema, class, risk))
 }
 
 fn form(error: serde_json::Error) -> ToolFileError {

@@ -6,9 +6,10 @@ use thiserror::Error;
 use toml::de::DeTable;
 
 use super::place::{FileProblems, Problem};
+use super::policies::PolicyDraft;
 use super::section::{Problems, Section};
 use super::token::{Literals, Secrets};
-use super::{Config, Environment, PolicyEntry, listen, policies, principals, servers};
+use super::{Config, Environment, listen, policies, principals, servers};
 
 /// The largest configuration file.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -89,7 +90,8 @@ pub(crate) fn find(
     }
 }
 
-/// Reads and checks the file and the policies that it names.
+/// Reads and checks the file and the policies that it names. The policies' own tests are not run
+/// here: see [`policies::run_tests`].
 pub(crate) fn load(source: &Source<'_>) -> Result<Config, ConfigError> {
     let unreadable = |error| ConfigError::Unreadable { path: source.path.clone(), source: error };
     let size = std::fs::metadata(&source.path).map_err(unreadable)?.len();
@@ -119,17 +121,21 @@ pub(crate) fn parse(text: &str, source: &Source<'_>) -> Result<Config, ConfigErr
     }
     let mut problems = Problems::default();
     let mut root = Section::new("the file", table.get_ref(), 0..0);
-    let mut config = assemble(&mut root, source, &mut problems);
+    let (mut config, drafts) = assemble(&mut root, source, &mut problems);
     root.finish(&mut problems);
     if !problems.is_empty() {
         let problems = FileProblems::new(&source.path, text, problems.into_vec());
         return Err(ConfigError::Invalid(problems));
     }
-    policies::check(&mut config.policies).map_err(ConfigError::Policies)?;
+    config.policies = policies::parse(drafts).map_err(ConfigError::Policies)?;
     Ok(config)
 }
 
-fn assemble(root: &mut Section<'_, '_>, source: &Source<'_>, problems: &mut Problems) -> Config {
+fn assemble(
+    root: &mut Section<'_, '_>,
+    source: &Source<'_>,
+    problems: &mut Problems,
+) -> (Config, Vec<PolicyDraft>) {
     let base = source.path.parent().unwrap_or_else(|| Path::new("")).to_owned();
     let data_dir = data_dir(root, &base, problems);
     let public_url = listen::own_url("public_url", root, problems);
@@ -147,14 +153,14 @@ fn assemble(root: &mut Section<'_, '_>, source: &Source<'_>, problems: &mut Prob
         files: Vec::new(),
     };
     let servers = servers::read(root, &mut secrets, problems);
-    let policies = policies::read(root, &base, &servers, problems);
-    let grants = principals::grants(root, &mut secrets, (&servers, &policies), problems);
+    let drafts = policies::read(root, &base, &servers, problems);
+    let grants = principals::grants(root, &mut secrets, (&servers, &drafts), problems);
     let api_tokens = principals::api_tokens(root, &mut secrets, problems);
     principals::refuse_shared_tokens(&grants, &api_tokens, problems);
     let mut watched = vec![source.path.clone()];
     watched.append(&mut secrets.files);
-    watched.extend(policies.iter().flat_map(PolicyEntry::files));
-    Config {
+    watched.extend(drafts.iter().flat_map(PolicyDraft::files));
+    let config = Config {
         path: source.path.clone(),
         data_dir,
         public_url,
@@ -165,11 +171,12 @@ fn assemble(root: &mut Section<'_, '_>, source: &Source<'_>, problems: &mut Prob
         audit_values,
         hold_waits,
         servers: servers.into_iter().map(|server| server.value).collect(),
-        policies,
+        policies: Vec::new(),
         grants: grants.into_iter().map(|grant| grant.value).collect(),
         api_tokens: api_tokens.into_iter().map(|token| token.value).collect(),
         watched,
-    }
+    };
+    (config, drafts)
 }
 
 fn data_dir(root: &mut Section<'_, '_>, base: &Path, problems: &mut Problems) -> PathBuf {

@@ -1,10 +1,11 @@
-//! `[[policy]]`: the text of each policy file, read with the configuration and checked with it. A
-//! policy that cannot be read, does not parse or fails its own tests refuses the whole load.
+//! `[[policy]]`: each policy file, read and parsed with the configuration. A policy that cannot be
+//! read or does not parse refuses the whole load; so does, where it is to be put in force, one
+//! whose own tests fail.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use policy::{Document, ToolDefinition, run_document_tests};
+use policy::{Document, TestFailure, ToolDefinition, run_document_tests};
 use store::{PolicyName, ServerRecord, ServerSlug};
 
 use super::place::{FileProblems, Problem};
@@ -26,15 +27,23 @@ pub(crate) struct PolicyEntry {
     pub(crate) server: ServerSlug,
     /// The file.
     pub(crate) path: PathBuf,
-    /// Its text.
-    pub(crate) text: String,
-    /// Its canonical form; empty until the policy was checked.
-    pub(crate) canonical: String,
-    /// The tools that its own tests are run against.
-    pub(crate) tools: Option<(PathBuf, Vec<ToolDefinition>)>,
+    /// What it says.
+    pub(crate) document: Document,
+    /// The tools that its own tests are run against, if the file names some.
+    pub(crate) tools: Option<Vec<ToolDefinition>>,
 }
 
-impl PolicyEntry {
+/// An entry whose file was read and not parsed yet.
+#[derive(Debug)]
+pub(super) struct PolicyDraft {
+    pub(super) name: PolicyName,
+    pub(super) server: ServerSlug,
+    path: PathBuf,
+    text: String,
+    tools: Option<(PathBuf, Vec<ToolDefinition>)>,
+}
+
+impl PolicyDraft {
     /// The files whose change means a reload.
     pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
         std::iter::once(self.path.clone()).chain(self.tools.iter().map(|(path, _)| path.clone()))
@@ -47,7 +56,7 @@ pub(super) fn read(
     base: &Path,
     servers: &[Located<ServerRecord>],
     problems: &mut Problems,
-) -> Vec<PolicyEntry> {
+) -> Vec<PolicyDraft> {
     let mut seen = BTreeSet::new();
     let mut policies = Vec::new();
     for (index, mut section) in root.sections("policy", problems).into_iter().enumerate() {
@@ -61,14 +70,7 @@ pub(super) fn read(
         let tools = tools(&mut section, base, problems);
         section.finish(problems);
         if let (Some(name), Some(server), Some((path, text))) = (name, server, text) {
-            policies.push(PolicyEntry {
-                name,
-                server,
-                path,
-                text,
-                canonical: String::new(),
-                tools,
-            });
+            policies.push(PolicyDraft { name, server, path, text, tools });
         }
     }
     policies
@@ -134,43 +136,61 @@ pub(crate) fn read_policy(path: &Path) -> Result<String, std::io::Error> {
     std::fs::read_to_string(path)
 }
 
-/// Parses every policy and runs its own tests; the problems of all files at once.
-pub(super) fn check(policies: &mut [PolicyEntry]) -> Result<(), Vec<FileProblems>> {
+/// Parses every policy; the problems of all files at once.
+pub(super) fn parse(drafts: Vec<PolicyDraft>) -> Result<Vec<PolicyEntry>, Vec<FileProblems>> {
+    let mut policies = Vec::new();
     let mut refused = Vec::new();
-    for entry in policies {
-        let tools = entry.tools.as_ref().map_or(&[][..], |(_, tools)| tools);
-        match check_text(&entry.path, &entry.text, tools) {
-            Ok(document) => document.canonical().clone_into(&mut entry.canonical),
-            Err(problems) => refused.push(problems),
+    for draft in drafts {
+        match Document::parse(&draft.text) {
+            Ok(document) => policies.push(PolicyEntry {
+                name: draft.name,
+                server: draft.server,
+                path: draft.path,
+                document,
+                tools: draft.tools.map(|(_, tools)| tools),
+            }),
+            Err(problems) => refused.push(from_policy(&draft.path, &draft.text, problems)),
         }
     }
-    if refused.is_empty() { Ok(()) } else { Err(refused) }
+    if refused.is_empty() { Ok(policies) } else { Err(refused) }
 }
 
-/// Parses one policy and runs its own tests against `tools`.
-pub(crate) fn check_text(
-    path: &Path,
-    text: &str,
-    tools: &[ToolDefinition],
-) -> Result<Document, FileProblems> {
-    let document = Document::parse(text).map_err(|problems| from_policy(path, text, problems))?;
-    let failures = run_document_tests(&document, tools);
-    if failures.is_empty() {
-        return Ok(document);
+/// The tools of each server as they are pinned.
+pub(crate) type PinnedTools = BTreeMap<ServerSlug, Vec<ToolDefinition>>;
+
+/// Runs the policies' own tests, each against the tools that the file names for it, else against
+/// those that are pinned for its server; the failures of all files at once.
+pub(crate) fn run_tests(
+    policies: &[PolicyEntry],
+    pinned: &PinnedTools,
+) -> Result<(), Vec<FileProblems>> {
+    let failing = policies.iter().filter_map(|entry| {
+        let tools = entry.tools.as_ref().or_else(|| pinned.get(&entry.server));
+        let failures = run_document_tests(&entry.document, tools.map_or(&[][..], Vec::as_slice));
+        if failures.is_empty() {
+            return None;
+        }
+        let help = tools.is_none().then(|| {
+            "no tool of the server is pinned yet; tests that need schemas or classes want \
+             `tools = \"FILE\"` beside the policy's `file`"
+                .to_owned()
+        });
+        let text = entry.document.text();
+        let problems = failures.iter().map(|failure| problem(entry, failure, help.clone()));
+        Some(FileProblems::new(&entry.path, text, problems.collect()))
+    });
+    let failing: Vec<FileProblems> = failing.collect();
+    if failing.is_empty() { Ok(()) } else { Err(failing) }
+}
+
+fn problem(entry: &PolicyEntry, failure: &TestFailure, help: Option<String>) -> Problem {
+    let test = entry.document.tests().iter().find(|test| test.pointer() == failure.pointer);
+    let at = test.map_or(0, policy::PolicyTest::offset);
+    Problem {
+        span: at..at.saturating_add(1).min(entry.document.text().len()),
+        message: format!("the policy's own test fails: {failure}"),
+        help,
     }
-    let problems = failures
-        .into_iter()
-        .map(|failure| {
-            let test = document.tests().iter().find(|test| test.pointer() == failure.pointer);
-            let at = test.map_or(0, policy::PolicyTest::offset);
-            Problem {
-                span: at..at.saturating_add(1).min(text.len()),
-                message: format!("the policy's own test fails: {failure}"),
-                help: None,
-            }
-        })
-        .collect();
-    Err(FileProblems::new(path, text, problems))
 }
 
 /// The problems of a policy as problems of its file.

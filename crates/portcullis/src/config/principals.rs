@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use policy::UnixMillis;
 use store::{ApiRole, FileApiToken, FileGrant, Label, PolicyName, ServerRecord, ServerSlug};
 
-use super::PolicyEntry;
+use super::policies::PolicyDraft;
 use super::section::{Located, Problems, Section};
 use super::token::Secrets;
 
@@ -16,7 +16,7 @@ const PRINCIPALS_MAX: usize = 10_000;
 pub(super) fn grants(
     root: &mut Section<'_, '_>,
     secrets: &mut Secrets<'_>,
-    named: (&[Located<ServerRecord>], &[PolicyEntry]),
+    named: (&[Located<ServerRecord>], &[PolicyDraft]),
     problems: &mut Problems,
 ) -> Vec<Located<FileGrant>> {
     let mut seen = BTreeSet::new();
@@ -82,7 +82,7 @@ pub(super) fn server(
 fn policy(
     section: &mut Section<'_, '_>,
     server: Option<&ServerSlug>,
-    policies: &[PolicyEntry],
+    policies: &[PolicyDraft],
     problems: &mut Problems,
 ) -> Option<PolicyName> {
     let text = section.text("policy", problems)?;

@@ -174,6 +174,8 @@ impl Reloader {
     async fn read(&self) -> Result<(FileObjects, Vec<PathBuf>), Vec<String>> {
         let (path, environment) = (self.path.clone(), self.environment.clone());
         let fixed = self.fixed.clone();
+        let pinned =
+            objects::pinned_tools(&self.store).await.map_err(|error| vec![chain(&error)])?;
         let read = tokio::task::spawn_blocking(move || {
             let source = config::Source { path, environment: &environment };
             let config = config::load(&source).map_err(|error| error.lines())?;
@@ -181,6 +183,8 @@ impl Reloader {
             if !changed.is_empty() {
                 return Err(changed);
             }
+            config::policies::run_tests(&config.policies, &pinned)
+                .map_err(|files| config::ConfigError::Policies(files).lines())?;
             Ok((objects::of(&config), config.watched))
         });
         read.await.unwrap_or_else(|error| Err(vec![error.to_string()]))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use store::{AuditMode, NewTools, TokenHash, Transport};
 
 use super::{ConfigError, Source, find, load, parse};
+use crate::config::policies::{PinnedTools, run_tests};
 use crate::config::{AuditValues, Environment, FileProblems, Position};
 
 fn testdata(name: &str) -> PathBuf {
@@ -116,7 +117,8 @@ fn a_full_file_is_read_whole() {
     let Transport::Stdio { command, env } = &config.servers[1].transport else { panic!() };
     assert_eq!(command[0], "some-server");
     assert_eq!(env[0].1.expose(), "production");
-    assert!(!config.policies[0].canonical.is_empty());
+    assert_eq!(config.policies[0].document.tests().len(), 1);
+    run_tests(&config.policies, &PinnedTools::new()).unwrap();
     assert_eq!(config.grants[0].token_hash, TokenHash::of("token-from-a-file-0"));
     assert_eq!(config.grants[0].expires_at.unwrap().0, 1_798_761_600_000);
     assert_eq!(config.grants[0].expires_at, config.grants[1].expires_at);
@@ -128,28 +130,46 @@ fn a_full_file_is_read_whole() {
     assert!(!format!("{config:?}").contains("token-of-a"));
 }
 
-#[test]
-fn a_bad_policy_or_a_failing_test_refuses_the_load() {
-    let environment = environment();
-    let load = |policy: &str| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("portcullis.toml");
-        std::fs::write(folder.path().join("p.json"), policy).unwrap();
-        let text = "[[server]]\nslug = \"a\"\nurl = \"https://example.com/\"\n\
-                    [[policy]]\nname = \"p\"\nserver = \"a\"\nfile = \"p.json\"\n";
-        std::fs::write(&path, text).unwrap();
-        match load(&Source { path, environment: &environment }) {
-            Err(error @ ConfigError::Policies(_)) => error.lines().join("\n"),
-            other => panic!("not refused: {other:?}"),
-        }
-    };
-    let lines = load("{\n  \"version\": \"1\",\n  \"default\": \"never\"\n}");
-    assert!(lines.contains("p.json:3:14: "), "{lines}");
-    let lines = load(
-        "{\"version\": \"1\", \"default\": \"deny\", \"tests\": [\n  {\"call\": {\"tool\": \"x\"}, \
-         \"expect\": {\"verdict\": \"allow\"}}]}",
+/// A configuration with one policy of this text, for the server `a`.
+fn with_policy(policy: &str, more: &str) -> Result<crate::config::Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portcullis.toml");
+    std::fs::write(folder.path().join("p.json"), policy).unwrap();
+    let tools = r#"[{"name": "x", "inputSchema": {"type": "object", "required": ["n"]}}]"#;
+    std::fs::write(folder.path().join("tools.json"), tools).unwrap();
+    let text = format!(
+        "[[server]]\nslug = \"a\"\nurl = \"https://example.com/\"\n\
+         [[policy]]\nname = \"p\"\nserver = \"a\"\nfile = \"p.json\"\n{more}\n"
     );
+    std::fs::write(&path, text).unwrap();
+    let environment = environment();
+    load(&Source { path, environment: &environment })
+}
+
+#[test]
+fn a_bad_policy_refuses_the_load() {
+    let policy = "{\n  \"version\": \"1\",\n  \"default\": \"never\"\n}";
+    let Err(error @ ConfigError::Policies(_)) = with_policy(policy, "") else { panic!() };
+    let lines = error.lines().join("\n");
+    assert!(lines.contains("p.json:3:14: "), "{lines}");
+}
+
+#[test]
+fn a_policys_tests_are_run_against_the_tools_that_are_known() {
+    let policy = r#"{"version": "1", "default": "deny", "tools": {"x": {"validate": "schema"}}, "tests": [
+  {"call": {"tool": "x", "args": {"n": 1}}, "expect": {"verdict": "allow"}}]}"#;
+    let config = with_policy(policy, "").unwrap();
+    let files = run_tests(&config.policies, &PinnedTools::new()).unwrap_err();
+    let lines = files[0].lines().join("\n");
     assert!(lines.contains("p.json:2:3: the policy's own test fails"), "{lines}");
+    assert!(files[0].problems[0].help.as_deref().unwrap().contains("tools ="));
+    let schema = r#"{"name": "x", "inputSchema": {"type": "object"}}"#;
+    let tool = crate::tool_file::pinned(schema, None, None).unwrap();
+    let slug = config.policies[0].server.clone();
+    run_tests(&config.policies, &PinnedTools::from([(slug, vec![tool])])).unwrap();
+    let config = with_policy(policy, "tools = \"tools.json\"").unwrap();
+    run_tests(&config.policies, &PinnedTools::new()).unwrap();
+    assert_eq!(config.watched.len(), 3, "the tools are watched, too");
 }
 
 #[test]
