@@ -149,7 +149,7 @@ fn show(file: &FileProblems) {
     let handler =
         GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).with_links(false);
     let name = file.path.display().to_string();
-    let source = NamedSource::new(&name, file.text.clone());
+    let source = NamedSource::new(&name, without_secrets(&file.text));
     for problem in file.problems.iter().take(PROBLEMS_SHOWN_MAX) {
         let at = Position::of(&file.text, problem.span.start);
         let heading = format!("{name}:{}:{}: {}", at.line, at.column, problem.message);
@@ -165,3 +165,75 @@ fn show(file: &FileProblems) {
         output::note(format!("{name}: and {more} more"));
     }
 }
+
+/// Words in a line of a configuration that say that what is quoted in it may be a secret.
+const SECRET_WORDS: [&str; 9] =
+    ["token", "headers", "authorization", "env", "key", "secret", "password", "cookie", "@"];
+
+/// The text with every quoted value that may be a secret starred out, so that it does not reach a
+/// terminal or a log with the lines that are drawn. Names of where a secret is (`env:`, `file:`) stay,
+/// and so does every position. Errs towards starring out.
+fn without_secrets(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_table = false;
+    for line in text.split_inclusive('\n') {
+        let lower = line.to_lowercase();
+        if lower.trim_start().starts_with('[') {
+            in_table = ["headers", "env"].iter().any(|name| lower.contains(name));
+        }
+        if in_table || SECRET_WORDS.iter().any(|word| lower.contains(word)) {
+            star_out(line, &mut out);
+        } else {
+            out.push_str(line);
+        }
+    }
+    out
+}
+
+/// Copies a line with its quoted values starred out; a quotation that does not end goes to the line's
+/// end.
+fn star_out(line: &str, out: &mut String) {
+    let mut rest = line;
+    while let Some((before, quote, after)) = next_quotation(rest) {
+        out.push_str(before);
+        out.push(quote);
+        let length = quoted_length(after, quote);
+        let (value, behind) = after.split_at_checked(length).unwrap_or((after, ""));
+        if value.starts_with("env:") || value.starts_with("file:") {
+            out.push_str(value);
+        } else {
+            let star = |letter: char| match letter {
+                '\n' | '\r' => letter.to_string(),
+                _ => "*".repeat(letter.len_utf8()),
+            };
+            out.extend(value.chars().map(star));
+        }
+        let mut behind = behind.chars();
+        out.extend(behind.next());
+        rest = behind.as_str();
+    }
+    out.push_str(rest);
+}
+
+/// What stands before the next quotation mark, the mark, and what stands after it.
+fn next_quotation(text: &str) -> Option<(&str, char, &str)> {
+    let at = text.find(['"', '\''])?;
+    let (before, rest) = text.split_at_checked(at)?;
+    let mut rest = rest.chars();
+    let quote = rest.next()?;
+    Some((before, quote, rest.as_str()))
+}
+
+/// How many bytes stand before the closing mark; escapes exist between double ones only.
+fn quoted_length(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    let closing = text.char_indices().find(|(_at, letter)| {
+        let closes = *letter == quote && !escaped;
+        escaped = quote == '"' && *letter == '\\' && !escaped;
+        closes
+    });
+    closing.map_or(text.len(), |(at, _letter)| at)
+}
+
+#[cfg(test)]
+mod tests;
