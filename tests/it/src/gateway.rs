@@ -154,7 +154,11 @@ impl Gateway {
         assert!(ready == Some(true), "the gateway is not ready; its log:\n{}", self.log());
     }
 
-    fn pid(&self) -> Pid {
+    /// The process, for whoever looks at its memory or its children.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> Pid {
         let id = self.child.as_ref().and_then(Child::id).expect("it runs");
         let id = i32::try_from(id).expect("a process id");
         Pid::from_raw(id).expect("a process id")

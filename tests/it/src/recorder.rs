@@ -12,6 +12,7 @@ mod strict;
 mod tools;
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, mpsc};
@@ -139,6 +140,8 @@ struct Server {
     tools: Mutex<Vec<serde_json::Value>>,
     fault: Mutex<Option<Fault>>,
     sessions: Mutex<HashSet<String>>,
+    /// Counts every session ever handed out, so that no id is given twice.
+    sessions_made: AtomicUsize,
     listeners: Mutex<Vec<mpsc::Sender<String>>>,
     gate: Semaphore,
 }
@@ -166,6 +169,7 @@ impl Recorder {
             tools: Mutex::new(tools::first_list()),
             fault: Mutex::default(),
             sessions: Mutex::default(),
+            sessions_made: AtomicUsize::new(0),
             listeners: Mutex::default(),
             gate: Semaphore::new(0),
         });

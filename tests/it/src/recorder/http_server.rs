@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -113,8 +114,9 @@ fn open_session(server: &Server, message: &Message, era: Era, response: &mut Res
     if !starts || era == Era::Modern || !server.options.stateful {
         return;
     }
+    let number = server.sessions_made.fetch_add(1, Ordering::Relaxed);
     let mut sessions = server.sessions.lock().expect("no holder panics");
-    let session = format!("{}-session-{}", server.options.name, sessions.len());
+    let session = format!("{}-session-{number}", server.options.name);
     sessions.insert(session.clone());
     let value = session.parse().expect("a header value");
     response.headers_mut().insert("mcp-session-id", value);

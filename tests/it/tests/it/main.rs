@@ -10,6 +10,7 @@ mod fidelity;
 mod limits;
 mod peers;
 mod real_servers;
+mod regressions;
 mod reload;
 mod server_faults;
 mod strangers;
