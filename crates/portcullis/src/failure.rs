@@ -26,6 +26,7 @@ pub(crate) struct Failure {
 enum Shown {
     Text(String),
     Files(Vec<FileProblems>),
+    Nothing,
 }
 
 impl Failure {
@@ -44,11 +45,17 @@ impl Failure {
         Self { exit, shown: Shown::Files(files) }
     }
 
+    /// An exit code that needs no words.
+    pub(crate) fn silent(exit: Exit) -> Self {
+        Self { exit, shown: Shown::Nothing }
+    }
+
     /// Writes the reason to stderr and says how to exit.
     pub(crate) fn report(&self) -> Exit {
         match &self.shown {
             Shown::Text(text) => output::note(format!("error: {text}")),
             Shown::Files(files) => files.iter().for_each(show),
+            Shown::Nothing => {}
         }
         self.exit
     }
