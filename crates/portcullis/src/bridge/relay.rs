@@ -574,3 +574,6 @@ fn refusal(status: StatusCode, body: &[u8]) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,6 @@ impl From<OpError> for Failure {
 pub(crate) fn inert(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -245,7 +245,7 @@ async fn look(at: &Installation, slug: &ServerSlug) -> Result<Inspection, Failur
     }
 }
 
-fn state(pin: &PinRecord) -> &'static str {
+pub(super) fn state(pin: &PinRecord) -> &'static str {
     match (pin.state, &pin.accepted_digest) {
         (PinState::Accepted, _) => "accepted",
         (PinState::Quarantined, None) => "new",
