@@ -27,8 +27,8 @@ use tokio_util::sync::CancellationToken;
 use super::carry;
 use super::endpoint::Endpoint;
 use crate::clock;
-use crate::config::policies::{check_text, read_policy};
-use crate::config::{self, Config, Environment};
+use crate::config::policies::{PinnedTools, from_policy, read_policy, run_tests};
+use crate::config::{self, Config, Environment, PolicyEntry};
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
 use crate::manage::inert;
@@ -102,8 +102,8 @@ pub(crate) struct RunArgs {
 
 /// Runs until stdin ends.
 pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<Exit, Failure> {
-    let policy = policy(&args)?;
     let server = server(&args, &environment)?;
+    let policy = policy(&args, &server.slug)?;
     let entropy = Entropy::system();
     let home = Home::make(args.data_dir.as_deref(), &entropy)?;
     let config =
@@ -114,7 +114,7 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<Exit,
             .bytes()
             .map_err(|error| Failure::because(Exit::Failed, "cannot make a token", &error))?,
     );
-    let objects = objects(server.clone(), (policy, args.policy.as_path()), &token)?;
+    let objects = objects(server.clone(), policy, &token)?;
     let store = open(&config)?;
     let applied = store.apply_file_objects(objects, clock::now()).await;
     applied.map_err(|error| Failure::because(Exit::Failed, "cannot start", &error))?;
@@ -146,10 +146,11 @@ async fn serve_client(
     });
     let started = tokio::select! {
         started = start(&gateway, slug) => started,
-        () = signals.terminated() => Err(Failure::silent(Exit::Good)),
+        () = signals.terminated() => Ok(Started::Unwanted),
     };
     let ended = match started {
-        Ok(()) => {
+        Ok(Started::Unwanted) => Ok(Exit::Good),
+        Ok(Started::Running) => {
             home.explain();
             let mut watching = JoinSet::new();
             watching.spawn(announce_holds(store.clone(), home.kept_config()));
@@ -167,10 +168,17 @@ async fn serve_client(
     ended
 }
 
+/// What became of the program's start.
+enum Started {
+    Running,
+    /// A signal came first.
+    Unwanted,
+}
+
 /// Starts the program and lists its tools.
-async fn start(gateway: &Gateway, slug: &ServerSlug) -> Result<(), Failure> {
+async fn start(gateway: &Gateway, slug: &ServerSlug) -> Result<Started, Failure> {
     match gateway.inspect(slug).await {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Started::Running),
         Err(
             error @ (ListingError::NotSetUp(_)
             | ListingError::Server(ListError::Send(SendError::Unreachable(_)))),
@@ -183,7 +191,7 @@ async fn start(gateway: &Gateway, slug: &ServerSlug) -> Result<(), Failure> {
         ) => {
             // A server without tools may still have resources and prompts.
             tracing::warn!(error = chain(&error), "the tools are not known");
-            Ok(())
+            Ok(Started::Running)
         }
     }
 }
@@ -206,21 +214,29 @@ fn not_started(error: &ListingError) -> Failure {
     }
 }
 
-/// The policy's text, checked with its own tests.
-fn policy(args: &RunArgs) -> Result<Document, Failure> {
+/// The policy, checked with its own tests.
+fn policy(args: &RunArgs, server: &ServerSlug) -> Result<PolicyEntry, Failure> {
     let unreadable = |path: &Path, why: &str| {
         Failure::new(Exit::Usage, format!("cannot read {}: {why}", path.display()))
     };
     let text =
         read_policy(&args.policy).map_err(|error| unreadable(&args.policy, &error.to_string()))?;
-    let tools = match &args.tools {
-        None => Vec::new(),
-        Some(path) => {
-            tool_file::read(path).map_err(|error| unreadable(path, &error.to_string()))?
-        }
+    let tools = args
+        .tools
+        .as_deref()
+        .map(|path| tool_file::read(path).map_err(|error| unreadable(path, &error.to_string())));
+    let refused = |files| Failure::in_files(Exit::Policy, files);
+    let document = Document::parse(&text)
+        .map_err(|problems| refused(vec![from_policy(&args.policy, &text, problems)]))?;
+    let entry = PolicyEntry {
+        name: PolicyName::parse("run")?,
+        server: server.clone(),
+        path: args.policy.clone(),
+        document,
+        tools: tools.transpose()?,
     };
-    check_text(&args.policy, &text, &tools)
-        .map_err(|problems| Failure::in_files(Exit::Policy, vec![problems]))
+    run_tests(std::slice::from_ref(&entry), &PinnedTools::new()).map_err(refused)?;
+    Ok(entry)
 }
 
 fn server(args: &RunArgs, environment: &Environment) -> Result<ServerRecord, Failure> {
@@ -250,25 +266,26 @@ fn server(args: &RunArgs, environment: &Environment) -> Result<ServerRecord, Fai
 
 fn objects(
     server: ServerRecord,
-    (policy, path): (Document, &Path),
+    policy: PolicyEntry,
     token: &Token,
 ) -> Result<FileObjects, Failure> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::because(Exit::Usage, "cannot read the policy", &error))?;
-    let name = PolicyName::parse("run")?;
-    let slug = server.slug.clone();
     let grant = FileGrant {
         label: Label::parse("run")?,
-        server: slug.clone(),
-        policy: Some(name.clone()),
+        server: server.slug.clone(),
+        policy: Some(policy.name.clone()),
         token_hash: token.hash(),
         expires_at: None,
         tags: BTreeMap::new(),
     };
-    let canonical = policy.canonical().to_owned();
+    let policy = FilePolicy {
+        name: policy.name,
+        server: Some(policy.server),
+        text: policy.document.text().to_owned(),
+        canonical: policy.document.canonical().to_owned(),
+    };
     Ok(FileObjects {
         servers: vec![server],
-        policies: vec![FilePolicy { name, server: Some(slug), text, canonical }],
+        policies: vec![policy],
         grants: vec![grant],
         api_tokens: Vec::new(),
     })
