@@ -238,3 +238,6 @@ pub(crate) fn hex(bytes: &[u8]) -> Box<str> {
     }
     text.into_boxed_str()
 }
+
+#[cfg(test)]
+mod tests;
