@@ -43,7 +43,7 @@ fn children(scene: &Scene) -> Vec<(i32, char)> {
 }
 
 /// Whether a process still runs.
-fn runs(pid: i32) -> bool {
+pub(super) fn runs(pid: i32) -> bool {
     stat_of(pid).is_some_and(|(state, _parent)| state != 'Z')
 }
 

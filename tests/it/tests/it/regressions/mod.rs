@@ -7,6 +7,7 @@ mod audit;
 mod children;
 mod identity;
 mod lists;
+mod packaging;
 mod scripted;
 mod secrets;
 mod sessions;
