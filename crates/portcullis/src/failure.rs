@@ -26,7 +26,6 @@ pub(crate) struct Failure {
 enum Shown {
     Text(String),
     Files(Vec<FileProblems>),
-    Nothing,
 }
 
 impl Failure {
@@ -45,17 +44,11 @@ impl Failure {
         Self { exit, shown: Shown::Files(files) }
     }
 
-    /// An exit code that needs no words.
-    pub(crate) fn silent(exit: Exit) -> Self {
-        Self { exit, shown: Shown::Nothing }
-    }
-
     /// Writes the reason to stderr and says how to exit.
     pub(crate) fn report(&self) -> Exit {
         match &self.shown {
             Shown::Text(text) => output::note(format!("error: {text}")),
             Shown::Files(files) => files.iter().for_each(show),
-            Shown::Nothing => {}
         }
         self.exit
     }

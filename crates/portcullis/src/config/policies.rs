@@ -176,33 +176,18 @@ pub(crate) fn run_tests(
                 .to_owned()
         });
         let text = entry.document.text();
-        let problems = failures.iter().map(|failure| problem(&entry.document, failure, help.clone()));
+        let problems = failures.iter().map(|failure| problem(entry, failure, help.clone()));
         Some(FileProblems::new(&entry.path, text, problems.collect()))
     });
     let failing: Vec<FileProblems> = failing.collect();
     if failing.is_empty() { Ok(()) } else { Err(failing) }
 }
 
-/// Parses one policy and runs its own tests against `tools`.
-pub(crate) fn check_text(
-    path: &Path,
-    text: &str,
-    tools: &[ToolDefinition],
-) -> Result<Document, FileProblems> {
-    let document = Document::parse(text).map_err(|problems| from_policy(path, text, problems))?;
-    let failures = run_document_tests(&document, tools);
-    if failures.is_empty() {
-        return Ok(document);
-    }
-    let problems = failures.iter().map(|failure| problem(&document, failure, None));
-    Err(FileProblems::new(path, text, problems.collect()))
-}
-
-fn problem(document: &Document, failure: &TestFailure, help: Option<String>) -> Problem {
-    let test = document.tests().iter().find(|test| test.pointer() == failure.pointer);
+fn problem(entry: &PolicyEntry, failure: &TestFailure, help: Option<String>) -> Problem {
+    let test = entry.document.tests().iter().find(|test| test.pointer() == failure.pointer);
     let at = test.map_or(0, policy::PolicyTest::offset);
     Problem {
-        span: at..at.saturating_add(1).min(document.text().len()),
+        span: at..at.saturating_add(1).min(entry.document.text().len()),
         message: format!("the policy's own test fails: {failure}"),
         help,
     }
