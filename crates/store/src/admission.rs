@@ -211,11 +211,8 @@ impl Core {
 
     /// Whether a row must be on disk before its call goes on.
     fn waits(&self, durable: Durable) -> Waits {
-        if self.audit_mode == AuditMode::Durable || durable == Durable::Yes || self.is_failing() {
-            Waits::Yes
-        } else {
-            Waits::No
-        }
+        let must = self.audit_mode == AuditMode::Durable || durable == Durable::Yes;
+        if must || self.is_failing() || self.queue.has_backlog() { Waits::Yes } else { Waits::No }
     }
 
     fn why_failing(&self) -> Option<Unavailable> {
@@ -236,8 +233,8 @@ enum Durable {
 impl Store {
     /// Admits a call: all charges or none, the approval, the opening audit row. Durable mode: ready
     /// when all of it is on disk. Buffered mode: ready at once, unless a charged window is of an
-    /// hour or longer, an approval is used, or the database is failing. The work up to the queue
-    /// is done before this returns.
+    /// hour or longer, an approval is used, the writer has fallen behind, or the database is
+    /// failing. The work up to the queue is done before this returns.
     pub fn admit(&self, request: &AdmitRequest<'_>) -> Admission {
         Admission(match self.try_admit(request) {
             Ok(progress) => progress,

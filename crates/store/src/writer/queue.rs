@@ -17,6 +17,10 @@ pub(crate) const QUEUE_JOBS_MAX: usize = 16_384;
 /// The same for outcomes of admitted calls, which there is no refusing any more.
 pub(crate) const QUEUE_OUTCOMES_MAX: usize = 65_536;
 
+/// Jobs from which on calls of buffered mode wait for their rows too, so that a writer that falls
+/// behind slows them down long before the queue is full and refuses them.
+pub(crate) const BACKLOG_JOBS: usize = 4_096;
+
 /// Who waits for an opening row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waits {
@@ -65,6 +69,11 @@ impl std::fmt::Debug for Queue {
 impl Queue {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the writer has fallen behind.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.state().jobs.len() >= BACKLOG_JOBS
     }
 
     /// Hands a job to the writer; never waits.

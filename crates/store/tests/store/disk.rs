@@ -7,7 +7,7 @@ use std::process::Command;
 use policy::Window;
 use rusqlite::Connection;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use store::{AdmitError, AuditMode, CheckError, Health};
+use store::{AdmitError, AdmitRequest, AuditMode, CheckError, Health};
 use tempfile::TempDir;
 
 use crate::crash::child_dir;
@@ -112,4 +112,33 @@ async fn a_locked_database_refuses_calls_until_it_is_free() {
     other.execute_batch("ROLLBACK").unwrap();
     admit(&fixture.store, "free", &[], None).await.unwrap().close(&ok(), None, T0);
     assert_eq!(fixture.store.health(), Health::Good);
+}
+
+/// Calls in front of a writer that does not move: more than buffered mode lets pass unwritten.
+const CALLS: usize = 6_000;
+
+#[tokio::test]
+async fn a_writer_that_falls_behind_slows_buffered_calls_down_and_refuses_none() {
+    use futures_util::FutureExt as _;
+    let fixture = Fixture::with_mode(AuditMode::Buffered);
+    let other = Connection::open(fixture.database()).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let open = open_row("call");
+    let request = AdmitRequest { charges: &[], scope: ids(), approval: None, open: &open, now: T0 };
+    let mut waiting = Vec::new();
+    for _ in 0..CALLS {
+        let mut admission = fixture.store.admit(&request);
+        match (&mut admission).now_or_never() {
+            Some(admitted) => admitted.unwrap().close(&ok(), None, T0),
+            None => waiting.push(admission),
+        }
+    }
+    assert!(!waiting.is_empty(), "nobody waited for a writer that stands still");
+    other.execute_batch("ROLLBACK").unwrap();
+    for admission in waiting {
+        admission.await.unwrap().close(&ok(), None, T0);
+    }
+    let fixture = fixture.reopen().await;
+    let report = fixture.store.verify_audit(|_| {}).await.unwrap();
+    assert_eq!((report.openings, report.open), (u64::try_from(CALLS).unwrap(), 0));
 }
