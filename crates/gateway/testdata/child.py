@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -98,6 +99,26 @@ def call(request):
         child = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE)
         child.stdout.readline()
         return result(request, pid=child.pid)
+    if name == "splice-out":
+        silent, _other = socket.socketpair()
+        sys.stdout.write("noise\n" * 100000)
+        sys.stdout.flush()
+        # Nothing ever comes from the socket, and meanwhile the kernel keeps stdout locked.
+        os.splice(silent.fileno(), 1, 65536)
+    if name == "splice-in":
+        full, _other = socket.socketpair()
+        full.setblocking(False)
+        for size in (65536, 1):
+            try:
+                while True:
+                    full.send(b"x" * size)
+            except BlockingIOError:
+                pass
+        full.setblocking(True)
+        # Nobody reads the socket, and meanwhile the kernel keeps stdin locked.
+        os.splice(0, full.fileno(), 65536)
+    if name == "escape":
+        return result(request, pid=subprocess.Popen(["/bin/sleep", "600"], start_new_session=True).pid)
     if name == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         return result(request, pid=os.getpid())

@@ -1,18 +1,18 @@
-//! One running child: the tasks around its streams, its end, and how a message is written to it.
+//! One running child: the threads at its streams, its end, and how a message is written to it.
 //! Never here: whose message is whose (`mux`), when a child is started again (`mod`).
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use mcp::{ServerMessage, read_message, reply, single_line};
-use tokio::io::AsyncWriteExt;
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::mux::{Closed, Item, Mux, Owner, Taken};
-use super::process::{Line, Lines, Process, STDERR_LINE_BYTES_MAX};
+use super::pipes::{Leash, ReadEnd, Threads, WriteEnd};
+use super::process::{Group, Line, Lines, Pipes, Process, STDERR_LINE_BYTES_MAX};
 use crate::upstream::message::{SendError, Sent, Unreachable};
 
 /// How many messages wait to be written to a child that does not read.
@@ -24,20 +24,29 @@ const DRAIN_MAX: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) mux: Mux,
-    writes: mpsc::Sender<Bytes>,
+    writes: mpsc::Sender<Write>,
     /// Set when the child is to end, and when it has ended.
     pub(super) ending: CancellationToken,
     /// Distinguishes the sessions of this child from those of every other.
     pub(super) nonce: String,
 }
 
+/// What the thread at a child's input is told.
+#[derive(Debug)]
+pub(super) enum Write {
+    /// Write this message.
+    Line(Bytes),
+    /// Nothing follows: close the input.
+    End,
+}
+
 impl Child {
-    /// A child and what its tasks read from.
+    /// A child and what is to be written to it.
     pub(super) fn new(
         mux: Mux,
         nonce: String,
         ending: CancellationToken,
-    ) -> (Arc<Self>, mpsc::Receiver<Bytes>) {
+    ) -> (Arc<Self>, mpsc::Receiver<Write>) {
         let (writes, waiting) = mpsc::channel(WRITES_WAITING_MAX);
         (Arc::new(Self { mux, writes, ending, nonce }), waiting)
     }
@@ -45,7 +54,7 @@ impl Child {
     /// Hands a message to the child. The message must have been admitted, so that it fits on one line.
     pub(super) async fn write(&self, body: &Bytes) -> Result<(), SendError> {
         let gone = SendError::Unreachable(Unreachable::NotRunning);
-        self.writes.send(single_line(body)).await.map_err(|_closed| gone)
+        self.writes.send(Write::Line(single_line(body))).await.map_err(|_closed| gone)
     }
 
     /// Sends a request. The guard withdraws it when it is dropped before the answer.
@@ -69,8 +78,18 @@ impl Child {
 
     fn withdraw(&self, number: i64) {
         let notice = reply::cancelled(&number.to_string(), None);
-        if self.writes.try_send(notice).is_err() {
+        if self.writes.try_send(Write::Line(notice)).is_err() {
             tracing::debug!("a cancellation does not reach the child");
+        }
+    }
+
+    /// From here on nothing is sent to the child, and nobody waits for it.
+    fn close(&self) {
+        self.ending.cancel();
+        self.mux.end();
+        // A writer with a full queue finds the end by itself, at the next message that it takes.
+        if self.writes.try_send(Write::End).is_err() {
+            tracing::debug!("the input of the child is behind or closed");
         }
     }
 }
@@ -117,56 +136,80 @@ impl Drop for Pending {
     }
 }
 
-/// Runs a child until it ends or is told to. Everything that it started is gone afterwards.
-pub(super) async fn supervise(
-    child: Arc<Child>,
-    process: Process,
-    writes: mpsc::Receiver<Bytes>,
-    limits: Limits,
-) {
-    let Process { child: mut process, mut group, stdin, stdout, stderr } = process;
-    let mut reading = std::pin::pin!(read(&child, stdout, limits.line_bytes_max));
-    let mut writing = std::pin::pin!(write_all(stdin, writes));
-    let mut logging = std::pin::pin!(log_stderr(stderr, limits.server));
-    let mut logged = false;
-    let mut written = false;
-    loop {
-        tokio::select! {
-            () = child.ending.cancelled() => break,
-            () = &mut reading => break,
-            status = process.wait() => {
-                tracing::warn!(status = status.ok().map(tracing::field::display), "the child has ended");
-                // What it started holds its streams open; without them the rest of its output can be read to the end.
-                group.kill();
-                if tokio::time::timeout(DRAIN_MAX, &mut reading).await.is_err() {
-                    tracing::debug!("the output of the child has no end");
-                }
-                break;
-            }
-            () = &mut writing, if !written => written = true,
-            () = &mut logging, if !logged => logged = true,
-        }
-    }
-    // From here on nothing is sent to it, and nobody waits for it.
-    child.ending.cancel();
-    child.mux.end();
-    group.end(&mut process).await;
+/// A child whose streams are served.
+pub(super) struct Served {
+    process: tokio::process::Child,
+    group: Group,
+    attached: Attached,
+    read: oneshot::Receiver<()>,
 }
 
-/// What a supervisor must know.
+/// The hold on the threads of a child. Dropped, they end, whoever still has the other ends of the pipes.
+struct Attached {
+    child: Arc<Child>,
+    _leash: Leash,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.child.close();
+    }
+}
+
+/// What the threads of a child must know.
 pub(super) struct Limits {
     pub(super) server: Arc<str>,
     pub(super) line_bytes_max: usize,
 }
 
+/// Starts the threads of a child. One that cannot have them is killed.
+pub(super) fn serve(
+    child: Arc<Child>,
+    process: Process,
+    mut writes: mpsc::Receiver<Write>,
+    limits: Limits,
+    threads: &Threads,
+) -> io::Result<Served> {
+    let Process { child: process, group, leash, pipes } = process;
+    let Pipes { mut stdin, stdout, stderr } = pipes;
+    let Limits { server, line_bytes_max } = limits;
+    let attached = Attached { child: Arc::clone(&child), _leash: leash };
+    let (reader, writer, logged) = (Arc::clone(&child), child, Arc::clone(&server));
+    let read =
+        threads.start(format!("out:{server}"), move || read(&reader, stdout, line_bytes_max))?;
+    threads.start(format!("in:{server}"), move || write(&writer, &mut stdin, &mut writes))?;
+    threads.start(format!("err:{server}"), move || log_stderr(stderr, &logged))?;
+    Ok(Served { process, group, attached, read })
+}
+
+/// Waits until a child ends or is told to. Everything that it started is gone afterwards.
+pub(super) async fn supervise(served: Served) {
+    let Served { mut process, mut group, attached, mut read } = served;
+    tokio::select! {
+        () = attached.child.ending.cancelled() => {}
+        _ended = &mut read => {}
+        status = process.wait() => {
+            tracing::warn!(status = status.ok().map(tracing::field::display), "the child has ended");
+            // What it started holds its streams open; without them the rest of its output can be read to the end.
+            group.kill();
+            if tokio::time::timeout(DRAIN_MAX, &mut read).await.is_err() {
+                tracing::debug!("the output of the child has no end");
+            }
+        }
+    }
+    attached.child.close();
+    // Its output is taken until the last, so that it can say why it ends.
+    group.end(&mut process).await;
+}
+
 /// Reads until the output ends or breaks its bounds.
-async fn read(child: &Child, stdout: ChildStdout, line_bytes_max: usize) {
+fn read(child: &Child, stdout: ReadEnd, line_bytes_max: usize) {
     let mut lines = Lines::new(stdout, line_bytes_max);
     loop {
-        match lines.next().await {
+        match lines.next() {
             Ok(Line::Whole(line)) => {
                 if let Some(answer) = child.mux.route(line)
-                    && child.writes.try_send(answer).is_err()
+                    && child.writes.try_send(Write::Line(answer)).is_err()
                 {
                     tracing::warn!("the child does not read what it asked for");
                 }
@@ -187,11 +230,13 @@ async fn read(child: &Child, stdout: ChildStdout, line_bytes_max: usize) {
     }
 }
 
-/// Writes until the child no longer reads.
-async fn write_all(mut stdin: ChildStdin, mut writes: mpsc::Receiver<Bytes>) {
-    while let Some(message) = writes.recv().await {
-        let mut line = message.chain(&b"\n"[..]);
-        if let Err(error) = stdin.write_all_buf(&mut line).await {
+/// Writes until the child is to end or no longer reads.
+fn write(child: &Child, stdin: &mut WriteEnd, writes: &mut mpsc::Receiver<Write>) {
+    while let Some(Write::Line(message)) = writes.blocking_recv() {
+        if child.ending.is_cancelled() {
+            return;
+        }
+        if let Err(error) = stdin.write_line(message) {
             tracing::warn!(%error, "the child does not read any more");
             return;
         }
@@ -199,10 +244,10 @@ async fn write_all(mut stdin: ChildStdin, mut writes: mpsc::Receiver<Bytes>) {
 }
 
 /// Logs what the child says beside the protocol, escaped and line by line.
-async fn log_stderr(stderr: ChildStderr, server: Arc<str>) {
+fn log_stderr(stderr: ReadEnd, server: &str) {
     let mut lines = Lines::new(stderr, STDERR_LINE_BYTES_MAX);
     let mut within_long = false;
-    while let Ok(line) = lines.next().await {
+    while let Ok(line) = lines.next() {
         let (text, cut) = match line {
             Line::Whole(text) => (text, false),
             Line::TooLong(text) => (text, true),
@@ -210,7 +255,7 @@ async fn log_stderr(stderr: ChildStderr, server: Arc<str>) {
         };
         if !within_long {
             let shown = text.get(..STDERR_LINE_BYTES_MAX).unwrap_or(&text).escape_ascii();
-            tracing::info!(server.slug = &*server, "stderr: {shown}");
+            tracing::info!(server.slug = server, "stderr: {shown}");
         }
         within_long = cut;
     }

@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Child, Limits, supervise};
+use super::child::{Child, Limits, serve, supervise};
 use super::handshake::{Hello, Spoken, Versions, initialize, probe};
 use super::mux::Mux;
+use super::pipes::Threads;
 use super::process::{STOP_GRACE, spawn};
 use crate::upstream::message::{SendError, Unreachable};
 use crate::upstream::spec::{FromServer, Program, ServerSpec, Timeouts};
@@ -26,6 +27,10 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 /// The longest wait that a message is held for instead of being refused.
 const HELD_FOR_START_MAX: Duration = Duration::from_secs(2);
+
+/// How many threads at the pipes of earlier children may be left when another child is started; each child has three. It takes a
+/// process that left its group with the pipe's lock to keep one.
+const THREADS_BEFORE_START_MAX: usize = 9;
 
 /// A child to talk to.
 pub(super) enum Ready {
@@ -50,6 +55,7 @@ pub(super) struct Lanes {
     starting: tokio::sync::Mutex<Starts>,
     running: Mutex<Running>,
     tasks: Mutex<JoinSet<()>>,
+    threads: Threads,
 }
 
 #[derive(Debug, Default)]
@@ -116,6 +122,7 @@ impl Lanes {
             starting: tokio::sync::Mutex::default(),
             running: Mutex::default(),
             tasks: Mutex::default(),
+            threads: Threads::default(),
         }
     }
 
@@ -240,15 +247,22 @@ impl Lanes {
             return Err(SendError::Unreachable(Unreachable::Stopped));
         }
         starts.note(Instant::now());
+        let threads = self.threads.running();
+        if threads > THREADS_BEFORE_START_MAX {
+            tracing::error!(threads, "earlier children still hold their pipes");
+            return Err(SendError::Unreachable(Unreachable::NotRunning));
+        }
         let process = spawn(&self.program, self.search_path.as_deref())
             .map_err(|error| SendError::Unreachable(Unreachable::Spawn(error)))?;
         let mux = Mux::new(self.from_server, self.changes.clone());
         let (child, writes) = Child::new(mux, nonce()?, self.stopped.child_token());
         let limits =
             Limits { server: Arc::clone(&self.server), line_bytes_max: self.line_bytes_max };
+        let served = serve(Arc::clone(&child), process, writes, limits, &self.threads)
+            .map_err(|error| SendError::Unreachable(Unreachable::Spawn(error)))?;
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(supervise(Arc::clone(&child), process, writes, limits));
+        tasks.spawn(supervise(served));
         Ok(child)
     }
 

@@ -2,7 +2,7 @@
 //! Never here: what a line means, when a child is started again.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, Command};
 
+use super::pipes::{Leash, ReadEnd, WriteEnd};
 use crate::upstream::spec::Program;
 
 /// How long a child may take to end after SIGTERM before its group gets SIGKILL.
@@ -26,32 +26,37 @@ const READ_BYTES: usize = 64 * 1024;
 pub(super) struct Process {
     pub(super) child: Child,
     pub(super) group: Group,
-    pub(super) stdin: ChildStdin,
-    pub(super) stdout: ChildStdout,
-    pub(super) stderr: ChildStderr,
+    pub(super) leash: Leash,
+    pub(super) pipes: Pipes,
+}
+
+/// The streams of a child.
+pub(super) struct Pipes {
+    pub(super) stdin: WriteEnd,
+    pub(super) stdout: ReadEnd,
+    pub(super) stderr: ReadEnd,
 }
 
 /// Starts a program without a shell, in a process group of its own, with an environment of nothing but the declared names.
 /// The program itself is looked up on the gateway's own search path, since the child has none unless `PATH` is declared.
 pub(super) fn spawn(program: &Program, search_path: Option<&OsStr>) -> io::Result<Process> {
     let (name, arguments) = program.command.split_first().ok_or(io::ErrorKind::NotFound)?;
-    let mut child = Command::new(find(name, search_path)?)
+    let leash = Leash::new()?;
+    let (stdin, their_stdin) = leash.writing()?;
+    let (stdout, their_stdout) = leash.reading()?;
+    let (stderr, their_stderr) = leash.reading()?;
+    let child = Command::new(find(name, search_path)?)
         .args(arguments)
         .env_clear()
         .envs(program.env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdin(Stdio::from(their_stdin))
+        .stdout(Stdio::from(their_stdout))
+        .stderr(Stdio::from(their_stderr))
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
     let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let group = Group(id);
-    let lost = || io::Error::other("a stream of the child is missing");
-    let stdin = child.stdin.take().ok_or_else(lost)?;
-    let stdout = child.stdout.take().ok_or_else(lost)?;
-    let stderr = child.stderr.take().ok_or_else(lost)?;
-    Ok(Process { child, group, stdin, stdout, stderr })
+    Ok(Process { child, group: Group(id), leash, pipes: Pipes { stdin, stdout, stderr } })
 }
 
 /// The program as an absolute path, unless it is given with a directory.
@@ -111,6 +116,7 @@ impl Drop for Group {
 /// Reads lines of bounded length.
 pub(super) struct Lines<R> {
     reader: R,
+    read: Box<[u8]>,
     buffer: BytesMut,
     /// How much of the buffer is known to hold no line end.
     scanned: usize,
@@ -127,13 +133,14 @@ pub(super) enum Line {
     End,
 }
 
-impl<R: AsyncRead + Unpin> Lines<R> {
+impl<R: Read> Lines<R> {
     pub(super) fn new(reader: R, bytes_max: usize) -> Self {
-        Self { reader, buffer: BytesMut::new(), scanned: 0, bytes_max }
+        let read = vec![0; READ_BYTES].into_boxed_slice();
+        Self { reader, read, buffer: BytesMut::new(), scanned: 0, bytes_max }
     }
 
     /// The next line. After `TooLong` the rest of that line comes as further pieces. A last line without its end counts as one.
-    pub(super) async fn next(&mut self) -> io::Result<Line> {
+    pub(super) fn next(&mut self) -> io::Result<Line> {
         loop {
             let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
             if let Some(at) = memchr::memchr(b'\n', fresh) {
@@ -151,8 +158,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 let length = self.scanned;
                 return Ok(Line::TooLong(self.cut(length)));
             }
-            self.buffer.reserve(READ_BYTES);
-            if self.reader.read_buf(&mut self.buffer).await? == 0 {
+            let count = self.reader.read(&mut self.read)?;
+            self.buffer.extend_from_slice(self.read.get(..count).unwrap_or_default());
+            if count == 0 {
                 let length = self.buffer.len();
                 let rest = trimmed(&self.cut(length));
                 return Ok(if rest.is_empty() { Line::End } else { Line::Whole(rest) });

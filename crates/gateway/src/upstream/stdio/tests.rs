@@ -14,17 +14,20 @@ use crate::upstream::message::{
 use crate::upstream::spec::{Allowed, FromServer, ServerSpec, Timeouts};
 use crate::upstream::{EventStream, ListError, Upstream};
 
-const CHILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/child.py");
+pub(super) const CHILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/child.py");
+
+/// A `python3` earlier on the search path may be a script that sets an environment of its own.
+pub(super) fn python() -> &'static str {
+    let system = "/usr/bin/python3";
+    if std::path::Path::new(system).exists() { system } else { "python3" }
+}
 
 fn spec(mode: &str) -> ServerSpec {
-    // A `python3` earlier on the search path may be a script that sets an environment of its own.
-    let system = "/usr/bin/python3";
-    let python = if std::path::Path::new(system).exists() { system } else { "python3" };
-    let command = [python, "-u", CHILD, mode, "a;b", "$(c)", "d\ne"].map(str::to_owned).to_vec();
+    let command = [python(), "-u", CHILD, mode, "a;b", "$(c)", "d\ne"].map(str::to_owned).to_vec();
     ServerSpec::stdio("child", command).expect("a command")
 }
 
-fn open(mode: &str) -> Upstream {
+pub(super) fn open(mode: &str) -> Upstream {
     Upstream::open(&spec(mode)).expect("a child")
 }
 
@@ -35,7 +38,7 @@ fn request(id: &str, method: &str, params: &Value) -> Outgoing {
     Outgoing::post(Bytes::from(text))
 }
 
-fn tool(id: &str, name: &str) -> Outgoing {
+pub(super) fn tool(id: &str, name: &str) -> Outgoing {
     request(id, "tools/call", &json!({"name": name, "arguments": {}}))
 }
 
@@ -49,14 +52,14 @@ fn of(verb: Verb, session: &UpstreamSession) -> Outgoing {
     within(out, session)
 }
 
-async fn body(upstream: &Upstream, out: Outgoing) -> Bytes {
+pub(super) async fn body(upstream: &Upstream, out: Outgoing) -> Bytes {
     match upstream.client.dispatch(out).await.expect("a reply") {
         Reply::Json { body, .. } => body,
         other => panic!("not JSON: {other:?}"),
     }
 }
 
-async fn value(upstream: &Upstream, out: Outgoing) -> Value {
+pub(super) async fn value(upstream: &Upstream, out: Outgoing) -> Value {
     serde_json::from_slice(&body(upstream, out).await).expect("JSON")
 }
 
@@ -96,7 +99,7 @@ async fn accepted(upstream: &Upstream, out: Outgoing) {
     assert!(matches!(reply, Reply::Empty { status, .. } if status == 202), "{reply:?}");
 }
 
-fn is_alive(pid: &Value) -> bool {
+pub(super) fn is_alive(pid: &Value) -> bool {
     // A zombie counts as dead: it waits for its parent only.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')')
@@ -104,7 +107,7 @@ fn is_alive(pid: &Value) -> bool {
         .is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
-async fn until(mut done: impl FnMut() -> bool) {
+pub(super) async fn until(mut done: impl FnMut() -> bool) {
     let waiting = async {
         while !done() {
             tokio::time::sleep(Duration::from_millis(5)).await;
