@@ -177,7 +177,8 @@ pub(crate) fn head(parts: &Parts, names: &OwnNames) -> Result<Verb, Refused> {
         Method::POST => Ok(Verb::Post),
         Method::GET => Ok(Verb::Get),
         Method::DELETE => Ok(Verb::Delete),
-        Method::OPTIONS => Ok(Verb::Options),
+        // A preflight comes from a browser, and says from which page.
+        Method::OPTIONS if parts.headers.contains_key(header::ORIGIN) => Ok(Verb::Options),
         _ => Err(Refused::Method),
     }
 }

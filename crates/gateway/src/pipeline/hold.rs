@@ -122,7 +122,8 @@ impl Waited {
         let store = &self.visit.plane.store;
         let mut changes = store.approval_changes();
         let step = Duration::from_secs(PROGRESS_SECONDS);
-        let mut ticks = interval_at(Instant::now() + step, step);
+        // The first one at once (GATEWAY.md section 7, point 1).
+        let mut ticks = interval_at(Instant::now(), step);
         let mut ticked: u64 = 0;
         loop {
             let record = store.live_approval(&self.held.asked.id);

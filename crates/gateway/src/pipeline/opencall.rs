@@ -91,7 +91,7 @@ impl OpenCall {
             SendError::Cancelled(sent) => ("cancelled", never_left(*sent)),
             SendError::TooLarge { .. } | SendError::BadAnswer(_) => ("broken", None),
         };
-        self.end(&End { give_back, ..End::word(word) });
+        self.end(&End { give_back, status: error.status(), ..End::word(word) });
     }
 
     fn end(&mut self, end: &End) {

@@ -59,6 +59,10 @@ pub(crate) fn denied(request: &Request, denial: &Denial, request_id: &str) -> No
     if *method == Method::PromptsGet && is_unseen(denial) {
         return no_prompt(request.id(), request.name().unwrap_or_default());
     }
+    let known = method.exists(request.effective_version(), mcp::Sender::Client);
+    if known && request.task_id().is_some() && is_unseen(denial) {
+        return no_task(request);
+    }
     denied_method(request, method, &decision)
 }
 
@@ -139,6 +143,23 @@ fn no_resource(request: &Request) -> Notice {
         Era::Modern => code::INVALID_PARAMS,
     };
     Notice::ok(reply::error(Some(request.id()), code, "Resource not found", Some(&data)))
+}
+
+/// The extension that tasks belong to (MCP 2026-07-28, SEP-2663).
+const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+/// A task that this grant did not create, or that never was (2025-11-25 and 2026-07-28: −32602). To a
+/// modern client that did not declare the extension, −32021 names it.
+fn no_task(request: &Request) -> Notice {
+    if request.era() == Era::Legacy || request.declares_extension(TASKS_EXTENSION) {
+        let body = reply::error(Some(request.id()), code::INVALID_PARAMS, "Task not found", None);
+        return Notice::ok(body);
+    }
+    let data =
+        format!("{{\"requiredCapabilities\":{{\"extensions\":{{\"{TASKS_EXTENSION}\":{{}}}}}}}}");
+    let text = "Missing required client capability";
+    let body = reply::error(Some(request.id()), code::MISSING_CAPABILITY, text, Some(&data));
+    Notice { status: StatusCode::BAD_REQUEST, body }
 }
 
 /// The server cannot be reached, or was never listed.

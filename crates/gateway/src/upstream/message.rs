@@ -241,6 +241,29 @@ pub enum BadAnswer {
 }
 
 impl SendError {
+    /// The HTTP status of the answer, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::BadAnswer(
+                BadAnswer::Redirect(status)
+                | BadAnswer::ServerError(status)
+                | BadAnswer::Status(status),
+            ) => Some(status.as_u16()),
+            Self::SessionGone(refused) => Some(refused.status.as_u16()),
+            Self::BadAnswer(
+                BadAnswer::ContentType
+                | BadAnswer::Encoded
+                | BadAnswer::Unreadable
+                | BadAnswer::Events,
+            )
+            | Self::Unreachable(_)
+            | Self::Broken(_)
+            | Self::TimedOut(_)
+            | Self::Cancelled(_)
+            | Self::TooLarge { .. } => None,
+        }
+    }
+
     /// True only if the server certainly did not act on the message, so that it may be sent again.
     pub fn certainly_not_run(&self) -> bool {
         match self {
