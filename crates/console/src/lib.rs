@@ -4,6 +4,7 @@
 //! What never lives here: connections to MCP servers, decisions about calls, SQL.
 
 pub mod api;
+pub mod door;
 pub mod health;
 pub mod ops;
 

@@ -20,6 +20,7 @@ mod tests;
 pub use audit::{AuditView, CSV_HEADER};
 pub use endpoints::{ENDPOINTS, Endpoint};
 pub use openapi::document as openapi_document;
+pub(crate) use problem::Refusal;
 pub use problem::{PlacedError, Problem};
 
 use axum::Router;
@@ -30,7 +31,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Console;
-use problem::Refusal;
 
 /// Bytes of a request's body, at most: a policy's 1 MiB as a JSON string, with room for escapes.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -56,7 +56,7 @@ pub struct Refusal(
 );
 
 impl Refusal {
-    pub(super) fn new(
+    pub(crate) fn new(
         status: StatusCode,
         kind: &'static str,
         detail: impl Into<String>,

@@ -184,6 +184,7 @@ impl Parts<'_> {
             (self.store.clone(), self.gateway.clone()),
         );
         let pages = pages::router(&self.store, &self.gateway, reloader.state());
+        let pages = console::door::guarded(pages, doors.ready.console, console_names(self.config));
         let hangups = signals.take_hangups();
         let mut beside = JoinSet::new();
         beside.spawn(reloader.run(hangups, stop.clone()));
@@ -218,6 +219,13 @@ impl Parts<'_> {
         tracing::info!("portcullis has stopped");
         Ok(Exit::Good)
     }
+}
+
+/// The console's names beside the loopback ones: those of the file, and that of its own URL.
+fn console_names(config: &Config) -> Vec<String> {
+    let url = config.console_url.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
+    let named = url.and_then(|url| url.host().map(str::to_ascii_lowercase));
+    config.listen.hosts.iter().cloned().chain(named).collect()
 }
 
 /// Serves the console's pages until `stop`.
