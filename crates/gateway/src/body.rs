@@ -165,3 +165,7 @@ impl fmt::Debug for AnswerBody {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "body_tests.rs"]
+mod tests;

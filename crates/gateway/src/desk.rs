@@ -7,18 +7,22 @@ use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp::IdKey;
+use tokio::time::Instant;
 
-use crate::pipeline::exchange::Parked;
+use crate::pipeline::exchange::Awaited;
 
-/// How many requests of a server may wait for the agent's answer at a time; a further one is
-/// refused towards the server.
+/// How many requests of a server may wait for the agent's answer at a time; for a further one the
+/// oldest is forgotten.
 pub(crate) const SERVER_REQUESTS_MAX: usize = 256;
 
 /// How many event identifiers are remembered, so that a stream can be resumed from them.
 pub(crate) const EVENT_IDS_MAX: usize = 4096;
 
-/// How many requests may wait for an answer on a resumed stream.
-pub(crate) const PARKED_MAX: usize = 64;
+/// How many requests may be answered on a resumed stream at a time.
+pub(crate) const AWAITED_MAX: usize = 256;
+
+/// How many answers that went out may be sent again on a resumed stream.
+pub(crate) const REPLAYS_MAX: usize = 256;
 
 /// The requests under way in one session, or, without a session, of one grant.
 #[derive(Debug, Default)]
@@ -29,14 +33,26 @@ pub(crate) struct Desk {
 #[derive(Debug, Default)]
 struct Sheet {
     running: HashMap<IdKey, u32>,
-    asked: HashMap<IdKey, u32>,
-    parked: HashMap<IdKey, Parked>,
+    /// Requests of the server, oldest first.
+    asked: VecDeque<IdKey>,
+    awaited: HashMap<IdKey, Waiting>,
+    /// What went out as the answer in an event of this hash, oldest first.
+    answered: VecDeque<(u64, Arc<Awaited>)>,
     /// Hashes under random keys: an agent cannot aim at a collision.
     events: VecDeque<u64>,
     hasher: RandomState,
 }
 
-/// The server has too many requests open.
+/// A request whose answer may come on another stream than its own.
+#[derive(Debug)]
+struct Waiting {
+    /// `None` when two requests of one identifier were under way: which of them an answer belongs
+    /// to cannot be told, so neither gets it on a resumed stream.
+    awaited: Option<Arc<Awaited>>,
+    until: Instant,
+}
+
+/// There is no place on the desk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeskFull;
 
@@ -59,36 +75,44 @@ impl Desk {
     /// Whether the agent has a request with this identifier (as it stands in the message) under
     /// way.
     pub(crate) fn runs(&self, id: &IdKey) -> bool {
-        self.sheet().running.contains_key(id)
+        let sheet = self.sheet();
+        sheet.running.contains_key(id) || sheet.awaited.contains_key(id)
     }
 
     /// Notes a request of the server that goes out to the agent.
-    ///
-    /// # Errors
-    /// [`DeskFull`] when [`SERVER_REQUESTS_MAX`] wait already.
-    pub(crate) fn ask(&self, id: &IdKey) -> Result<(), DeskFull> {
+    pub(crate) fn ask(&self, id: &IdKey) {
         let mut sheet = self.sheet();
         if sheet.asked.len() >= SERVER_REQUESTS_MAX {
-            return Err(DeskFull);
+            sheet.asked.pop_front();
         }
-        let asked = sheet.asked.entry(id.clone()).or_insert(0);
-        *asked = asked.saturating_add(1);
-        Ok(())
+        sheet.asked.push_back(id.clone());
     }
 
     /// Takes an outstanding request of the server, so that it is answered once.
     pub(crate) fn answer(&self, id: &IdKey) -> Answered {
         let mut sheet = self.sheet();
-        match sheet.asked.get_mut(id) {
+        match sheet.asked.iter().position(|asked| asked == id) {
             None => Answered::NeverAsked,
-            Some(count) => {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    sheet.asked.remove(id);
-                }
+            Some(at) => {
+                sheet.asked.remove(at);
                 Answered::Yes
             }
         }
+    }
+}
+
+impl Sheet {
+    fn hash(&self, event_id: &[u8]) -> u64 {
+        self.hasher.hash_one(event_id)
+    }
+
+    fn replayable(&mut self, event_id: Option<&[u8]>, awaited: &Arc<Awaited>) {
+        let Some(event_id) = event_id else { return };
+        let hash = self.hash(event_id);
+        if self.answered.len() >= REPLAYS_MAX {
+            self.answered.pop_front();
+        }
+        self.answered.push_back((hash, Arc::clone(awaited)));
     }
 }
 
@@ -96,7 +120,7 @@ impl Desk {
     /// Notes the identifier of an event that went out, so that the stream can be resumed from it.
     pub(crate) fn issued(&self, event_id: &[u8]) {
         let mut sheet = self.sheet();
-        let hash = sheet.hasher.hash_one(event_id);
+        let hash = sheet.hash(event_id);
         if sheet.events.len() >= EVENT_IDS_MAX {
             sheet.events.pop_front();
         }
@@ -106,26 +130,66 @@ impl Desk {
     /// Whether an event of this identifier went out here.
     pub(crate) fn has_issued(&self, event_id: &[u8]) -> bool {
         let sheet = self.sheet();
-        let hash = sheet.hasher.hash_one(event_id);
+        let hash = sheet.hash(event_id);
         sheet.events.iter().rev().any(|known| *known == hash)
     }
 
-    /// Keeps what is needed to judge an answer that comes later, on a resumed stream.
+    /// Keeps what is needed to judge an answer that comes on a resumed stream, until an instant.
     ///
     /// # Errors
-    /// [`DeskFull`] when [`PARKED_MAX`] wait already.
-    pub(crate) fn park(&self, id: &IdKey, parked: Parked) -> Result<(), DeskFull> {
+    /// [`DeskFull`] when [`AWAITED_MAX`] wait already, or a request of this identifier does: then
+    /// no resumed stream can answer either of the two.
+    pub(crate) fn awaits(
+        &self,
+        id: &IdKey,
+        awaited: &Arc<Awaited>,
+        until: Instant,
+    ) -> Result<(), DeskFull> {
         let mut sheet = self.sheet();
-        if sheet.parked.len() >= PARKED_MAX {
+        if let Some(other) = sheet.awaited.get_mut(id) {
+            other.awaited = None;
+            other.until = other.until.max(until);
             return Err(DeskFull);
         }
-        sheet.parked.insert(id.clone(), parked);
+        if sheet.awaited.len() >= AWAITED_MAX {
+            return Err(DeskFull);
+        }
+        sheet.awaited.insert(id.clone(), Waiting { awaited: Some(Arc::clone(awaited)), until });
         Ok(())
     }
 
-    /// Takes what was kept for an answer.
-    pub(crate) fn unpark(&self, id: &IdKey) -> Option<Parked> {
-        self.sheet().parked.remove(id)
+    /// Notes that a request was answered on its own stream, in the event of this identifier.
+    pub(crate) fn answered(&self, id: &IdKey, awaited: &Arc<Awaited>, event_id: Option<&[u8]>) {
+        let mut sheet = self.sheet();
+        let own = |waiting: &Waiting| {
+            waiting.awaited.as_ref().is_some_and(|known| Arc::ptr_eq(known, awaited))
+        };
+        if sheet.awaited.get(id).is_some_and(own) {
+            sheet.awaited.remove(id);
+        }
+        sheet.replayable(event_id, awaited);
+    }
+
+    /// What an answer on a resumed stream belongs to: a request that waits for it, or one that was
+    /// answered before in the very event that is sent again.
+    pub(crate) fn late(&self, id: &IdKey, event_id: Option<&[u8]>) -> Option<Arc<Awaited>> {
+        let mut sheet = self.sheet();
+        let waits = sheet.awaited.get(id).is_some_and(|waiting| waiting.awaited.is_some());
+        if waits {
+            let awaited = sheet.awaited.remove(id)?.awaited?;
+            sheet.replayable(event_id, &awaited);
+            return Some(awaited);
+        }
+        let hash = sheet.hash(event_id?);
+        let known = sheet.answered.iter().rev().find(|(known, _)| *known == hash);
+        known.map(|(_, awaited)| Arc::clone(awaited))
+    }
+
+    /// Takes the requests whose time for an answer is over at `now`.
+    pub(crate) fn overdue(&self, now: Instant) -> Vec<Arc<Awaited>> {
+        let mut sheet = self.sheet();
+        let over = sheet.awaited.extract_if(|_, waiting| waiting.until <= now);
+        over.filter_map(|(_, waiting)| waiting.awaited).collect()
     }
 }
 

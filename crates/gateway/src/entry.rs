@@ -246,7 +246,8 @@ pub(crate) async fn note_malformed(visit: &Visit, refusal: &mcp::Refusal) {
 
 async fn note(plane: &Plane, why: &'static str, visit: Option<&Visit>) {
     let now = plane.now();
-    if plane.count_refused(why, now) == Recorded::OnlyCounted {
+    plane.count_refused(why);
+    if visit.is_none() && plane.has_room_to_record(now) == Recorded::OnlyCounted {
         return;
     }
     let request_id = match visit {

@@ -40,6 +40,9 @@ pub(crate) struct Metrics {
     pub(crate) decisions: Family<DecisionLabels, Counter>,
     pub(crate) refused: Family<RefusedLabels, Counter>,
     pub(crate) outcomes: Family<OutcomeLabels, Counter>,
+    /// The two counts that every allowed and answered call moves, found once.
+    pub(crate) allowed: Counter,
+    pub(crate) answered: Counter,
     pub(crate) latency: Histogram,
     pub(crate) panics: Counter,
     pub(crate) connections: Gauge,
@@ -51,10 +54,17 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("portcullis");
+        let decisions: Family<DecisionLabels, Counter> = Family::default();
+        let outcomes: Family<OutcomeLabels, Counter> = Family::default();
+        let allow = DecisionLabels { verdict: "allow", reason: "" };
+        let allowed = decisions.get_or_create(&allow).clone();
+        let answered = outcomes.get_or_create(&OutcomeLabels { outcome: "ok" }).clone();
         let metrics = Self {
-            decisions: Family::default(),
+            decisions,
             refused: Family::default(),
-            outcomes: Family::default(),
+            outcomes,
+            allowed,
+            answered,
             latency: Histogram::new(LATENCY_SECONDS),
             panics: Counter::default(),
             connections: Gauge::default(),

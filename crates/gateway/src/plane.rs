@@ -1,6 +1,7 @@
 //! The state that all requests share: configuration, store, snapshot, sessions, metrics, tracked
 //! tasks. Behaviour stands with the stop that it belongs to.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,10 +18,14 @@ use crate::sessions::{Sessions, hex};
 use crate::snapshot::Snapshot;
 use crate::task_owners::TaskOwners;
 
+/// The length of a request's identifier, until more than 2^32 were made.
+const REQUEST_ID_BYTES: usize = 4 + 12 + 8;
+
 /// How many calls wait for a person at a time on open streams; a further one is answered at once.
 pub(crate) const HOLDS_WAITING_MAX: usize = 4096;
 
-/// How many refused requests are recorded in a second; further ones are only counted.
+/// How many refused requests outside any grant are recorded in a second; further ones are only
+/// counted.
 pub(crate) const REJECTED_ROWS_PER_SECOND_MAX: u64 = 200;
 
 /// The data plane.
@@ -75,13 +80,20 @@ impl Plane {
     /// A new identifier of a request: unique over processes by its random prefix.
     pub(crate) fn request_id(&self) -> Box<str> {
         let count = self.request_count.fetch_add(1, Ordering::Relaxed);
-        format!("req_{}{count:08x}", self.request_prefix).into()
+        let mut id = String::with_capacity(REQUEST_ID_BYTES);
+        // Writing into a string cannot fail.
+        let _written = write!(id, "req_{}{count:08x}", self.request_prefix);
+        id.into_boxed_str()
     }
 
-    /// Counts a request that was turned away and says whether there is room to record it: a flood
-    /// of refused requests must not become a flood of rows.
-    pub(crate) fn count_refused(&self, why: &'static str, now: UnixMillis) -> Recorded {
+    /// Counts a request that was turned away.
+    pub(crate) fn count_refused(&self, why: &'static str) {
         self.metrics.refused.get_or_create(&RefusedLabels { why }).inc();
+    }
+
+    /// Whether there is room to record a request of somebody who has no grant: a flood of them must
+    /// not become a flood of rows.
+    pub(crate) fn has_room_to_record(&self, now: UnixMillis) -> Recorded {
         let second = u64::try_from(now.0.div_euclid(1000)).unwrap_or(0);
         if self.rejected_second.swap(second, Ordering::Relaxed) != second {
             self.rejected_count.store(0, Ordering::Relaxed);

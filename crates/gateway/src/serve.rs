@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,6 +41,10 @@ pub(crate) const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// How often ended sessions and grants whose time is over are looked for, in seconds.
 const SWEEP_SECONDS: u64 = 30;
+
+/// No request waits longer than this for its answer on a resumed stream: no time-out of a server
+/// is longer than 2^32 milliseconds.
+const AWAITED_MAX: Duration = Duration::from_hours(24 * 50);
 
 /// After an accept error the listener rests so many milliseconds (the process may be out of file
 /// descriptors).
@@ -170,8 +174,10 @@ async fn guarded(plane: Arc<Plane>, door: Arc<Door>, request: Request<Incoming>)
 async fn keep_current(gateway: Gateway) {
     let plane = Arc::clone(&gateway.plane);
     let mut revisions = plane.store.revision();
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut rested: u64 = 0;
     loop {
-        let mut again = Duration::from_secs(SWEEP_SECONDS);
         tokio::select! {
             moved = revisions.changed() => {
                 if moved.is_err() {
@@ -180,31 +186,53 @@ async fn keep_current(gateway: Gateway) {
                 if let Err(error) = gateway.reload().await {
                     tracing::error!(%error, "the store could not be read; the last state stays");
                     revisions.mark_changed();
-                    again = Duration::from_secs(1);
-                    sleep(again).await;
+                    sleep(Duration::from_secs(1)).await;
                 }
             }
-            () = sleep(again) => sweep(&gateway),
+            _tick = ticks.tick() => {
+                end_expired(&plane);
+                rested = rested.saturating_add(1);
+                if rested >= SWEEP_SECONDS {
+                    rested = 0;
+                    sweep(&plane);
+                }
+            }
         }
     }
 }
 
-/// Ends sessions that were idle too long or whose grant is no more, and the streams of grants whose
-/// time is over.
-fn sweep(gateway: &Gateway) {
-    let plane = &gateway.plane;
+/// Ends the streams of grants whose time is over.
+fn end_expired(plane: &Plane) {
     let now = plane.now();
-    let snapshot = plane.snapshot.load_full();
-    for grant in snapshot.grants() {
+    for grant in plane.snapshot.load().grants() {
         if grant.record.expires_at.is_some_and(|until| until <= now) {
             grant.live.ended.cancel();
         }
     }
-    let swept = plane.sessions.sweep(now, |grant| !snapshot.has_grant(grant));
+}
+
+/// Ends sessions that were idle too long or whose grant is no more, and gives up requests whose
+/// answer did not come on a resumed stream in time.
+fn sweep(plane: &Arc<Plane>) {
+    let snapshot = plane.snapshot.load_full();
+    let swept = plane.sessions.sweep(plane.now(), |grant| !snapshot.has_grant(grant));
     for session in swept {
         if let Some(server) = snapshot.servers.get(session.server()).cloned() {
             let end = pipeline::end_upstream_session(server, session);
             plane.tracker.spawn(end);
+        }
+    }
+    give_up_overdue(plane, Instant::now());
+}
+
+/// Closes the records of requests that wait for an answer on a resumed stream, where the time for
+/// it is over at `now`.
+fn give_up_overdue(plane: &Plane, now: Instant) {
+    let snapshot = plane.snapshot.load();
+    let of_grants = snapshot.grants().map(|grant| Arc::clone(&grant.live.desk));
+    for desk in plane.sessions.desks().into_iter().chain(of_grants) {
+        for awaited in desk.overdue(now) {
+            awaited.give_up();
         }
     }
 }
@@ -224,6 +252,8 @@ async fn drain(plane: &Arc<Plane>, connections: &TaskTracker) {
     }
     plane.over.cancel();
     plane.tracker.close();
+    // Nobody can resume a stream any more.
+    give_up_overdue(plane, Instant::now() + AWAITED_MAX);
     let rest = async {
         connections.wait().await;
         plane.tracker.wait().await;

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use policy::UnixMillis;
 use store::{GrantId, ServerSlug};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Randomness;
 use crate::desk::Desk;
@@ -35,6 +36,8 @@ pub(crate) struct Opening {
     pub(crate) client_name: Option<Box<str>>,
     /// `clientInfo.version`.
     pub(crate) client_version: Option<Box<str>>,
+    /// Both as an audit record names the client.
+    pub(crate) client: Option<Box<str>>,
 }
 
 /// What the server answered to `initialize`.
@@ -59,7 +62,8 @@ pub(crate) struct Session {
     used_at: AtomicI64,
     /// The newest change of the tool list that one of the session's streams announced.
     announced: AtomicU64,
-    ended: AtomicBool,
+    /// Cancelled when the session ends: its listening streams end with it.
+    pub(crate) over: CancellationToken,
 }
 
 impl Session {
@@ -111,9 +115,14 @@ impl Session {
         self.announced.fetch_max(epoch, Ordering::Relaxed) < epoch
     }
 
+    /// Whether change number `epoch` was announced on none of the session's streams yet.
+    pub(crate) fn missed(&self, epoch: u64) -> bool {
+        self.announced.load(Ordering::Relaxed) < epoch
+    }
+
     /// Whether the session was ended.
     pub(crate) fn ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
+        self.over.is_cancelled()
     }
 }
 
@@ -145,7 +154,7 @@ impl Sessions {
             reopening: tokio::sync::Mutex::new(()),
             used_at: AtomicI64::new(now.0),
             announced: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
+            over: CancellationToken::new(),
         });
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let evicted = make_room(&mut table, &session.grant);
@@ -171,7 +180,7 @@ impl Sessions {
 
     /// Ends a session.
     pub(crate) fn end(&self, session: &Session) {
-        session.ended.store(true, Ordering::Relaxed);
+        session.over.cancel();
         self.table.write().unwrap_or_else(PoisonError::into_inner).remove(session.id());
     }
 
@@ -189,12 +198,18 @@ impl Sessions {
             let stays =
                 session.used_at.load(Ordering::Relaxed) > idle_since && !gone(&session.grant);
             if !stays {
-                session.ended.store(true, Ordering::Relaxed);
+                session.over.cancel();
                 swept.push(Arc::clone(session));
             }
             stays
         });
         swept
+    }
+
+    /// The desks of all sessions.
+    pub(crate) fn desks(&self) -> Vec<Arc<Desk>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.values().map(|session| Arc::clone(&session.desk)).collect()
     }
 
     /// How many sessions there are.
@@ -223,7 +238,7 @@ fn make_room(table: &mut HashMap<Box<str>, Arc<Session>>, grant: &GrantId) -> Op
         None
     };
     if let Some(session) = &oldest {
-        session.ended.store(true, Ordering::Relaxed);
+        session.over.cancel();
         table.remove(session.id());
     }
     oldest

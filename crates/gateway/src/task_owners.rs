@@ -53,4 +53,10 @@ impl TaskOwners {
         let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         book.owners.get(&(server.clone(), task.into())).is_some_and(|owner| owner == grant)
     }
+
+    /// Whether another grant created the task.
+    pub(crate) fn is_foreign(&self, server: &ServerSlug, task: &str, grant: &GrantId) -> bool {
+        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        book.owners.get(&(server.clone(), task.into())).is_some_and(|owner| owner != grant)
+    }
 }

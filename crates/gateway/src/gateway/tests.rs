@@ -7,3 +7,5 @@ mod calls;
 mod doors;
 mod life;
 mod sessions;
+mod streams;
+mod tasks;

@@ -8,9 +8,13 @@ use http_body_util::BodyExt as _;
 use mcp::sse::FrameSplitter;
 use mcp::{ClientMessage, ServerMessage};
 
+use super::refusal;
 use super::visit::{Visit, Waiting};
 use crate::answer::{self, Answer, Refused};
-use crate::upstream::EVENT_BYTES_MAX;
+use crate::upstream::{ANSWER_BYTES_MAX, EVENT_BYTES_MAX};
+
+/// A batch whose answers have this many bytes together runs no further request.
+const ANSWERS_BYTES_MAX: usize = ANSWER_BYTES_MAX;
 
 /// Answers a batch with an array of the elements' answers, in their order; with 202 when none of
 /// them has one.
@@ -23,9 +27,19 @@ pub(super) async fn answer(
     for message in messages {
         let mut element = visit.clone();
         element.request_id = visit.plane.request_id();
-        let answered = match Box::pin(super::one(element, message)).await {
-            Ok(answer) => body_of(answer).await,
-            Err(refused) => body_of(answer::refused(refused)).await,
+        let answered = if answers.len() >= ANSWERS_BYTES_MAX
+            && let ClientMessage::Request(request) = &message
+        {
+            crate::entry::note_visit(&element, Refused::TooLarge).await;
+            Some(refusal::batch_full(request.id()).body)
+        } else {
+            match Box::pin(super::one(element, message)).await {
+                Ok(answer) => body_of(answer).await,
+                Err(refused) => {
+                    crate::entry::note_visit(&visit, refused).await;
+                    body_of(answer::refused(refused)).await
+                }
+            }
         };
         if let Some(body) = answered {
             answers.extend_from_slice(if answers.is_empty() { b"[" } else { b"," });

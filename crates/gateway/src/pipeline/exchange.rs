@@ -2,6 +2,9 @@
 //! (lists, capabilities), closes the audit record, and goes to the agent: as one JSON message or as
 //! the events that the server sends, byte for byte.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode};
 use mcp::sse::{self, Event};
@@ -12,10 +15,10 @@ use super::opencall::OpenCall;
 use super::refusal::{self, Notice};
 use super::rewrite::{self, Expect};
 use super::visit::Visit;
-use crate::answer::{self, Answer, MCP_SESSION_ID, Refused};
+use crate::answer::{self, Answer, MCP_SESSION_ID};
 use crate::body::{LiveStream, OnLeave, Pieces};
-use crate::desk::Running;
-use crate::upstream::{EventStream, Media, Refused as UpstreamRefused, Reply, SendError};
+use crate::desk::{Desk, Running};
+use crate::upstream::{EventStream, Media, Refused as UpstreamRefused, Reply, SendError, Sent};
 
 /// One request of an agent while its answer is on its way.
 pub(crate) struct Exchange {
@@ -26,20 +29,48 @@ pub(crate) struct Exchange {
     pub(crate) call: Option<OpenCall>,
     /// Marks the request as under way for as long as the exchange lives.
     _running: Running,
-    /// The server gave events identifiers, so the answer may come on a resumed stream.
-    resumable: bool,
+    resumable: Resumable,
+    /// Where expectation and call are once the exchange is or was resumable.
+    awaited: Option<Arc<Awaited>>,
     answered: bool,
 }
 
-/// What is kept of an exchange whose stream ended before its answer.
-pub(crate) struct Parked {
-    pub(crate) expect: Expect,
-    pub(crate) call: Option<OpenCall>,
+/// Whether the answer may come on a resumed stream: it may once the server gave an event of the
+/// exchange an identifier (MCP 2025-11-25, Resumability).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resumable {
+    /// No event had an identifier yet.
+    NotYet,
+    Yes,
+    /// It had, but there was no place on the desk, or the message opens a session.
+    Never,
 }
 
-impl std::fmt::Debug for Parked {
+/// A request whose answer may come on a resumed stream: whoever reads the answer first takes the
+/// call and closes its record.
+pub(crate) struct Awaited {
+    pub(crate) expect: Expect,
+    call: Mutex<Option<OpenCall>>,
+}
+
+impl Awaited {
+    /// The call, for the first who asks.
+    pub(crate) fn take_call(&self) -> Option<OpenCall> {
+        // Taking is one step: the value is whole even when a thread died while it held the lock.
+        self.call.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Closes the record of a request that nothing answered in time.
+    pub(crate) fn give_up(&self) {
+        if let Some(call) = self.take_call() {
+            call.failed(&SendError::TimedOut(Sent::Maybe));
+        }
+    }
+}
+
+impl std::fmt::Debug for Awaited {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parked").field("expect", &self.expect).finish_non_exhaustive()
+        f.debug_struct("Awaited").field("expect", &self.expect).finish_non_exhaustive()
     }
 }
 
@@ -53,7 +84,8 @@ impl Exchange {
             expect,
             call: None,
             _running: running,
-            resumable: false,
+            resumable: Resumable::NotYet,
+            awaited: None,
             answered: false,
         }
     }
@@ -69,19 +101,67 @@ impl Exchange {
             Ok(Reply::Json { session, body }) => {
                 let session = self.open_session(session);
                 let notice = self.whole(body).await;
+                let session = if self.session_failed() { None } else { session };
                 with_session(answer::json(notice.status, notice.body), session)
             }
             Ok(Reply::Sse { session, events }) => {
                 let session = self.open_session(session);
                 with_session(self.relay(events), session)
             }
-            Ok(Reply::Empty { .. }) => {
-                self.close_broken();
+            Ok(Reply::Empty { status, .. }) => {
+                self.close_broken(status);
                 notice_answer(refusal::bad_answer(&self.id))
             }
             Ok(Reply::Refused(refused)) => notice_answer(self.refused(refused).await),
-            Err(error) => self.failed(&error),
+            Err(error) => notice_answer(self.failed(&error)),
         }
+    }
+
+    /// Where this exchange is noted: the desk of its session, also of one that it opens itself.
+    fn desk(&self) -> &Arc<Desk> {
+        match &self.expect {
+            Expect::Initialize(handshake) => {
+                handshake.session.as_ref().map_or_else(|| self.visit.desk(), |opened| &opened.desk)
+            }
+            Expect::Raw | Expect::Call | Expect::List(_) | Expect::Discover => self.visit.desk(),
+        }
+    }
+
+    /// Whether the session that this exchange opened is over already, because the handshake failed.
+    fn session_failed(&self) -> bool {
+        match &self.expect {
+            Expect::Initialize(handshake) => {
+                handshake.session.as_ref().is_some_and(|opened| opened.ended())
+            }
+            Expect::Raw | Expect::Call | Expect::List(_) | Expect::Discover => false,
+        }
+    }
+
+    fn take_call(&mut self) -> Option<OpenCall> {
+        self.call.take().or_else(|| self.awaited.as_ref()?.take_call())
+    }
+
+    /// Notes the identifier of an event of the server: from here on the stream can be resumed, and
+    /// the answer may come there.
+    fn issued(&mut self, event_id: &[u8]) {
+        self.desk().issued(event_id);
+        if self.resumable != Resumable::NotYet {
+            return;
+        }
+        self.resumable = Resumable::Never;
+        if matches!(self.expect, Expect::Initialize(_)) {
+            return;
+        }
+        let total = self.visit.server.record.timeouts.total_ms;
+        let until = self.visit.started + Duration::from_millis(u64::from(total));
+        let awaited = Arc::new(Awaited {
+            expect: std::mem::replace(&mut self.expect, Expect::Raw),
+            call: Mutex::new(self.call.take()),
+        });
+        if self.visit.desk().awaits(self.id.key(), &awaited, until).is_ok() {
+            self.resumable = Resumable::Yes;
+        }
+        self.awaited = Some(awaited);
     }
 
     fn open_session(
@@ -107,11 +187,11 @@ impl Exchange {
     pub(crate) async fn whole(&mut self, body: Bytes) -> Notice {
         match admit_reply(body, &self.id) {
             Ok(ServerMessage::Response(response)) => {
-                let body = self.answer(response).await;
+                let body = self.answer(response, None).await;
                 Notice { status: StatusCode::OK, body }
             }
             Ok(ServerMessage::Request(_) | ServerMessage::Notification(_)) | Err(_) => {
-                self.close_broken();
+                self.close_broken(StatusCode::OK);
                 refusal::bad_answer(&self.id)
             }
         }
@@ -119,18 +199,36 @@ impl Exchange {
 
     /// Takes the answer: closes the record, rewrites what must be, and yields the bytes for the
     /// agent.
-    async fn answer(&mut self, response: Response) -> Bytes {
+    async fn answer(&mut self, response: Response, event_id: Option<&[u8]>) -> Bytes {
         self.answered = true;
-        if let Some(call) = self.call.take() {
+        if let Some(call) = self.take_call() {
             call.answered(&response, StatusCode::OK.as_u16());
         }
-        rewrite::answer(&self.visit, &self.expect, self.era, response).await
+        if let Some(awaited) = &self.awaited {
+            self.visit.desk().answered(self.id.key(), awaited, event_id);
+        }
+        let expect = self.awaited.as_ref().map_or(&self.expect, |awaited| &awaited.expect);
+        rewrite::answer(&self.visit, expect, self.era, response).await
     }
 
-    fn close_broken(&mut self) {
+    /// There will be no answer: the server said something else, under this status.
+    fn close_broken(&mut self, status: StatusCode) {
         self.answered = true;
-        if let Some(call) = self.call.take() {
-            call.broken();
+        if let Some(call) = self.take_call() {
+            call.broken(status.as_u16());
+        }
+        self.close();
+    }
+
+    /// Forgets what waits for the answer: the desk's note, and a session that was to be opened.
+    fn close(&self) {
+        if let Some(awaited) = &self.awaited {
+            self.visit.desk().answered(self.id.key(), awaited, None);
+        }
+        if let Expect::Initialize(handshake) = &self.expect
+            && let Some(session) = &handshake.session
+        {
+            self.visit.plane.sessions.end(session);
         }
     }
 
@@ -166,31 +264,31 @@ impl Exchange {
         notice
     }
 
-    fn failed(&mut self, error: &SendError) -> Answer {
+    fn failed(&mut self, error: &SendError) -> Notice {
         let slug = self.visit.server.record.slug.as_str();
         tracing::info!(server = slug, %error, "no answer of the server");
-        if let Some(call) = self.call.take() {
+        if let Some(call) = self.take_call() {
             call.failed(error);
         }
         match error {
-            SendError::Unreachable(_) => notice_answer(refusal::unreachable(&self.id)),
+            SendError::Unreachable(_) => refusal::unreachable(&self.id),
             SendError::SessionGone(_) => {
                 if let Some(session) = self.visit.session() {
                     self.visit.plane.sessions.end(session);
                 }
-                answer::refused(Refused::NoSession)
+                refusal::no_session(&self.id)
             }
             SendError::Broken(_)
             | SendError::TimedOut(_)
             | SendError::Cancelled(_)
             | SendError::TooLarge { .. }
-            | SendError::BadAnswer(_) => notice_answer(refusal::bad_answer(&self.id)),
+            | SendError::BadAnswer(_) => refusal::bad_answer(&self.id),
         }
     }
 
     /// The events of the server as the agent's stream.
     fn relay(self, events: EventStream) -> Answer {
-        let plane = std::sync::Arc::clone(&self.visit.plane);
+        let plane = Arc::clone(&self.visit.plane);
         let ends = [self.visit.grant.live.ended.clone(), plane.over.clone()];
         let on_leave = match self.era {
             Era::Legacy => OnLeave::Finish(plane.tracker.clone()),
@@ -215,9 +313,10 @@ impl Exchange {
                 Some(Err(error)) => {
                     self.answered = true;
                     tracing::info!(%error, "the stream of a server broke");
-                    if let Some(call) = self.call.take() {
+                    if let Some(call) = self.take_call() {
                         call.failed(&error);
                     }
+                    self.close();
                     return Some(sse::encode(&refusal::bad_answer(&self.id).body));
                 }
             };
@@ -231,26 +330,19 @@ impl Exchange {
     /// The stream ended before the answer. The server may have closed it on purpose, to answer on a
     /// resumed stream (MCP 2025-11-25); else the agent learns that there is none.
     fn ended_early(&mut self) -> Option<Bytes> {
-        self.answered = true;
-        if self.resumable && self.era == Era::Legacy {
-            let expect = std::mem::replace(&mut self.expect, Expect::Raw);
-            let parked = Parked { expect, call: self.call.take() };
-            return match self.visit.desk().park(self.id.key(), parked) {
-                Ok(()) => None,
-                Err(crate::desk::DeskFull) => {
-                    Some(sse::encode(&refusal::bad_answer(&self.id).body))
-                }
-            };
+        if self.resumable == Resumable::Yes {
+            self.answered = true;
+            return None;
         }
-        self.close_broken();
+        self.close_broken(StatusCode::OK);
         Some(sse::encode(&refusal::bad_answer(&self.id).body))
     }
 
     /// One event of the server; `None` when it is not for the agent.
     async fn event(&mut self, event: Event) -> Option<Bytes> {
-        if let Some(id) = &event.id {
-            self.resumable = true;
-            self.visit.desk().issued(id);
+        let event_id = event.id.clone().filter(|id| self.era == Era::Legacy && !id.is_empty());
+        if let Some(id) = &event_id {
+            self.issued(id);
         }
         let data = match &event.data {
             Some(data) if !data.is_empty() => data.clone(),
@@ -259,8 +351,8 @@ impl Exchange {
         match admit_reply(data, &self.id) {
             Ok(ServerMessage::Response(response)) => {
                 let before = response.body().clone();
-                let body = self.answer(response).await;
-                Some(if body == before { event.raw } else { reframed(&event, &body) })
+                let body = self.answer(response, event_id.as_deref()).await;
+                Some(if is_same(&body, &before) { event.raw } else { reframed(&event, &body) })
             }
             Ok(message @ (ServerMessage::Request(_) | ServerMessage::Notification(_))) => {
                 from_server(&self.visit, self.era, message, event).await
@@ -269,7 +361,7 @@ impl Exchange {
             Err(BadReply::OtherId) => None,
             Err(error) => {
                 tracing::info!(%error, "a server sent what is no message");
-                self.close_broken();
+                self.close_broken(StatusCode::OK);
                 Some(sse::encode(&refusal::bad_answer(&self.id).body))
             }
         }
@@ -286,6 +378,12 @@ fn with_session(mut answer: Answer, session: Option<HeaderValue>) -> Answer {
         answer.headers_mut().insert(MCP_SESSION_ID, session);
     }
     answer
+}
+
+/// Whether an answer passes as the server sent it: the very bytes, which are not compared one by
+/// one.
+pub(crate) fn is_same(after: &Bytes, before: &Bytes) -> bool {
+    std::ptr::eq(after.as_ptr(), before.as_ptr()) && after.len() == before.len()
 }
 
 /// An event with other data; its identifier, name and retry time stay, so that resuming works.
@@ -326,6 +424,15 @@ pub(crate) async fn from_server(
             if *method == Method::NotifyToolsListChanged {
                 visit.server.poke.notify_one();
             }
+            if matches!(method, Method::NotifyTasksStatus | Method::NotifyTasks) {
+                let task = notification.params().and_then(|params| params.get("taskId")?.as_str());
+                let record = &visit.grant.record;
+                let owners = &visit.plane.task_owners;
+                // A task may be heard of before the answer that creates it.
+                let foreign =
+                    task.is_none_or(|task| owners.is_foreign(&record.server, &task, &record.id));
+                return (!foreign).then_some(event.raw);
+            }
             if *method == Method::NotifyResourcesUpdated {
                 let uri = notification.params().and_then(|params| params.get("uri")?.as_str());
                 let seen = uri.is_some_and(|uri| rewrite::sees_resource(visit, &uri));
@@ -334,16 +441,17 @@ pub(crate) async fn from_server(
             Some(event.raw)
         }
         ServerMessage::Request(request) => {
-            // The modern era has no requests from the server.
-            if era == Era::Modern || !rewrite::may_ask(visit, request.method()) {
+            if era == Era::Modern {
+                // The modern era has neither requests from the server nor a way to refuse one.
+                tracing::info!("a server sent a request, which its revision does not have");
+                return None;
+            }
+            if !rewrite::may_ask(visit, request.method()) {
                 forward::refuse_server_request(visit, request.id(), "not allowed by the gateway")
                     .await;
                 return None;
             }
-            if visit.desk().ask(request.id().key()).is_err() {
-                forward::refuse_server_request(visit, request.id(), "too many open requests").await;
-                return None;
-            }
+            visit.desk().ask(request.id().key());
             Some(event.raw)
         }
         ServerMessage::Response(_) => None,

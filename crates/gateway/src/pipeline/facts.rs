@@ -5,6 +5,7 @@
 //! strings are cut after [`STRING_CHARS_MAX`] characters, lists after [`ELEMENTS_MAX`] elements,
 //! nesting after [`DEPTH_MAX`] levels, and the whole after [`ARGUMENTS_BYTES_MAX`] bytes.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use mcp::{Node, NodeKind};
@@ -22,6 +23,9 @@ pub(crate) const ELEMENTS_MAX: usize = 64;
 
 /// The deepest recorded nesting.
 pub(crate) const DEPTH_MAX: usize = 6;
+
+/// What redaction may add to short arguments without another allocation, in bytes.
+const ROOM_BYTES: usize = 32;
 
 /// Words that make a key look like a secret, compared in lower case without `-` and `_`.
 const SECRET_WORDS: [&str; 17] = [
@@ -48,14 +52,16 @@ const SECRET_WORDS: [&str; 17] = [
 const WHOLE_WORDS: [&str; 3] = ["pin", "cvv", "otp"];
 
 /// The arguments of a call as one JSON object, within the bounds.
-pub(crate) fn arguments(values: AuditValues, arguments: Option<Node<'_>>) -> String {
-    let Some(node) = arguments else { return "{}".to_owned() };
-    if values == AuditValues::Full && node.raw().len() <= ARGUMENTS_BYTES_MAX {
-        return node.raw_str().to_owned();
+pub(crate) fn arguments(values: AuditValues, arguments: Option<Node<'_>>) -> Cow<'_, str> {
+    let Some(node) = arguments else { return Cow::Borrowed("{}") };
+    let length = node.raw().len();
+    if values == AuditValues::Full && length <= ARGUMENTS_BYTES_MAX {
+        return Cow::Borrowed(node.raw_str());
     }
-    let mut writer = Writer { out: String::new(), values };
+    let room = length.min(ARGUMENTS_BYTES_MAX).saturating_add(ROOM_BYTES);
+    let mut writer = Writer { out: String::with_capacity(room), values };
     writer.object(node, 0);
-    writer.out
+    Cow::Owned(writer.out)
 }
 
 struct Writer {
@@ -80,7 +86,7 @@ impl Writer {
                 break;
             }
             self.separate(index);
-            self.out.push_str(&mcp::reply::json_string(&name));
+            self.text(&name);
             self.out.push(':');
             if self.values == AuditValues::None {
                 self.kind(value);
@@ -118,9 +124,20 @@ impl Writer {
         }
     }
 
+    /// A string as JSON; one without anything to escape is not copied first.
+    fn text(&mut self, text: &str) {
+        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            self.out.push('"');
+            self.out.push_str(text);
+            self.out.push('"');
+        } else {
+            self.out.push_str(&mcp::reply::json_string(text));
+        }
+    }
+
     fn string(&mut self, text: &str) {
         match text.char_indices().nth(STRING_CHARS_MAX) {
-            None => self.out.push_str(&mcp::reply::json_string(text)),
+            None => self.text(text),
             Some((cut, _)) => {
                 let head = text.get(..cut).unwrap_or_default();
                 let cut = format!("{head}… ({} bytes)", text.len());
@@ -149,11 +166,13 @@ impl Writer {
 
 /// Whether a key names something that no log should hold.
 fn looks_secret(key: &str) -> bool {
-    let plain: String = key
-        .chars()
-        .filter(|c| !matches!(c, '-' | '_' | ' '))
-        .flat_map(char::to_lowercase)
-        .collect();
+    let plain_already = key.bytes().all(|byte| byte.is_ascii_lowercase());
+    let plain: Cow<'_, str> = if plain_already {
+        Cow::Borrowed(key)
+    } else {
+        let letters = key.chars().filter(|c| !matches!(c, '-' | '_' | ' '));
+        Cow::Owned(letters.flat_map(char::to_lowercase).collect())
+    };
     SECRET_WORDS
         .iter()
         .any(|word| if WHOLE_WORDS.contains(word) { plain == *word } else { plain.contains(word) })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use mcp::{Request, reply, sse};
+use mcp::{Era, Request, reply, sse};
 use policy::ApprovalState;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, interval_at, sleep_until};
 use super::exchange::{Exchange, notice_answer};
 use super::forward;
 use super::judge::{self, Attempt, Held};
+use super::permit::Permit;
 use super::rewrite::Expect;
 use super::visit::{Visit, Waiting};
 use crate::answer::{self, Answer};
@@ -23,7 +24,10 @@ use crate::upstream::{Patience, Reply};
 /// How many pieces of a held call's stream may wait for a slow reader.
 const PIECES_MAX: usize = 16;
 
-/// A client with a progress token hears of the wait every so many seconds.
+/// How often a call that waits is judged anew before its wait ends without an answer.
+const ROUNDS_MAX: usize = 32;
+
+/// A client with a progress token hears of the wait at once, and then every so many seconds.
 const PROGRESS_SECONDS: u64 = 10;
 
 /// The longest wait that a policy may ask for, in seconds (POLICY.md section 3).
@@ -43,7 +47,7 @@ pub(super) fn answer(visit: Visit, request: Request, held: Held) -> Answer {
     let task_plane = std::sync::Arc::clone(&plane);
     plane.tracker.spawn(async move {
         let until = Instant::now() + Duration::from_secs(u64::from(wait));
-        let waited = Waited { visit, request, held, until };
+        let waited = Waited { visit, request, held, until, told: 0 };
         waited.run(&pieces).await;
         task_plane.metrics.holds.dec();
         drop(place);
@@ -70,6 +74,8 @@ struct Waited {
     request: Request,
     held: Held,
     until: Instant,
+    /// How often the client was told that the call waits.
+    told: u32,
 }
 
 /// Why a wait ended.
@@ -84,8 +90,9 @@ enum Woken {
 impl Waited {
     /// Waits, judges again when a person decided, and ends the stream with an answer.
     async fn run(mut self, pieces: &mpsc::Sender<Bytes>) {
-        loop {
-            match self.wait(pieces).await {
+        for round in 0..=ROUNDS_MAX {
+            let woken = if round == ROUNDS_MAX { Woken::TooLate } else { self.wait(pieces).await };
+            match woken {
                 Woken::Left => return,
                 Woken::TooLate => {
                     self.say(pieces, self.held.notice.body.clone()).await;
@@ -103,9 +110,15 @@ impl Waited {
                 }
                 Attempt::Go(call, permit) => {
                     let exchange = Exchange::new(self.visit, &self.request, Expect::Call);
-                    let body = self.request.body().clone();
-                    let reply = forward::send(&exchange.visit, permit, body, Patience::Call).await;
-                    pump(exchange.with_call(call), reply, pieces).await;
+                    let going = go_on(exchange.with_call(call), permit, &self.request, pieces);
+                    match self.request.era() {
+                        Era::Legacy => going.await,
+                        // Leaving cancels, also towards the server.
+                        Era::Modern => tokio::select! {
+                            () = pieces.closed() => {}
+                            () = going => {}
+                        },
+                    }
                     return;
                 }
             }
@@ -118,14 +131,16 @@ impl Waited {
         }
     }
 
-    async fn wait(&self, pieces: &mpsc::Sender<Bytes>) -> Woken {
+    async fn wait(&mut self, pieces: &mpsc::Sender<Bytes>) -> Woken {
         let store = &self.visit.plane.store;
         let mut changes = store.approval_changes();
         let step = Duration::from_secs(PROGRESS_SECONDS);
-        // The first one at once (GATEWAY.md section 7, point 1).
-        let mut ticks = interval_at(Instant::now(), step);
-        let mut ticked: u64 = 0;
+        let first = if self.told == 0 { Instant::now() } else { Instant::now() + step };
+        let mut ticks = interval_at(first, step);
         loop {
+            if pieces.is_closed() {
+                return Woken::Left;
+            }
             let record = store.live_approval(&self.held.asked.id);
             if record.is_none_or(|record| record.state != ApprovalState::Pending) {
                 return Woken::Decided;
@@ -142,10 +157,8 @@ impl Waited {
                 }
                 _tick = ticks.tick() => {
                     let Some(token) = self.request.progress_token() else { continue };
-                    ticked = ticked.saturating_add(1);
-                    // Fractions stay below the server's own first step, so that progress grows.
-                    let said = Some("waiting for a person's approval");
-                    let note = reply::progress(token, ticked, None, said);
+                    self.told = self.told.saturating_add(1);
+                    let note = waiting_note(token, self.told);
                     if pieces.send(sse::encode(&note)).await.is_err() {
                         return Woken::Left;
                     }
@@ -153,6 +166,30 @@ impl Waited {
             }
         }
     }
+}
+
+/// Says that the call waits. Progress must grow from message to message, also into what the server
+/// reports later: so these steps are thousandths.
+fn waiting_note(token: &str, told: u32) -> Bytes {
+    let params = format!(
+        "{{\"progressToken\":{token},\"progress\":{}.{:03},\
+         \"message\":\"waiting for a person's approval\"}}",
+        told / 1000,
+        told % 1000
+    );
+    reply::notification("notifications/progress", Some(&params))
+}
+
+/// Stops 11 to 14 on the open stream.
+async fn go_on(
+    exchange: Exchange,
+    permit: Permit,
+    request: &Request,
+    pieces: &mpsc::Sender<Bytes>,
+) {
+    let body = request.body().clone();
+    let reply = forward::send(&exchange.visit, permit, body, Patience::Call).await;
+    pump(exchange, reply, pieces).await;
 }
 
 /// Puts the server's reply to an approved call on the open stream.

@@ -421,7 +421,7 @@ async fn admit(
     });
     match admission.await {
         Ok(admitted) => {
-            ledger::count(visit, "allow", "");
+            visit.plane.metrics.allowed.inc();
             Ok(OpenCall::new(visit, request, admitted))
         }
         Err(AdmitError::Exceeded(exceeded)) => {

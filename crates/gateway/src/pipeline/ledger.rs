@@ -1,6 +1,8 @@
 //! The rows of the audit log, and the counts beside them: what is written of a judged message
 //! before it leaves or is refused. The outcome of a call is written by `opencall`.
 
+use std::borrow::Cow;
+
 use mcp::Request;
 use policy::{Denial, Trace};
 use store::{AuditGrant, AuditKind, AuditOpen};
@@ -41,8 +43,8 @@ pub(super) async fn note(visit: &Visit, request: &Request, known: &Facts<'_>) {
     }
 }
 
-/// Counts a verdict.
-pub(super) fn count(visit: &Visit, verdict: &'static str, reason: &'static str) {
+/// Counts a verdict of a call that does not leave.
+fn count(visit: &Visit, verdict: &'static str, reason: &'static str) {
     let labels = DecisionLabels { verdict, reason };
     visit.plane.metrics.decisions.get_or_create(&labels).inc();
 }
@@ -60,23 +62,22 @@ pub(super) fn with_row<R>(
 }
 
 /// The texts that a row borrows.
-struct Row {
-    arguments: String,
+struct Row<'a> {
+    arguments: Cow<'a, str>,
     trace: String,
-    client: Option<String>,
+    client: Option<Cow<'a, str>>,
 }
 
-impl Row {
-    fn of(visit: &Visit, request: &Request, known: &Facts<'_>) -> Self {
+impl<'r> Row<'r> {
+    fn of(visit: &'r Visit, request: &'r Request, known: &Facts<'_>) -> Self {
         let values = visit.plane.config.audit_values;
         let info = request.client_info();
         let opening = visit.session().map(|session| &session.opening);
         let client = match (&info, opening) {
-            (Some(info), _) => facts::client(info.name.as_deref(), info.version.as_deref()),
-            (None, Some(opening)) => {
-                facts::client(opening.client_name.as_deref(), opening.client_version.as_deref())
+            (Some(info), _) => {
+                facts::client(info.name.as_deref(), info.version.as_deref()).map(Cow::Owned)
             }
-            (None, None) => None,
+            (None, opening) => opening.and_then(|o| o.client.as_deref()).map(Cow::Borrowed),
         };
         let arguments = facts::arguments(values, request.arguments().map(mcp::Arguments::node));
         Self { arguments, trace: known.trace.to_json(), client }

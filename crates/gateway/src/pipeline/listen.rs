@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName};
 use mcp::sse::{self, Event};
-use mcp::{Era, RawId, Request, Response, ServerMessage, read_message, reply};
+use mcp::{Era, Method, RawId, Request, Response, ServerMessage, read_message, reply};
 use policy::Trace;
 use tokio::sync::watch;
 
@@ -72,7 +72,7 @@ pub(super) async fn subscribe(visit: Visit, request: Request) -> Answer {
     let seen = request
         .subscribed_uris()
         .all(|uri| uri.is_some_and(|uri| rewrite::sees_resource(&visit, &uri)));
-    let admitted = if seen {
+    let admitted = if seen && !visit.grant.policy.nothing {
         judge::admit_unruled(&visit, &request).await
     } else {
         let denial = judge::not_allowed(&visit, &request);
@@ -94,7 +94,7 @@ pub(super) async fn subscribe(visit: Visit, request: Request) -> Answer {
             let visit = exchange.visit.clone();
             let subscription = Subscription::Request {
                 exchange: Box::new(exchange),
-                announces: if wants_tools { Announces::Yes } else { Announces::No },
+                announces: if wants_tools { Announces::Unacknowledged } else { Announces::No },
             };
             listening(visit, subscription, events)
         }
@@ -107,6 +107,8 @@ pub(super) async fn subscribe(visit: Visit, request: Request) -> Answer {
 enum Announces {
     Yes,
     No,
+    /// It was asked for; the acknowledgement, which must come first, says whether it is given.
+    Unacknowledged,
 }
 
 /// What a listening stream belongs to.
@@ -121,8 +123,12 @@ fn listening(visit: Visit, subscription: Subscription, events: EventStream) -> A
     let plane = Arc::clone(&visit.plane);
     let ends = [visit.grant.live.ended.clone(), plane.closing.clone()];
     let mut changes = visit.grant.live.changes.subscribe();
-    changes.mark_unchanged();
-    let listener = Listener { visit, subscription, events, changes, over: false };
+    let epoch = *changes.borrow_and_update();
+    if visit.session().is_some_and(|session| session.missed(epoch)) {
+        // The session had no stream when the list changed.
+        changes.mark_changed();
+    }
+    let listener = Listener { visit, subscription, events, changes, changed: false, over: false };
     let pieces = futures_util::stream::unfold(listener, |mut listener| async {
         let piece = listener.next_piece().await?;
         Some((piece, listener))
@@ -135,38 +141,42 @@ struct Listener {
     subscription: Subscription,
     events: EventStream,
     changes: watch::Receiver<u64>,
+    /// The list changed, and nothing was announced yet.
+    changed: bool,
     over: bool,
+}
+
+/// What wakes a listening stream.
+enum Woken {
+    Event(Option<Result<Event, SendError>>),
+    /// Policy or the server's tools changed.
+    Changed,
+    /// The grant, the session or the server is over, or the server was set up anew.
+    Over,
 }
 
 impl Listener {
     async fn next_piece(&mut self) -> Option<Bytes> {
         while !self.over {
-            let event = tokio::select! {
-                biased;
-                event = self.events.next() => event,
-                moved = self.changes.changed() => {
-                    if moved.is_err() {
-                        return None;
-                    }
-                    match self.announcement() {
-                        Some(piece) => return Some(piece),
-                        None => continue,
-                    }
-                }
-            };
-            if let Some(session) = self.visit.session() {
-                session.touch(self.visit.plane.now());
-                if session.ended() {
-                    return None;
-                }
+            if let Some(piece) = self.announcement() {
+                return Some(piece);
             }
-            match event {
-                None => return None,
-                Some(Err(error)) => {
+            match self.wake().await {
+                Woken::Over | Woken::Event(None) => return None,
+                Woken::Changed => {
+                    // What comes from here on is judged by what is in force now.
+                    self.visit = self.visit.again()?;
+                    self.changes.mark_unchanged();
+                    self.changed = true;
+                }
+                Woken::Event(Some(Err(error))) => {
                     tracing::info!(%error, "a listening stream broke");
                     return None;
                 }
-                Some(Ok(event)) => {
+                Woken::Event(Some(Ok(event))) => {
+                    if let Some(session) = self.visit.session() {
+                        session.touch(self.visit.plane.now());
+                    }
                     if let Some(piece) = self.event(event).await {
                         return Some(piece);
                     }
@@ -176,11 +186,35 @@ impl Listener {
         None
     }
 
+    async fn wake(&mut self) -> Woken {
+        let session = self.visit.session().map(|session| session.over.clone());
+        let session_over = async move {
+            match session {
+                Some(over) => over.cancelled_owned().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = session_over => Woken::Over,
+            () = self.visit.server.ended.cancelled() => Woken::Over,
+            moved = self.changes.changed() => match moved {
+                Ok(()) => Woken::Changed,
+                Err(_gone) => Woken::Over,
+            },
+            event = self.events.next() => Woken::Event(event),
+        }
+    }
+
     /// The announcement that lists read differently, where this stream is the one to carry it.
     fn announcement(&mut self) -> Option<Bytes> {
-        let epoch = *self.changes.borrow_and_update();
+        if !self.changed {
+            return None;
+        }
         let subscription: Option<&RawId> = match &self.subscription {
             Subscription::Session => {
+                self.changed = false;
+                let epoch = *self.changes.borrow();
                 let session = self.visit.session()?;
                 if !session.announces_tools() || !session.wins_announcement(epoch) {
                     return None;
@@ -188,6 +222,10 @@ impl Listener {
                 None
             }
             Subscription::Request { exchange, announces } => {
+                if *announces == Announces::Unacknowledged {
+                    return None;
+                }
+                self.changed = false;
                 if *announces == Announces::No {
                     return None;
                 }
@@ -197,21 +235,39 @@ impl Listener {
         Some(sse::encode(&reply::changed(TOOLS_CHANGED, subscription)))
     }
 
+    /// Reads from the acknowledgement of a subscription whether changes of tools are part of it.
+    fn note_acknowledged(&mut self, message: &ServerMessage) {
+        if let ServerMessage::Notification(notification) = message
+            && *notification.method() == Method::NotifySubscriptionsAcknowledged
+            && let Subscription::Request { announces, .. } = &mut self.subscription
+            && *announces == Announces::Unacknowledged
+        {
+            let accepted = notification
+                .params()
+                .and_then(|params| params.at_path(&["notifications", "toolsListChanged"]))
+                .and_then(mcp::Node::as_bool);
+            *announces = if accepted == Some(true) { Announces::Yes } else { Announces::No };
+        }
+    }
+
     async fn event(&mut self, event: Event) -> Option<Bytes> {
-        if let Some(id) = &event.id {
+        let era = match &self.subscription {
+            Subscription::Session => Era::Legacy,
+            Subscription::Request { .. } => Era::Modern,
+        };
+        if let Some(id) = event.id.as_ref().filter(|id| !id.is_empty())
+            && era == Era::Legacy
+        {
             self.visit.desk().issued(id);
         }
         let data = match &event.data {
             Some(data) if !data.is_empty() => data.clone(),
             Some(_) | None => return Some(event.raw),
         };
-        let era = match &self.subscription {
-            Subscription::Session => Era::Legacy,
-            Subscription::Request { .. } => Era::Modern,
-        };
         match read_message(data) {
             Ok(ServerMessage::Response(response)) => self.response(response, event).await,
             Ok(message @ (ServerMessage::Request(_) | ServerMessage::Notification(_))) => {
+                self.note_acknowledged(&message);
                 exchange::from_server(&self.visit, era, message, event).await
             }
             Err(error) => {
@@ -236,13 +292,13 @@ impl Listener {
                 exchange.whole(before.clone()).await.body
             }
             Subscription::Session => {
-                let parked = self.visit.desk().unpark(id.key())?;
-                if let Some(call) = parked.call {
+                let awaited = self.visit.desk().late(id.key(), event.id.as_deref())?;
+                if let Some(call) = awaited.take_call() {
                     call.answered(&response, StatusCode::OK.as_u16());
                 }
-                rewrite::answer(&self.visit, &parked.expect, Era::Legacy, response).await
+                rewrite::answer(&self.visit, &awaited.expect, Era::Legacy, response).await
             }
         };
-        Some(if body == before { event.raw } else { reframed(&event, &body) })
+        Some(if exchange::is_same(&body, &before) { event.raw } else { reframed(&event, &body) })
     }
 }

@@ -54,7 +54,11 @@ pub(crate) async fn post(
     };
     match decode(frame) {
         Ok(Inbound::One(message)) => one(visit, message).await,
-        Ok(Inbound::Batch(messages)) => Box::pin(batch::answer(visit, messages)).await,
+        Ok(Inbound::Batch(messages)) => {
+            // Of a legacy session: it is finished also when its client leaves.
+            let tracker = visit.plane.tracker.clone();
+            Lasting::new(Box::pin(batch::answer(visit, messages)), tracker).await
+        }
         Err(refusal) => Ok(Box::pin(malformed(&visit, &refusal)).await),
     }
 }

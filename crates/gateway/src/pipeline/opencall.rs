@@ -13,6 +13,9 @@ use crate::metrics::OutcomeLabels;
 use crate::plane::Plane;
 use crate::upstream::{SendError, Sent};
 
+/// How a call ends that the server ran and answered.
+const ANSWERED: &str = "ok";
+
 /// An admitted call on its way.
 pub(crate) struct OpenCall {
     plane: Arc<Plane>,
@@ -51,7 +54,7 @@ impl OpenCall {
     pub(crate) fn answered(mut self, response: &Response, status: u16) {
         let mut end = match response.outcome() {
             Outcome::Result if response.is_tool_error() => End::word("is_error"),
-            Outcome::Result => End::word("ok"),
+            Outcome::Result => End::word(ANSWERED),
             Outcome::Error(error) => End { code: error, ..End::word("error") },
         };
         // The four codes say that the server did not run the call (POLICY.md section 5 rule 3).
@@ -75,9 +78,9 @@ impl OpenCall {
         self.end(&End { status: Some(status), ..End::word("error") });
     }
 
-    /// The answer is none to this request, or broke off.
-    pub(crate) fn broken(mut self) {
-        self.end(&End::word("broken"));
+    /// What the server answered, under this status, is no answer to this request.
+    pub(crate) fn broken(mut self, status: u16) {
+        self.end(&End { status: Some(status), ..End::word("broken") });
     }
 
     /// There is no answer.
@@ -106,8 +109,12 @@ impl OpenCall {
             answer_bytes: end.answer_bytes,
         };
         admitted.close(&outcome, end.give_back, self.plane.now());
-        let labels = OutcomeLabels { outcome: end.word };
-        self.plane.metrics.outcomes.get_or_create(&labels).inc();
+        if end.word == ANSWERED {
+            self.plane.metrics.answered.inc();
+        } else {
+            let labels = OutcomeLabels { outcome: end.word };
+            self.plane.metrics.outcomes.get_or_create(&labels).inc();
+        }
         self.plane.metrics.latency.observe(elapsed.as_secs_f64());
     }
 }

@@ -10,6 +10,9 @@ use policy::{Denial, Reason, UnixMillis};
 
 use crate::plane::Plane;
 
+/// The code of a 404, as in the refusals of `answer`.
+const NO_SESSION_CODE: i64 = 1404;
+
 /// A message of the gateway itself, with the HTTP status under which it goes out where no event
 /// stream is open yet.
 #[derive(Clone, Debug)]
@@ -165,6 +168,19 @@ fn no_task(request: &Request) -> Notice {
 /// The server cannot be reached, or was never listed.
 pub(crate) fn unreachable(id: &RawId) -> Notice {
     Notice::ok(reply::error(Some(id), code::UPSTREAM_UNREACHABLE, "upstream unreachable", None))
+}
+
+/// The server has forgotten the session and did not open it again: by the status the agent knows
+/// that it must (MCP 2025-11-25, Session Management).
+pub(crate) fn no_session(id: &RawId) -> Notice {
+    let body = reply::error(Some(id), NO_SESSION_CODE, "there is no such session", None);
+    Notice { status: StatusCode::NOT_FOUND, body }
+}
+
+/// The answers to the batch before this request are as long as they may be.
+pub(crate) fn batch_full(id: &RawId) -> Notice {
+    let message = "the answers of this batch are too long together";
+    Notice::ok(reply::error(Some(id), code::INVALID_REQUEST, message, None))
 }
 
 /// The server's answer is none to this request.

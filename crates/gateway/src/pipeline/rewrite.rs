@@ -14,6 +14,7 @@ use mcp::{
 };
 use policy::{DefaultAction, Section, Target, ToolFacts};
 
+use super::facts;
 use super::visit::Visit;
 use crate::listing;
 use crate::sessions::{Opening, Session};
@@ -54,10 +55,12 @@ pub(crate) fn open_session(
     upstream: UpstreamSession,
 ) -> Option<HeaderValue> {
     let kept = handshake.request.len() <= OPENING_BYTES_MAX;
+    let (name, version) = (handshake.client_name.take(), handshake.client_version.take());
     let opening = Opening {
+        client: facts::client(name.as_deref(), version.as_deref()).map(String::into_boxed_str),
         request: if kept { handshake.request.clone() } else { Bytes::new() },
-        client_name: handshake.client_name.take(),
-        client_version: handshake.client_version.take(),
+        client_name: name,
+        client_version: version,
     };
     let record = &visit.grant.record;
     let plane = &visit.plane;
@@ -73,6 +76,8 @@ pub(crate) fn open_session(
         plane.tracker.spawn(super::end_upstream_session(server, evicted));
     }
     let id = HeaderValue::from_str(session.id()).ok();
+    // What changed before the session was opened is in the first list that it reads.
+    session.wins_announcement(*visit.grant.live.changes.borrow());
     handshake.session = Some(session);
     id
 }
@@ -96,14 +101,23 @@ pub(crate) async fn answer(visit: &Visit, expect: &Expect, era: Era, response: R
             if let Some(session) = &handshake.session {
                 let result = response.payload();
                 let version = result.get("protocolVersion").and_then(mcp::Node::as_str);
-                let announces = result
-                    .at_path(&["capabilities", "tools"])
-                    .is_some_and(|tools| tools.raw_str().contains("\"listChanged\""));
+                let tools = result.at_path(&["capabilities", "tools"]);
+                let announces = tools.is_some_and(|tools| announces_changes(tools.raw()));
                 session.answered(version.as_deref().unwrap_or_default(), announces);
             }
             discovered(visit, &response)
         }
     }
+}
+
+/// Whether a `tools` capability says that changes of the list are announced.
+fn announces_changes(tools: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Tools {
+        #[serde(rename = "listChanged", default)]
+        list_changed: bool,
+    }
+    serde_json::from_slice::<Tools>(tools).is_ok_and(|tools| tools.list_changed)
 }
 
 /// Takes out what the grant can never use, so that clients do not ask for it.
@@ -151,8 +165,10 @@ fn call(visit: &Visit, era: Era, response: &Response) -> Bytes {
         let record = &visit.grant.record;
         visit.plane.task_owners.created(&record.server, &task, &record.id);
     }
+    let asks = response.result_type().as_deref() == Some("input_required")
+        || result.get("inputRequests").is_some();
     if era == Era::Modern
-        && response.result_type().as_deref() == Some("input_required")
+        && asks
         && let Some(method) = forbidden_input(visit, response.body())
     {
         let data = format!("{{\"method\":{}}}", reply::json_string(&method));

@@ -53,6 +53,21 @@ pub(super) fn call(id: u32, name: &str, arguments: &str) -> String {
     )
 }
 
+/// A request of the modern era, with the headers that belong to it.
+pub(super) fn modern(
+    agent: &Agent,
+    method: &str,
+    params: &str,
+    capabilities: &str,
+) -> (Agent, String) {
+    let agent = agent.with("MCP-Protocol-Version", "2026-07-28").with("Mcp-Method", method);
+    let comma = if params.is_empty() { "" } else { "," };
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}{comma}"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"m","version":"1"}},"io.modelcontextprotocol/clientCapabilities":{capabilities}}}}}}}"#
+    );
+    (agent, body)
+}
+
 pub(super) fn method(id: u32, method: &str, params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
 }

@@ -87,6 +87,11 @@ async fn other_verbs_media_types_hosts_and_origins_are_refused() {
     let got = world.agent().with("Origin", &own).post(&body).await;
     assert_eq!(got.status, 200);
     assert_eq!(got.header("access-control-allow-origin"), Some(own.as_str()));
+    assert_eq!(world.agent().send("OPTIONS", "/mcp/pay", "").await.status, 405);
+    assert_eq!(
+        world.agent().with("Origin", &own).send("OPTIONS", "/mcp/pay", "").await.status,
+        204
+    );
     let modern = world.agent().with("MCP-Protocol-Version", "2026-07-28");
     assert_eq!(modern.send("GET", "/mcp/pay", "").await.status, 405);
     let metadata = world

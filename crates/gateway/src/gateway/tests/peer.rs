@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 #[derive(Clone, Debug)]
@@ -29,8 +31,14 @@ pub(super) struct State {
     pub(super) sessions: Option<Vec<String>>,
     /// What the next calls answer in place of the usual: status, media type, body.
     pub(super) fault: Option<(u16, &'static str, String)>,
+    /// The version that `initialize` chooses.
+    pub(super) version: &'static str,
+    /// Streams for the next requests of a method (`GET` for GET), in order.
+    streams: Vec<(&'static str, mpsc::Receiver<Bytes>)>,
     opened: usize,
 }
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 pub(super) struct Peer {
     address: SocketAddr,
@@ -60,6 +68,8 @@ impl Peer {
             ],
             sessions: None,
             fault: None,
+            version: "2025-11-25",
+            streams: Vec::new(),
             opened: 0,
         }));
         let (gate, gated) = watch::channel(false);
@@ -92,6 +102,14 @@ impl Peer {
         change(&mut self.state.lock().expect("not poisoned"));
     }
 
+    /// Answers the next request of a method with the events that the returned sender hands in; it
+    /// is closed when the gateway leaves.
+    pub(super) fn stream(&self, method: &'static str) -> mpsc::Sender<Bytes> {
+        let (sender, receiver) = mpsc::channel(16);
+        self.set(|state| state.streams.push((method, receiver)));
+        sender
+    }
+
     /// The tools that were run, in order.
     pub(super) fn ran(&self) -> Vec<String> {
         let state = self.state.lock().expect("not poisoned");
@@ -112,7 +130,7 @@ async fn answer(
     state: Arc<Mutex<State>>,
     mut gated: watch::Receiver<bool>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Body>, Infallible> {
     let head = format!("{} {} {:?}", request.method(), request.uri(), request.headers());
     let verb = request.method().clone();
     let session =
@@ -130,6 +148,22 @@ async fn answer(
         gated.wait_for(|closed| !closed).await.expect("the peer lives");
     }
     let mut state = state.lock().expect("not poisoned");
+    let key = if verb == http::Method::GET {
+        "GET"
+    } else {
+        message["method"].as_str().unwrap_or_default()
+    };
+    if let Some(at) = state.streams.iter().position(|(method, _)| *method == key) {
+        let (_, receiver) = state.streams.remove(at);
+        let frames = futures_util::stream::unfold(receiver, |mut receiver| async {
+            let bytes = receiver.recv().await?;
+            Some((Ok(Frame::data(bytes)), receiver))
+        });
+        return Ok(Response::builder()
+            .header("content-type", "text/event-stream")
+            .body(StreamBody::new(frames).boxed_unsync())
+            .expect("an answer"));
+    }
     if verb == http::Method::GET {
         return Ok(plain(405, "text/plain", ""));
     }
@@ -150,7 +184,7 @@ async fn answer(
     Ok(message_of(&mut state, &message))
 }
 
-fn message_of(state: &mut State, message: &Value) -> Response<Full<Bytes>> {
+fn message_of(state: &mut State, message: &Value) -> Response<Body> {
     if message["id"].is_null() {
         return plain(202, "text/plain", "");
     }
@@ -159,7 +193,7 @@ fn message_of(state: &mut State, message: &Value) -> Response<Full<Bytes>> {
         "initialize" => {
             state.opened += 1;
             let result = json!({
-                "protocolVersion": "2025-11-25", "serverInfo": {"name": "peer", "version": "1"},
+                "protocolVersion": state.version, "serverInfo": {"name": "peer", "version": "1"},
                 "capabilities": {"tools": {"listChanged": true}, "resources": {}, "prompts": {}}
             });
             let mut answer = reply(id, &result);
@@ -190,7 +224,7 @@ fn message_of(state: &mut State, message: &Value) -> Response<Full<Bytes>> {
     reply(id, &result)
 }
 
-fn reply(id: &Value, result: &Value) -> Response<Full<Bytes>> {
+fn reply(id: &Value, result: &Value) -> Response<Body> {
     plain(
         200,
         "application/json",
@@ -198,10 +232,10 @@ fn reply(id: &Value, result: &Value) -> Response<Full<Bytes>> {
     )
 }
 
-fn plain(status: u16, media: &str, body: &str) -> Response<Full<Bytes>> {
+fn plain(status: u16, media: &str, body: &str) -> Response<Body> {
     Response::builder()
         .status(status)
         .header("content-type", media)
-        .body(Full::new(Bytes::from(body.to_owned())))
+        .body(Full::new(Bytes::from(body.to_owned())).boxed_unsync())
         .expect("an answer")
 }

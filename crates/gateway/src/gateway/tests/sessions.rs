@@ -4,7 +4,7 @@ use super::world::World;
 const ALLOW: &str = r#"{"version":"1","default":"allow"}"#;
 const INITIALIZE: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"sampling":{},"roots":{},"elicitation":{}},"clientInfo":{"name":"tester","version":"3"}}"#;
 
-async fn opened(world: &World) -> (Agent, String) {
+pub(super) async fn opened(world: &World) -> (Agent, String) {
     world.peer.set(|state| state.sessions = Some(Vec::new()));
     let got = world.agent().post(&method(0, "initialize", INITIALIZE)).await;
     assert_eq!(got.status, 200, "{got:?}");

@@ -13,7 +13,7 @@ fn recorded(values: AuditValues, text: &str) -> String {
     let Ok(Inbound::One(ClientMessage::Request(request))) = mcp::decode(frame) else {
         panic!("not a request: {text}");
     };
-    arguments(values, request.arguments().map(mcp::Arguments::node))
+    arguments(values, request.arguments().map(mcp::Arguments::node)).into_owned()
 }
 
 fn check(values: AuditValues, text: &str, expected: &Expect) {
