@@ -22,6 +22,7 @@ mod snapshot;
 mod task_owners;
 mod tools;
 pub mod upstream;
+pub mod variable;
 
 pub use admission::BODY_BYTES_MAX;
 pub use config::{

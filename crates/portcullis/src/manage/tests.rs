@@ -55,7 +55,8 @@ impl Here {
 /// A program that lists one tool, as a shell script without anything but `sh`.
 fn program(dir: &Path) -> String {
     let path = dir.join("server.sh");
-    let script = r#"while read -r line; do
+    let script = r#"PATH=/usr/bin:/bin
+while read -r line; do
   id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
   case "$line" in
     *'"initialize"'*) r='{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}' ;;
@@ -74,8 +75,9 @@ done
 async fn a_server_is_added_inspected_accepted_and_removed() {
     let here = Here::new();
     let script = program(here.config.parent().unwrap());
-    // `sed` must be found, and the child's environment is empty but for what is named.
-    let add = format!("server add files --env PATH=PATH -- sh {script}");
+    let steered = format!("server add files --env PATH=PATH -- sh {script}");
+    assert_eq!(here.run(&steered).await, Exit::Usage, "only the file may set it");
+    let add = format!("server add files -- sh {script}");
     assert_eq!(here.run(&add).await, Exit::Good);
     assert_eq!(here.run(&add).await, Exit::Failed, "it is there already");
     assert_eq!(here.run("server inspect files --json").await, Exit::Good);

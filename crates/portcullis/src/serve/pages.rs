@@ -6,6 +6,7 @@ use console::health::{Check, Health, Required};
 use console::{Console, Inspection};
 use gateway::Gateway;
 use gateway::address::{AddressRule, check_url};
+use gateway::variable::check_variable;
 use store::{Entropy, ServerRecord, ServerSlug, Store, Transport};
 use tokio::sync::watch;
 
@@ -45,7 +46,7 @@ async fn inspect(gateway: &Gateway, slug: ServerSlug) -> Inspection {
     }
 }
 
-/// The address rules of GATEWAY section 5, for servers that do not come from the file.
+/// The address rules of GATEWAY section 5 and those for variables of a child, for servers that do not come from the file.
 pub(crate) fn check_server(record: &ServerRecord) -> Result<(), String> {
     match &record.transport {
         Transport::Http { url, .. } => {
@@ -56,7 +57,10 @@ pub(crate) fn check_server(record: &ServerRecord) -> Result<(), String> {
             };
             check_url(url, rule).map(drop).map_err(|error| chain(&error))
         }
-        Transport::Stdio { command, .. } => {
+        Transport::Stdio { command, env } => {
+            for (name, _) in env {
+                check_variable(name).map_err(|error| chain(&error))?;
+            }
             let named = command.first().is_some_and(|program| !program.is_empty());
             let clean = !command.iter().any(|word| word.contains('\0'));
             if named && clean { Ok(()) } else { Err("the command names no program".to_owned()) }
@@ -108,3 +112,6 @@ fn health(store: Store, gateway: Gateway, reload: watch::Receiver<ReloadState>) 
 fn shown(name: String, problem: Option<String>) -> Check {
     Check { name, problem, required: Required::No }
 }
+
+#[cfg(test)]
+mod tests;
