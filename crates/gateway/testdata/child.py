@@ -10,6 +10,7 @@ import sys
 MODE = sys.argv[1]
 seen = []
 waiting = []
+discovered = []
 
 
 def write(text):
@@ -30,7 +31,7 @@ def error(request, code, message="no"):
 
 
 def hello(request):
-    if MODE in ("modern", "neither"):
+    if MODE in ("modern", "neither") or discovered:
         return error(request, -32022)
     asked = request["params"]["protocolVersion"]
     declared = request["params"]["capabilities"]
@@ -47,8 +48,11 @@ def discover(request):
         sys.exit(1)
     if MODE == "deaf":
         return
-    if MODE not in ("modern", "both"):
+    if MODE not in ("modern", "both", "sdk"):
         return error(request, -32601)
+    if MODE == "sdk":
+        # From here on this process is stateless; another one can still be in a handshake session.
+        discovered.append(True)
     versions = ["2026-07-28"] + (["2025-11-25"] if MODE == "both" else [])
     result(request, supportedVersions=versions, resultType="complete")
 

@@ -200,6 +200,9 @@ pub enum Unreachable {
     /// Connecting took longer than `connect_seconds`.
     #[error("connecting took too long")]
     ConnectTimeout,
+    /// As many connections as may be were in use for as long as connecting may take.
+    #[error("too many messages to the server are under way")]
+    Busy,
     /// The child could not be started.
     #[error("the program could not be started")]
     Spawn(#[source] std::io::Error),
@@ -271,5 +274,19 @@ impl SendError {
             Self::Broken(sent) | Self::TimedOut(sent) | Self::Cancelled(sent) => *sent == Sent::No,
             Self::TooLarge { .. } | Self::BadAnswer(_) => false,
         }
+    }
+}
+
+/// Waits for something unless the caller cancels first; `sent` is what a cancellation then means for the server.
+pub(super) async fn unless_cancelled<T>(
+    cancel: Option<&CancellationToken>,
+    sent: Sent,
+    work: impl Future<Output = Result<T, SendError>>,
+) -> Result<T, SendError> {
+    let Some(cancel) = cancel else { return work.await };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(SendError::Cancelled(sent)),
+        done = work => done,
     }
 }

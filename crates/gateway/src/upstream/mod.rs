@@ -26,7 +26,8 @@ pub use self::message::{
 };
 use self::spec::Transport;
 pub use self::spec::{
-    ANSWER_BYTES_MAX, Allowed, EVENT_BYTES_MAX, FromServer, ServerSpec, SpecError, Timeouts,
+    ANSWER_BYTES_MAX, Allowed, CONNECTIONS_MAX, EVENT_BYTES_MAX, FromServer, ServerSpec, SpecError,
+    Timeouts,
 };
 use self::stdio::StdioClient;
 use crate::permit::Permit;
@@ -75,12 +76,9 @@ impl Upstream {
     fn open_with(spec: &ServerSpec, resolve: Resolve) -> Result<Self, SpecError> {
         let changes = watch::Sender::new(0);
         let client = match &spec.transport {
-            Transport::Http(target) => Client::Http(Box::new(HttpClient::new(
-                target,
-                spec.timeouts,
-                spec.answer_bytes_max,
-                resolve,
-            )?)),
+            Transport::Http(target) => {
+                Client::Http(Box::new(HttpClient::new(target, spec, resolve)?))
+            }
             Transport::Stdio(program) => {
                 Client::Stdio(Box::new(StdioClient::new(spec, program, changes.clone())))
             }

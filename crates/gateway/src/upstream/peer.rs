@@ -45,7 +45,7 @@ pub(crate) struct Peer {
     /// Each request as it came, head and body.
     pub(crate) requests: Arc<Mutex<Vec<String>>>,
     pub(crate) connections: Arc<AtomicUsize>,
-    /// A message each time the gateway closed a connection that the peer was waiting on.
+    /// A message each time the gateway closed a connection that the peer was waiting on, and each time the peer closed one.
     pub(crate) closed: mpsc::Receiver<()>,
     _tasks: JoinSet<()>,
 }
@@ -114,7 +114,10 @@ async fn serve(
                     stream.set_zero_linger().expect("linger can be set");
                     return;
                 }
-                Step::Close => return,
+                Step::Close => {
+                    drop(stream);
+                    return closing.send(()).await.unwrap_or_default();
+                }
                 Step::UntilClosed => {
                     let mut rest = [0; 64];
                     while stream.read(&mut rest).await.is_ok_and(|n| n > 0) {}

@@ -11,6 +11,9 @@ use crate::address::{AddressError, AddressRule, ServerUrl, check_url};
 pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The largest single event of a stream, in bytes.
 pub const EVENT_BYTES_MAX: usize = ANSWER_BYTES_MAX;
+/// How many connections to one server on HTTP are in use at a time, unless the server is given another bound. A message over it
+/// waits as long as connecting may take.
+pub const CONNECTIONS_MAX: usize = 1024;
 
 /// A server as the gateway speaks to it.
 #[derive(Debug, Clone)]
@@ -20,6 +23,7 @@ pub struct ServerSpec {
     pub(crate) timeouts: Timeouts,
     pub(crate) from_server: FromServer,
     pub(crate) answer_bytes_max: usize,
+    pub(crate) connections_max: usize,
 }
 
 /// How a server is reached.
@@ -148,6 +152,7 @@ impl ServerSpec {
             timeouts: Timeouts::default(),
             from_server: FromServer::default(),
             answer_bytes_max: ANSWER_BYTES_MAX,
+            connections_max: CONNECTIONS_MAX,
         }
     }
 
@@ -198,6 +203,13 @@ impl ServerSpec {
     #[must_use]
     pub fn answer_bytes_max(mut self, bytes: usize) -> Self {
         self.answer_bytes_max = bytes;
+        self
+    }
+
+    /// Sets how many connections are in use at a time. A program on stdio has none.
+    #[must_use]
+    pub fn connections_max(mut self, connections: usize) -> Self {
+        self.connections_max = connections;
         self
     }
 }

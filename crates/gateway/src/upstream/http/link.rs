@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -14,7 +14,9 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use super::IDLE_MAX;
 use super::connect::Stream;
@@ -60,11 +62,23 @@ impl Link {
     }
 }
 
-/// The idle connections to one server, the latest used last.
-#[derive(Default)]
+/// The right to use a connection.
+pub(super) type Place = OwnedSemaphorePermit;
+
+/// The connections to one server: the idle ones, the latest used last, and how many more may be in use.
 pub(super) struct Pool {
-    idle: Mutex<VecDeque<Idle>>,
+    this: Weak<Self>,
+    idle: Mutex<Idles>,
+    places: Arc<Semaphore>,
     closed: AtomicBool,
+    /// The task that closes what stays idle; it runs only while something is.
+    sweeper: Mutex<JoinSet<()>>,
+}
+
+#[derive(Default)]
+struct Idles {
+    links: VecDeque<Idle>,
+    swept: bool,
 }
 
 struct Idle {
@@ -79,24 +93,40 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// The latest used connection that is still open.
-    pub(super) fn take(this: &Arc<Self>) -> Option<Leased> {
-        let oldest = Instant::now().checked_sub(IDLE_MAX);
+    pub(super) fn new(places: usize) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            idle: Mutex::default(),
+            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            closed: AtomicBool::new(false),
+            sweeper: Mutex::default(),
+        })
+    }
+
+    /// Waits until one more connection may be used.
+    pub(super) async fn place(&self) -> Result<Place, SendError> {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        place.map_err(|_closed| SendError::Unreachable(Unreachable::Stopped))
+    }
+
+    /// The latest used connection that is still open; the place comes back if there is none.
+    pub(super) fn take(self: &Arc<Self>, place: Place) -> Result<Leased, Place> {
         loop {
-            let Idle { mut link, since } = this.lock().pop_back()?;
-            if oldest.is_some_and(|oldest| since < oldest) {
-                // All others are older still.
-                this.lock().clear();
-                return None;
-            }
+            let Some(Idle { mut link, .. }) = self.lock().links.pop_back() else {
+                return Err(place);
+            };
             if link.settle() {
-                return Some(Leased { link, pool: Arc::clone(this) });
+                return Ok(Leased { link, pool: Arc::clone(self), _place: place });
             }
         }
     }
 
     /// Takes a new connection into use.
-    pub(super) async fn lease(this: &Arc<Self>, stream: Stream) -> Result<Leased, SendError> {
+    pub(super) async fn lease(
+        self: &Arc<Self>,
+        stream: Stream,
+        place: Place,
+    ) -> Result<Leased, SendError> {
         let mut builder = Builder::new();
         builder.max_buf_size(READ_BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
         let (sender, connection) =
@@ -106,7 +136,7 @@ impl Pool {
         let mut link = Box::new(Link { sender, connection, finished: false });
         // The first poll makes the connection ask for a request.
         link.settle();
-        Ok(Leased { link, pool: Arc::clone(this) })
+        Ok(Leased { link, pool: Arc::clone(self), _place: place })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -115,25 +145,54 @@ impl Pool {
 
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        self.lock().clear();
+        // Whoever waits for a place is told.
+        self.places.close();
+        let idle = std::mem::take(&mut self.lock().links);
+        drop(idle);
     }
 
     fn put(&self, link: Box<Link>) {
-        let now = Instant::now();
         let mut idle = self.lock();
-        let full = idle.len() >= IDLE_LINKS_MAX;
-        let stale = idle.front().is_some_and(|oldest| now.duration_since(oldest.since) > IDLE_MAX);
-        let dropped = if full || stale { idle.pop_front() } else { None };
+        let dropped =
+            if idle.links.len() >= IDLE_LINKS_MAX { idle.links.pop_front() } else { None };
         if !self.is_closed() {
-            idle.push_back(Idle { link, since: now });
+            idle.links.push_back(Idle { link, since: Instant::now() });
         }
+        let sweep = !idle.swept && !idle.links.is_empty();
+        idle.swept |= sweep;
         drop(idle);
         // Closing a socket is a system call: not under the lock.
         drop(dropped);
+        if sweep {
+            let mut sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
+            while sweeper.try_join_next().is_some() {}
+            sweeper.spawn(sweep_idle(Weak::clone(&self.this)));
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Idle>> {
+    /// Closes what has been idle for too long; when the next one will have been, if any is left.
+    fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut idle = self.lock();
+        let old = idle.links.partition_point(|idle| idle.since + IDLE_MAX <= now);
+        let dropped: Vec<Idle> = idle.links.drain(..old).collect();
+        let next = idle.links.front().map(|idle| idle.since + IDLE_MAX);
+        idle.swept = next.is_some();
+        drop(idle);
+        drop(dropped);
+        next
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Idles> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes idle connections in time, as long as there are any.
+async fn sweep_idle(pool: Weak<Pool>) {
+    loop {
+        let next = pool.upgrade().and_then(|pool| pool.expire(Instant::now()));
+        let Some(next) = next else { return };
+        sleep_until(next).await;
     }
 }
 
@@ -141,6 +200,7 @@ impl Pool {
 pub(super) struct Leased {
     link: Box<Link>,
     pool: Arc<Pool>,
+    _place: Place,
 }
 
 impl std::fmt::Debug for Leased {

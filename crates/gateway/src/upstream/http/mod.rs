@@ -23,9 +23,9 @@ use self::link::{Leased, Pool, RequestFailed};
 pub(crate) use self::stream::HttpEvents;
 use super::message::{
     BadAnswer, Media, Outgoing, Patience, Refused, Reply, SendError, Sent, Unreachable,
-    UpstreamSession, Verb,
+    UpstreamSession, Verb, unless_cancelled,
 };
-use super::spec::{HttpTarget, SpecError, Timeouts};
+use super::spec::{HttpTarget, ServerSpec, SpecError, Timeouts};
 
 /// How often a request is handed to another connection because the first one closed before it was written. Connections that
 /// were closed while idle are found before that; this is the race in between.
@@ -48,18 +48,17 @@ pub(crate) struct HttpClient {
 impl HttpClient {
     pub(crate) fn new(
         target: &HttpTarget,
-        timeouts: Timeouts,
-        answer_bytes_max: usize,
+        spec: &ServerSpec,
         resolve: Resolve,
     ) -> Result<Self, SpecError> {
         Ok(Self {
-            pool: Arc::new(Pool::default()),
+            pool: Pool::new(spec.connections_max),
             dialer: Dialer::new(target.url.clone(), target.rule, resolve)?,
             uri: origin_form(target.url.target()),
             host: target.url.host_header().clone(),
             credentials: target.credentials.clone(),
-            timeouts,
-            answer_bytes_max,
+            timeouts: spec.timeouts,
+            answer_bytes_max: spec.answer_bytes_max,
         })
     }
 
@@ -70,22 +69,6 @@ impl HttpClient {
 
     /// Sends one message; see `Upstream::send`.
     pub(crate) async fn send(&self, out: Outgoing) -> Result<Reply, SendError> {
-        let Some(cancel) = out.cancel.clone() else {
-            return self.exchange(out).await;
-        };
-        if cancel.is_cancelled() {
-            return Err(SendError::Cancelled(Sent::No));
-        }
-        let mut exchange = std::pin::pin!(self.exchange(out));
-        // Cancelled before the request was handed over and after look the same from here: the careful reading is "may have run".
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(SendError::Cancelled(Sent::Maybe)),
-            reply = &mut exchange => reply,
-        }
-    }
-
-    async fn exchange(&self, out: Outgoing) -> Result<Reply, SendError> {
         let started = Instant::now();
         let head_by = started + self.timeouts.first_byte.min(self.timeouts.total);
         let asked = Asked {
@@ -94,21 +77,24 @@ impl HttpClient {
             patience: out.patience,
             cancel: out.cancel.clone(),
         };
-        let (link, response) = self.head(self.request(out), head_by).await?;
+        let cancel = asked.cancel.clone();
+        let (link, response) = self.head(self.request(out), (head_by, cancel.as_ref())).await?;
         let whole_by = started + self.timeouts.total;
         let answer = Answer { link, whole_by, bytes_max: self.answer_bytes_max };
-        read_answer(answer, response, asked).await
+        unless_cancelled(cancel.as_ref(), Sent::Maybe, read_answer(answer, response, asked)).await
     }
 
     /// Sends the request and waits for the head of the answer.
     async fn head(
         &self,
         mut request: Request<Full<Bytes>>,
-        head_by: Instant,
+        (head_by, cancel): (Instant, Option<&CancellationToken>),
     ) -> Result<(Leased, Response<Incoming>), SendError> {
         for _ in 0..HANDOVERS_MAX {
-            let mut link = self.link(head_by).await?;
-            match timeout_at(head_by, link.request(request)).await {
+            let mut link = unless_cancelled(cancel, Sent::No, self.link(head_by)).await?;
+            // From here on the request may have been written, also when that is cancelled at once.
+            let asking = async { Ok(timeout_at(head_by, link.request(request)).await) };
+            match unless_cancelled(cancel, Sent::Maybe, asking).await? {
                 Ok(Ok(response)) => return Ok((link, response)),
                 Ok(Err(RequestFailed::NotSent(back))) => request = *back,
                 Ok(Err(RequestFailed::Broken)) => return Err(SendError::Broken(Sent::Maybe)),
@@ -121,16 +107,22 @@ impl HttpClient {
         Err(SendError::Broken(Sent::No))
     }
 
+    /// A connection: one that is idle, else a new one. While as many are in use as may be, it waits for one of them.
     async fn link(&self, head_by: Instant) -> Result<Leased, SendError> {
         if self.pool.is_closed() {
             return Err(SendError::Unreachable(Unreachable::Stopped));
         }
-        if let Some(link) = Pool::take(&self.pool) {
-            return Ok(link);
-        }
         let connect_by = head_by.min(Instant::now() + self.timeouts.connect);
+        let Ok(place) = timeout_at(connect_by, self.pool.place()).await else {
+            return Err(SendError::Unreachable(Unreachable::Busy));
+        };
+        let place = place?;
+        let place = match self.pool.take(place) {
+            Ok(link) => return Ok(link),
+            Err(place) => place,
+        };
         match timeout_at(connect_by, self.dialer.dial()).await {
-            Ok(Ok(stream)) => Ok(Pool::lease(&self.pool, stream).await?),
+            Ok(Ok(stream)) => self.pool.lease(stream, place).await,
             Ok(Err(unreachable)) => Err(SendError::Unreachable(unreachable)),
             Err(_elapsed) => Err(SendError::Unreachable(Unreachable::ConnectTimeout)),
         }

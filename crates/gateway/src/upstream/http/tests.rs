@@ -51,6 +51,13 @@ async fn json(upstream: &Upstream) -> Bytes {
     }
 }
 
+/// Waits until the peer has read this many requests.
+async fn arrived(peer: &Peer, count: usize) {
+    while peer.requests().len() < count {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn failure(upstream: &Upstream) -> SendError {
     upstream.client.dispatch(ping()).await.expect_err("no reply")
 }
@@ -302,7 +309,12 @@ async fn time_outs_before_the_head_and_within_the_body() {
         ["", "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"]
     {
         let mut peer = Peer::start(move |_, _| vec![send(start), Step::UntilClosed]).await;
-        let error = failure(&open(&short(spec(&peer)))).await;
+        let upstream = open(&spec(&peer));
+        let (error, ()) = tokio::join!(failure(&upstream), async {
+            arrived(&peer, 1).await;
+            tokio::time::pause();
+        });
+        tokio::time::resume();
         assert!(matches!(error, SendError::TimedOut(Sent::Maybe)), "{error:?}");
         peer.closed.recv().await.expect("the connection was closed");
     }
@@ -344,15 +356,13 @@ async fn dropping_and_cancelling_close_the_request() {
 
 #[tokio::test]
 async fn a_connection_that_was_closed_while_idle_is_not_used() {
-    let peer = Peer::start(|_, _| vec![answer(JSON, "{}"), Step::Close]).await;
+    let mut peer = Peer::start(|_, _| vec![answer(JSON, "{}"), Step::Close]).await;
     let upstream = open(&spec(&peer));
-    for n in 1..=10 {
+    for _ in 0..10 {
         json(&upstream).await;
-        // The close has arrived when the socket says so; the pool finds it at the next take.
-        while peer.connections() < n {
-            tokio::task::yield_now().await;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        peer.closed.recv().await.expect("closed");
+        // The runtime looks at its sockets before it comes back.
+        tokio::task::yield_now().await;
     }
     assert_eq!(peer.connections(), 10);
     assert_eq!(peer.requests().len(), 10);
@@ -421,12 +431,13 @@ async fn private_and_mixed_resolutions_are_refused_before_connecting() {
 
 #[tokio::test]
 async fn a_name_is_resolved_and_checked_at_every_connect() {
-    let peer = Peer::start(|_, _| vec![answer(JSON, "{}"), Step::Close]).await;
+    let mut peer = Peer::start(|_, _| vec![answer(JSON, "{}"), Step::Close]).await;
     let (upstream, asked) =
         named(AddressRule::AllowPrivate, peer.address.port(), vec![vec!["127.0.0.1"], vec![]]);
     json(&upstream).await;
     assert!(peer.requests()[0].contains(&format!("host: pay.example:{}\r\n", peer.address.port())));
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    peer.closed.recv().await.expect("closed");
+    tokio::task::yield_now().await;
     let error = failure(&upstream).await;
     assert!(matches!(error, SendError::Unreachable(Unreachable::Resolve(_))), "{error:?}");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
@@ -500,7 +511,7 @@ async fn streams_are_bounded_in_time_and_events_in_size() {
 #[tokio::test]
 async fn a_listening_stream_outlives_the_total_time_out_and_closes_when_dropped() {
     let mut peer = Peer::start(|_, _| vec![send(SSE), Step::UntilClosed]).await;
-    let upstream = open(&short(spec(&peer)));
+    let upstream = open(&spec(&peer));
     let mut out = ping();
     out.verb = Verb::Get;
     out.body = Bytes::new();
@@ -508,8 +519,10 @@ async fn a_listening_stream_outlives_the_total_time_out_and_closes_when_dropped(
     let Ok(Reply::Sse { mut events, .. }) = upstream.client.dispatch(out).await else {
         panic!("not a stream");
     };
-    let waited = tokio::time::timeout(Duration::from_millis(400), events.next()).await;
+    tokio::time::pause();
+    let waited = tokio::time::timeout(Timeouts::default().total * 2, events.next()).await;
     assert!(waited.is_err(), "still open: {waited:?}");
+    tokio::time::resume();
     drop(events);
     peer.closed.recv().await.expect("closed");
     assert!(peer.requests()[0].starts_with("GET /mcp HTTP/1.1\r\n"));
@@ -548,4 +561,79 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     assert!(matches!(error, SendError::Unreachable(Unreachable::Connect(_))), "{error:?}");
     assert!(error.certainly_not_run());
     assert!(accepted.is_err(), "the client gave up the handshake");
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_a_place_is_waited_for() {
+    let peer = Peer::start(|request, _| {
+        if request.contains("hold") { vec![Step::UntilClosed] } else { vec![answer(JSON, "{}")] }
+    })
+    .await;
+    let upstream = open(&spec(&peer).connections_max(2));
+    let hold = || Outgoing::post(Bytes::from_static(br#"{"hold":1}"#));
+    let both = || {
+        let calls = (0..2).map(|_| Box::pin(upstream.client.dispatch(hold())));
+        futures_util::future::join_all(calls)
+    };
+    let mut held = both();
+    tokio::select! {
+        _ = &mut held => panic!("there is no answer"),
+        () = arrived(&peer, 2) => {}
+    }
+    // From here on nothing but time can happen.
+    tokio::time::pause();
+    let error = failure(&upstream).await;
+    assert!(matches!(error, SendError::Unreachable(Unreachable::Busy)), "{error:?}");
+    assert!(error.certainly_not_run());
+    tokio::time::resume();
+    assert_eq!(peer.connections(), 2);
+    let (body, ()) = tokio::join!(json(&upstream), async {
+        tokio::task::yield_now().await;
+        drop(held);
+    });
+    assert_eq!(body, "{}");
+
+    let mut held = both();
+    tokio::select! {
+        _ = &mut held => panic!("there is no answer"),
+        () = arrived(&peer, 5) => {}
+    }
+    let (error, ()) = tokio::join!(failure(&upstream), async {
+        tokio::task::yield_now().await;
+        upstream.stop().await;
+    });
+    assert!(matches!(error, SendError::Unreachable(Unreachable::Stopped)), "{error:?}");
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_in_time_though_nothing_is_sent() {
+    let mut peer = Peer::start(|_, _| vec![answer(JSON, "{}"), Step::UntilClosed]).await;
+    let upstream = open(&spec(&peer));
+    for _ in 0..2 {
+        json(&upstream).await;
+        tokio::time::pause();
+        peer.closed.recv().await.expect("it was closed");
+        tokio::time::resume();
+    }
+    assert_eq!(peer.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_call_cancelled_while_it_waits_for_a_connection_did_not_run() {
+    let resolve = Arc::new(|_| {
+        let never = std::future::pending::<std::io::Result<Vec<IpAddr>>>();
+        Box::pin(never) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    });
+    let spec = ServerSpec::http("t", "http://pay.example/mcp", AddressRule::AllowPrivate);
+    let upstream = Upstream::open_with(&spec.expect("a URL"), resolve).expect("a server");
+    let token = CancellationToken::new();
+    let mut out = ping();
+    out.cancel = Some(token.clone());
+    let (reply, ()) = tokio::join!(upstream.client.dispatch(out), async {
+        tokio::task::yield_now().await;
+        token.cancel();
+    });
+    let error = reply.expect_err("cancelled");
+    assert!(matches!(error, SendError::Cancelled(Sent::No)), "{error:?}");
+    assert!(error.certainly_not_run());
 }

@@ -81,35 +81,46 @@ pub(super) async fn probe(
         Ok(None) => return Ok(None),
         Ok(Some(body)) => match modern(&body) {
             Some(versions) => return Ok(Some(Spoken::Modern(versions))),
-            None => return initialize(child, from_server, by).await.map(Some),
+            None => return legacy(child, from_server, by).await.map(Some),
         },
         Err(_slow) => {}
     }
     tokio::select! {
         biased;
         Some(versions) = async { asked.answer().await.and_then(|body| modern(&body)) } => Ok(Some(Spoken::Modern(versions))),
-        spoken = initialize(child, from_server, by) => spoken.map(Some),
+        spoken = legacy(child, from_server, by) => spoken.map(Some),
     }
 }
 
-/// Initialises a child.
-pub(super) async fn initialize(
+/// Initialises a child that must speak the handshake era, since it knows no other.
+async fn legacy(
     child: &Arc<Child>,
     from_server: FromServer,
     by: Instant,
 ) -> Result<Spoken, SendError> {
+    let hello = initialize(child, from_server, by).await?;
+    hello.map(Spoken::Legacy).ok_or(SendError::Unreachable(Unreachable::Handshake))
+}
+
+/// Initialises a child. `None`: it answered with an error, or ended instead, which says that it does not speak the handshake era.
+pub(super) async fn initialize(
+    child: &Arc<Child>,
+    from_server: FromServer,
+    by: Instant,
+) -> Result<Option<Hello>, SendError> {
     let failed = || SendError::Unreachable(Unreachable::Handshake);
     let declared = declared(from_server);
     let version = ProtocolVersion::NEWEST_LEGACY;
     let request = reply::initialize(&own_id(), version, own_client(&declared));
     let mut asked = child.request(request, Owner::Gateway).await?;
-    let answer = timeout_at(by, asked.answer()).await.ok().flatten().ok_or_else(failed)?;
+    let answer = timeout_at(by, asked.answer()).await.map_err(|_elapsed| failed())?;
+    let Some(answer) = answer else { return Ok(None) };
     let response = response(&answer).filter(|response| response.outcome() == Outcome::Result);
-    let response = response.ok_or_else(failed)?;
+    let Some(response) = response else { return Ok(None) };
     let version = response.payload().get("protocolVersion").and_then(Node::as_str);
     let version = version.and_then(|version| ProtocolVersion::parse(&version));
     child.write(&reply::notification("notifications/initialized", None)).await?;
-    Ok(Spoken::Legacy(Hello { body: answer, version }))
+    Ok(Some(Hello { body: answer, version }))
 }
 
 /// The revisions behind an answer to `server/discover`, if it is one of a modern server: a result, or an error that only modern

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mcp::Era;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::child::{Child, Limits, serve, supervise};
@@ -16,7 +16,7 @@ use super::handshake::{Hello, Spoken, Versions, initialize, probe};
 use super::mux::Mux;
 use super::pipes::Threads;
 use super::process::{STOP_GRACE, spawn};
-use crate::upstream::message::{SendError, Unreachable};
+use crate::upstream::message::{SendError, Sent, Unreachable};
 use crate::upstream::spec::{FromServer, Program, ServerSpec, Timeouts};
 
 /// The wait after the first early end of a child; it doubles with each further one.
@@ -43,6 +43,14 @@ pub(super) enum Ready {
 /// The children of one server.
 #[derive(Debug)]
 pub(super) struct Lanes {
+    shared: Arc<Shared>,
+    /// Starts under way. They are nobody's own: others may wait for a child when the one who asked first has gone.
+    starts: Mutex<JoinSet<()>>,
+}
+
+/// What the starts of children share.
+#[derive(Debug)]
+struct Shared {
     program: Program,
     search_path: Option<OsString>,
     server: Arc<str>,
@@ -71,6 +79,9 @@ enum Known {
     #[default]
     Nothing,
     LegacyOnly,
+    /// It answered as a stateless server that lists no handshake revision. Some of them speak one all the same to whoever begins with
+    /// `initialize`, which is tried with a process of its own when the first agent of that era comes.
+    ModernFirst,
     ModernOnly,
     Both,
 }
@@ -78,7 +89,7 @@ enum Known {
 impl Known {
     fn speaks(self, era: Era) -> bool {
         match self {
-            Self::Nothing | Self::Both => true,
+            Self::Nothing | Self::ModernFirst | Self::Both => true,
             Self::LegacyOnly => era == Era::Legacy,
             Self::ModernOnly => era == Era::Modern,
         }
@@ -109,7 +120,7 @@ impl Starts {
 
 impl Lanes {
     pub(super) fn new(spec: &ServerSpec, program: Program, changes: watch::Sender<u64>) -> Self {
-        Self {
+        let shared = Shared {
             program,
             // The child's own environment is empty, so that only the gateway can look the program up.
             search_path: std::env::var_os("PATH"),
@@ -123,9 +134,109 @@ impl Lanes {
             running: Mutex::default(),
             tasks: Mutex::default(),
             threads: Threads::default(),
+        };
+        Self { shared: Arc::new(shared), starts: Mutex::default() }
+    }
+
+    /// The child of an era if it runs.
+    pub(super) fn running(&self, era: Era) -> Option<(Arc<Child>, Option<Hello>)> {
+        self.shared.running(era)
+    }
+
+    /// The child of an era, started if it does not run.
+    pub(super) async fn ready(&self, era: Era, by: Instant) -> Result<Ready, SendError> {
+        if let Some((child, hello)) = self.running(era) {
+            return Ok(Ready::Running(child, hello));
+        }
+        if !self.shared.lock().known.speaks(era) {
+            return Ok(Ready::OtherEra);
+        }
+        self.start(by, move |shared| async move {
+            let mut starts = shared.starting.lock().await;
+            shared.ready(era, &mut starts, by).await
+        })
+        .await
+    }
+
+    /// The era to speak to the program when there is a choice: that of a child that runs, else the handshake era, which is the one
+    /// that agents with sessions need.
+    pub(super) async fn era(&self, by: Instant) -> Result<Era, SendError> {
+        for era in [Era::Legacy, Era::Modern] {
+            if self.running(era).is_some() {
+                return Ok(era);
+            }
+        }
+        if self.shared.lock().known == Known::Nothing {
+            self.start(by, move |shared| async move {
+                let mut starts = shared.starting.lock().await;
+                let known = shared.lock().known;
+                if known == Known::Nothing {
+                    shared.discover(&mut starts, by).await
+                } else {
+                    Ok(())
+                }
+            })
+            .await?;
+        }
+        let known = self.shared.lock().known;
+        if known == Known::ModernFirst && self.running(Era::Modern).is_some() {
+            return Ok(Era::Modern);
+        }
+        match self.ready(Era::Legacy, by).await? {
+            Ready::Running(..) => Ok(Era::Legacy),
+            Ready::OtherEra => Ok(Era::Modern),
         }
     }
 
+    /// Runs something that may start a child to its end, also when the caller is dropped meanwhile.
+    async fn start<T, F>(
+        &self,
+        by: Instant,
+        work: impl FnOnce(Arc<Shared>) -> F + Send + 'static,
+    ) -> Result<T, SendError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, SendError>> + Send,
+    {
+        let (done, answer) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        {
+            let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+            while starts.try_join_next().is_some() {}
+            starts.spawn(async move {
+                let stopped = shared.stopped.clone();
+                let ended = tokio::select! {
+                    biased;
+                    () = stopped.cancelled() => Err(SendError::Unreachable(Unreachable::Stopped)),
+                    ended = timeout_at(by, work(shared)) => {
+                        ended.unwrap_or(Err(SendError::TimedOut(Sent::No)))
+                    }
+                };
+                if done.send(ended).is_err() {
+                    tracing::debug!("nobody waits for the start of a child any more");
+                }
+            });
+        }
+        answer.await.unwrap_or(Err(SendError::Unreachable(Unreachable::Stopped)))
+    }
+
+    /// Ends all children, and waits until they have ended.
+    pub(super) async fn stop(&self) {
+        self.shared.stopped.cancel();
+        let all = async {
+            for tasks in [&self.starts, &self.shared.tasks] {
+                let mut tasks =
+                    std::mem::take(&mut *tasks.lock().unwrap_or_else(PoisonError::into_inner));
+                while tasks.join_next().await.is_some() {}
+            }
+        };
+        if tokio::time::timeout(STOP_GRACE.saturating_mul(2), all).await.is_err() {
+            tracing::error!("a child cannot be ended in time");
+        }
+    }
+}
+
+impl Shared {
     /// The child of an era if it runs.
     pub(super) fn running(&self, era: Era) -> Option<(Arc<Child>, Option<Hello>)> {
         let running = self.lock();
@@ -144,26 +255,19 @@ impl Lanes {
     }
 
     /// The child of an era, started if it does not run.
-    pub(super) async fn ready(&self, era: Era, by: Instant) -> Result<Ready, SendError> {
-        if let Some((child, hello)) = self.running(era) {
-            return Ok(Ready::Running(child, hello));
-        }
-        if !self.lock().known.speaks(era) {
-            return Ok(Ready::OtherEra);
-        }
-        let mut starts = self.starting.lock().await;
+    async fn ready(&self, era: Era, starts: &mut Starts, by: Instant) -> Result<Ready, SendError> {
         for _ in 0..STARTS_FOR_ONE_MESSAGE_MAX {
             if let Some((child, hello)) = self.running(era) {
                 return Ok(Ready::Running(child, hello));
             }
             let known = self.lock().known;
             match (known, era) {
-                (Known::Nothing, _) => self.discover(&mut starts, by).await?,
-                (Known::LegacyOnly | Known::Both, Era::Legacy) => {
-                    self.start_legacy(&mut starts, by).await?;
+                (Known::Nothing, _) => self.discover(starts, by).await?,
+                (Known::LegacyOnly | Known::ModernFirst | Known::Both, Era::Legacy) => {
+                    self.start_legacy(starts, by).await?;
                 }
-                (Known::ModernOnly | Known::Both, Era::Modern) => {
-                    self.start_modern(&mut starts, by).await?;
+                (Known::ModernFirst | Known::ModernOnly | Known::Both, Era::Modern) => {
+                    self.start_modern(starts, by).await?;
                 }
                 (Known::ModernOnly, Era::Legacy) | (Known::LegacyOnly, Era::Modern) => {
                     return Ok(Ready::OtherEra);
@@ -171,20 +275,6 @@ impl Lanes {
             }
         }
         Err(SendError::Unreachable(Unreachable::NotRunning))
-    }
-
-    /// The era to speak to the program when there is a choice: that of a child that runs, else the handshake era, which is the one
-    /// that agents with sessions need.
-    pub(super) async fn era(&self, by: Instant) -> Result<Era, SendError> {
-        for era in [Era::Legacy, Era::Modern] {
-            if self.running(era).is_some() {
-                return Ok(era);
-            }
-        }
-        match self.ready(Era::Legacy, by).await? {
-            Ready::Running(..) => Ok(Era::Legacy),
-            Ready::OtherEra => Ok(Era::Modern),
-        }
     }
 
     /// Starts the program for the first time and asks what it speaks.
@@ -206,7 +296,7 @@ impl Lanes {
             }
             Spoken::Modern(versions) => {
                 running.known = match versions {
-                    Versions::ModernOnly => Known::ModernOnly,
+                    Versions::ModernOnly => Known::ModernFirst,
                     Versions::Both => Known::Both,
                 };
                 running.modern = Some(child);
@@ -218,13 +308,24 @@ impl Lanes {
     async fn start_legacy(&self, starts: &mut Starts, by: Instant) -> Result<(), SendError> {
         let child = self.start(starts, by).await?;
         let ending = Ending(Some(Arc::clone(&child)));
-        match initialize(&child, self.from_server, by).await? {
-            Spoken::Legacy(hello) => {
+        let hello = initialize(&child, self.from_server, by).await?;
+        let mut running = self.lock();
+        match (hello, running.known) {
+            (Some(hello), known) => {
                 ending.keep();
-                self.lock().legacy = Some((child, hello));
+                if known == Known::ModernFirst {
+                    running.known = Known::Both;
+                }
+                running.legacy = Some((child, hello));
                 Ok(())
             }
-            Spoken::Modern(_) => Err(SendError::Unreachable(Unreachable::Handshake)),
+            (None, Known::ModernFirst) => {
+                running.known = Known::ModernOnly;
+                Ok(())
+            }
+            (None, Known::Nothing | Known::LegacyOnly | Known::ModernOnly | Known::Both) => {
+                Err(SendError::Unreachable(Unreachable::Handshake))
+            }
         }
     }
 
@@ -266,17 +367,6 @@ impl Lanes {
         Ok(child)
     }
 
-    /// Ends all children, and waits until they have ended.
-    pub(super) async fn stop(&self) {
-        self.stopped.cancel();
-        let mut tasks =
-            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(STOP_GRACE.saturating_mul(2), all).await.is_err() {
-            tasks.shutdown().await;
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -312,3 +402,6 @@ fn nonce() -> Result<String, SendError> {
     })?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
+
+#[cfg(test)]
+mod tests;

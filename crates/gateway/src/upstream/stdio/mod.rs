@@ -35,6 +35,7 @@ use self::mux::{Item, Owner, WAITING_MESSAGES_MAX};
 use self::sessions::Declared;
 use super::message::{
     Media, Outgoing, Patience, Refused, Reply, SendError, Sent, UpstreamSession, Verb,
+    unless_cancelled,
 };
 use super::spec::{Allowed, FromServer, Program, ServerSpec, Timeouts};
 
@@ -71,26 +72,12 @@ impl StdioClient {
 
     /// Sends one message; see `Upstream::send`.
     pub(crate) async fn send(&self, out: Outgoing) -> Result<Reply, SendError> {
-        self.send_as(out, Owner::Agent(None)).await
+        self.exchange(out, Owner::Agent(None)).await
     }
 
     /// Sends a message of the gateway itself.
     pub(crate) async fn send_own(&self, out: Outgoing) -> Result<Reply, SendError> {
-        self.send_as(out, Owner::Gateway).await
-    }
-
-    async fn send_as(&self, out: Outgoing, owner: Owner) -> Result<Reply, SendError> {
-        let Some(cancel) = out.cancel.clone() else {
-            return self.exchange(out, owner).await;
-        };
-        if cancel.is_cancelled() {
-            return Err(SendError::Cancelled(Sent::No));
-        }
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(SendError::Cancelled(Sent::Maybe)),
-            reply = self.exchange(out, owner) => reply,
-        }
+        self.exchange(out, Owner::Gateway).await
     }
 
     async fn exchange(&self, out: Outgoing, owner: Owner) -> Result<Reply, SendError> {
@@ -133,7 +120,8 @@ impl StdioClient {
         (owner, waits): (Owner, Waits),
     ) -> Result<Reply, SendError> {
         let era = era_of(request, out);
-        let ready = match self.lanes.ready(era, waits.first_by).await? {
+        let starting = self.lanes.ready(era, waits.first_by);
+        let ready = match unless_cancelled(waits.cancel.as_ref(), Sent::No, starting).await? {
             Ready::Running(child, hello) => (child, hello),
             Ready::OtherEra => return Ok(other_era(request, era)),
         };
@@ -266,10 +254,12 @@ async fn call(
     owner: Owner,
     waits: Waits,
 ) -> Result<Reply, SendError> {
-    let sending = timeout_at(waits.first_by, child.request(body, owner)).await;
-    let mut pending: Pending = sending.map_err(|_elapsed| SendError::TimedOut(Sent::No))??;
-    let first = timeout_at(waits.first_by, pending.next()).await;
-    match first.map_err(|_elapsed| SendError::TimedOut(Sent::Maybe))? {
+    let cancel = waits.cancel.as_ref();
+    let sending = in_time(waits.first_by, Sent::No, child.request(body, owner));
+    let mut pending: Pending = unless_cancelled(cancel, Sent::No, sending).await?;
+    let answering = async { Ok(pending.next().await) };
+    let answering = in_time(waits.first_by, Sent::Maybe, answering);
+    match unless_cancelled(cancel, Sent::Maybe, answering).await? {
         None => Err(SendError::Broken(Sent::Maybe)),
         Some(Item::Last(body)) => Ok(Reply::Json { session: None, body }),
         Some(Item::Between(body)) => {
@@ -281,8 +271,17 @@ async fn call(
 }
 
 async fn write(child: &Child, body: &Bytes, waits: Waits) -> Result<(), SendError> {
-    let writing = timeout_at(waits.first_by, child.write(body)).await;
-    writing.map_err(|_elapsed| SendError::TimedOut(Sent::No))?
+    let writing = in_time(waits.first_by, Sent::No, child.write(body));
+    unless_cancelled(waits.cancel.as_ref(), Sent::No, writing).await
+}
+
+/// Waits for something until an instant; `sent` is what a late end then means for the server.
+async fn in_time<T>(
+    by: Instant,
+    sent: Sent,
+    work: impl Future<Output = Result<T, SendError>>,
+) -> Result<T, SendError> {
+    timeout_at(by, work).await.unwrap_or(Err(SendError::TimedOut(sent)))
 }
 
 /// Finds the session that a message names. A message without one is taken as it is (MCP clients exist that never send it); one that

@@ -22,7 +22,7 @@ pub(super) fn python() -> &'static str {
     if std::path::Path::new(system).exists() { system } else { "python3" }
 }
 
-fn spec(mode: &str) -> ServerSpec {
+pub(super) fn spec(mode: &str) -> ServerSpec {
     let command = [python(), "-u", CHILD, mode, "a;b", "$(c)", "d\ne"].map(str::to_owned).to_vec();
     ServerSpec::stdio("child", command).expect("a command")
 }
@@ -107,13 +107,19 @@ pub(super) fn is_alive(pid: &Value) -> bool {
         .is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
-pub(super) async fn until(mut done: impl FnMut() -> bool) {
-    let waiting = async {
-        while !done() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+/// Waits until a process has ended, whoever its parent is.
+async fn ended(pid: &Value) {
+    let pid = pid.as_i64().and_then(|pid| i32::try_from(pid).ok());
+    let pid = pid.and_then(rustix::process::Pid::from_raw).expect("a process");
+    let Ok(handle) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK) else {
+        return;
     };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it happens");
+    let limit = rustix::event::Timespec { tv_sec: 20, tv_nsec: 0 };
+    let waiting = tokio::task::spawn_blocking(move || {
+        let mut handles = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut handles, Some(&limit))
+    });
+    assert_eq!(waiting.await.expect("it waited"), Ok(1), "it ends");
 }
 
 #[tokio::test]
@@ -307,7 +313,8 @@ async fn stop_ends_the_whole_process_group() {
     let child = value(&upstream, tool("2", "facts")).await["result"]["pid"].clone();
     assert!(is_alive(&grandchild) && is_alive(&child));
     upstream.stop().await;
-    until(|| !is_alive(&grandchild) && !is_alive(&child)).await;
+    ended(&grandchild).await;
+    ended(&child).await;
     let error = upstream.client.dispatch(tool("3", "echo")).await.expect_err("stopped");
     assert!(matches!(error, SendError::Unreachable(Unreachable::Stopped)), "{error:?}");
 }
@@ -325,24 +332,17 @@ async fn dropping_the_client_and_dying_leave_nobody_behind() {
     let upstream = open("legacy");
     let grandchild = value(&upstream, tool("1", "fork")).await["result"]["pid"].clone();
     drop(upstream);
-    until(|| !is_alive(&grandchild)).await;
+    ended(&grandchild).await;
 
     let upstream = open("legacy");
     let grandchild = value(&upstream, tool("1", "fork")).await["result"]["pid"].clone();
     upstream.client.dispatch(tool("2", "die")).await.expect_err("it dies");
-    until(|| !is_alive(&grandchild)).await;
+    ended(&grandchild).await;
 }
 
 #[tokio::test]
 async fn a_dropped_or_late_call_is_cancelled_at_the_child() {
-    let blink = Duration::from_millis(300);
-    let timeouts = Timeouts { first_byte: blink, ..Timeouts::default() };
-    let upstream = Upstream::open(&spec("legacy")).expect("a child");
-    body(&upstream, tool("1", "echo")).await;
-    drop(upstream);
-    let upstream =
-        Upstream::open(&spec("legacy").timeouts(Timeouts { first_byte: blink * 20, ..timeouts }))
-            .expect("a child");
+    let upstream = open("legacy");
     body(&upstream, tool("1", "echo")).await;
     let cancelled = |seen: &Value| {
         seen["result"]["seen"]
@@ -352,8 +352,11 @@ async fn a_dropped_or_late_call_is_cancelled_at_the_child() {
             .filter(|m| m["method"] == "notifications/cancelled")
             .count()
     };
-    let held = tokio::time::timeout(blink, upstream.client.dispatch(tool("2", "hold"))).await;
-    assert!(held.is_err());
+    tokio::select! {
+        biased;
+        _ = upstream.client.dispatch(tool("2", "hold")) => panic!("it is held"),
+        _ = body(&upstream, tool("2", "echo")) => {}
+    }
     assert_eq!(cancelled(&value(&upstream, tool("3", "seen")).await), 1);
     let token = CancellationToken::new();
     let mut out = tool("4", "hold");
@@ -366,11 +369,9 @@ async fn a_dropped_or_late_call_is_cancelled_at_the_child() {
     assert_eq!(cancelled(&value(&upstream, tool("6", "seen")).await), 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_child_that_hangs_runs_into_the_time_out() {
-    let blink = Duration::from_millis(400);
-    let slow = Timeouts { connect: blink / 2, first_byte: blink, total: blink };
-    let upstream = Upstream::open(&spec("mute").timeouts(slow)).expect("a child");
+    let upstream = open("mute");
     let error = upstream.client.dispatch(tool("1", "echo")).await.expect_err("no handshake");
     assert!(matches!(error, SendError::Unreachable(Unreachable::Handshake)), "{error:?}");
     assert!(error.certainly_not_run());
@@ -543,9 +544,12 @@ async fn each_era_is_served_by_what_the_program_speaks() {
     );
     assert_eq!(value(&upstream, modern("3", "tools/call")).await["id"], 3);
 
-    let upstream = open("both");
-    assert_eq!(value(&upstream, modern("4", "tools/call")).await["id"], 4);
-    initialize(&upstream, "2025-11-25", json!({})).await;
+    for mode in ["both", "sdk"] {
+        let upstream = open(mode);
+        assert_eq!(value(&upstream, modern("4", "tools/call")).await["id"], 4, "{mode}");
+        initialize(&upstream, "2025-11-25", json!({})).await;
+        assert_eq!(value(&upstream, modern("5", "tools/call")).await["id"], 5, "{mode}");
+    }
 
     let error = open("neither")
         .client
@@ -595,4 +599,19 @@ async fn a_childs_tools_are_listed_within_bounds() {
         let error = upstream.lister.list(&upstream.client).await.expect_err("no end");
         assert!(matches!(error, ListError::Endless), "{mode}: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_call_cancelled_during_the_start_did_not_run() {
+    let upstream = open("mute");
+    let token = CancellationToken::new();
+    let mut out = tool("1", "echo");
+    out.cancel = Some(token.clone());
+    let (reply, ()) = tokio::join!(upstream.client.dispatch(out), async {
+        tokio::task::yield_now().await;
+        token.cancel();
+    });
+    let error = reply.expect_err("cancelled");
+    assert!(matches!(error, SendError::Cancelled(Sent::No)), "{error:?}");
+    assert!(error.certainly_not_run());
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::upstream::Upstream;
 use crate::upstream::message::SendError;
-use crate::upstream::stdio::tests::{CHILD, body, is_alive, open, python, tool, until, value};
+use crate::upstream::stdio::tests::{CHILD, body, is_alive, open, python, tool, value};
 
 /// A child whose threads can be told from those of other tests.
 fn named(slug: &'static str) -> Upstream {
@@ -27,6 +27,16 @@ fn states_of(slug: &str) -> Vec<char> {
 
 fn threads_of(slug: &str) -> usize {
     states_of(slug).len()
+}
+
+/// Waits until a server's threads have ended. They run beside the runtime and announce nothing.
+async fn gone(slug: &str) {
+    let waiting = async {
+        while threads_of(slug) > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("they end");
 }
 
 /// Whether a thread waits in the kernel where no signal reaches it.
@@ -57,7 +67,7 @@ async fn a_child_that_holds_the_lock_of_a_pipe_stops_nobody_else() {
         };
         let (lost, ()) = tokio::join!(calls, elsewhere);
         assert!(lost.iter().all(|reply| matches!(reply, Err(SendError::Broken(_)))), "{lost:?}");
-        until(|| threads_of(slug) == 0).await;
+        gone(slug).await;
     }
 }
 
@@ -67,7 +77,7 @@ async fn the_threads_of_a_child_end_though_somebody_still_has_its_pipes() {
     let heir: Value = value(&upstream, tool("1", "escape")).await["result"]["pid"].clone();
     assert_eq!(threads_of("left"), 3);
     upstream.stop().await;
-    until(|| threads_of("left") == 0).await;
+    gone("left").await;
     assert!(is_alive(&heir));
     let heir = heir.as_i64().and_then(|pid| i32::try_from(pid).ok());
     let heir = heir.and_then(rustix::process::Pid::from_raw).expect("a process");
@@ -79,8 +89,8 @@ async fn the_threads_of_a_child_that_died_end() {
     let upstream = named("died");
     body(&upstream, tool("1", "echo")).await;
     upstream.client.dispatch(tool("2", "die")).await.expect_err("it dies");
-    until(|| threads_of("died") == 0).await;
+    gone("died").await;
     body(&upstream, tool("3", "echo")).await;
     drop(upstream);
-    until(|| threads_of("died") == 0).await;
+    gone("died").await;
 }
