@@ -29,14 +29,21 @@ fn threads_of(slug: &str) -> usize {
     states_of(slug).len()
 }
 
-/// Waits until a server's threads have ended. They run beside the runtime and announce nothing.
-async fn gone(slug: &str) {
+/// Waits until a server has so many threads. They run beside the runtime, take their names when they first run,
+/// and announce nothing.
+async fn until_threads(slug: &str, wanted: usize) {
     let waiting = async {
-        while threads_of(slug) > 0 {
+        while threads_of(slug) != wanted {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("they end");
+    let bounded = tokio::time::timeout(std::time::Duration::from_secs(20), waiting);
+    bounded.await.expect("they begin and end");
+}
+
+/// Waits until a server's threads have ended.
+async fn gone(slug: &str) {
+    until_threads(slug, 0).await;
 }
 
 /// Whether a thread waits in the kernel where no signal reaches it.
@@ -75,7 +82,7 @@ async fn a_child_that_holds_the_lock_of_a_pipe_stops_nobody_else() {
 async fn the_threads_of_a_child_end_though_somebody_still_has_its_pipes() {
     let upstream = named("left");
     let heir: Value = value(&upstream, tool("1", "escape")).await["result"]["pid"].clone();
-    assert_eq!(threads_of("left"), 3);
+    until_threads("left", 3).await;
     upstream.stop().await;
     gone("left").await;
     assert!(is_alive(&heir));
