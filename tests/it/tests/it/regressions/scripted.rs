@@ -94,6 +94,15 @@ impl Scripted {
         seen.iter().filter(|seen| seen.method() == method).count()
     }
 
+    /// How many handshakes came that carry this client's name: the gateway's own, for listing tools, come whenever
+    /// it likes and carry another.
+    pub(super) fn handshakes_of(&self, client: &str) -> usize {
+        let own = |seen: &&Seen| {
+            seen.method() == "initialize" && seen.body["params"]["clientInfo"]["name"] == client
+        };
+        self.seen.lock().expect("no holder panics").iter().filter(own).count()
+    }
+
     /// How many connections were made.
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)

@@ -93,13 +93,13 @@ async fn a_session_that_cannot_be_reopened_is_tried_once_and_then_said_to_be_gon
     let token = Config::token_of("agent");
     let answer = gateway.post(SERVER, &token, &hello_body("agent")).await;
     let session = answer.header("mcp-session-id").expect("a session").to_owned();
-    let begun = server.count("initialize");
+    let begun = server.handshakes_of("agent");
     let ask = Ask::mcp("/mcp/alpha", &token, call_body(1, "write", &json!({})))
         .with("Mcp-Session-Id", &session);
     let gone = wire::ask(gateway.door, &ask).await.expect("an answer");
     // 404 is what makes a client of the legacy era open a new session.
     assert_eq!(gone.status, 404, "{}", gone.text());
-    assert_eq!(server.count("initialize") - begun, 1);
+    assert_eq!(server.handshakes_of("agent") - begun, 1);
     assert_eq!(server.count("tools/call"), 2, "once, and once in the session opened again");
 }
 
