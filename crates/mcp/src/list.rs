@@ -31,6 +31,8 @@ pub enum ListKind {
     Resources,
     /// `resources/templates/list`; items are named by `uriTemplate`.
     Templates,
+    /// `tasks/list` (2025-11-25); items are named by `taskId`.
+    Tasks,
 }
 
 impl ListKind {
@@ -41,6 +43,7 @@ impl ListKind {
             Self::Prompts => "prompts",
             Self::Resources => "resources",
             Self::Templates => "resourceTemplates",
+            Self::Tasks => "tasks",
         }
     }
 
@@ -50,6 +53,7 @@ impl ListKind {
             Self::Tools | Self::Prompts => "name",
             Self::Resources => "uri",
             Self::Templates => "uriTemplate",
+            Self::Tasks => "taskId",
         }
     }
 }
@@ -66,7 +70,7 @@ pub enum CacheRewrite {
 /// One item of a list.
 #[derive(Clone, Debug)]
 pub struct ListItem<'a> {
-    /// Name, URI or URI template, unescaped.
+    /// Name, URI, URI template or task identifier, unescaped.
     pub key: Cow<'a, str>,
     /// The item's JSON text, byte for byte.
     pub raw: &'a [u8],

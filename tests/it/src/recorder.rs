@@ -139,6 +139,8 @@ struct Server {
     log: Log,
     tools: Mutex<Vec<serde_json::Value>>,
     fault: Mutex<Option<Fault>>,
+    /// The tasks that calls created, of all clients, in order.
+    tasks: Mutex<Vec<String>>,
     sessions: Mutex<HashSet<String>>,
     /// Counts every session ever handed out, so that no id is given twice.
     sessions_made: AtomicUsize,
@@ -168,6 +170,7 @@ impl Recorder {
             log,
             tools: Mutex::new(tools::first_list()),
             fault: Mutex::default(),
+            tasks: Mutex::default(),
             sessions: Mutex::default(),
             sessions_made: AtomicUsize::new(0),
             listeners: Mutex::default(),

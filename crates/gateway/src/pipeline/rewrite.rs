@@ -232,6 +232,12 @@ pub(crate) fn sees_prompt(visit: &Visit, name: &str) -> bool {
     visit.grant.policy.policy.lists(&Target::Prompt { name })
 }
 
+/// Whether the grant created the task.
+pub(crate) fn owns_task(visit: &Visit, task: &str) -> bool {
+    let record = &visit.grant.record;
+    visit.plane.task_owners.owns(&record.server, task, &record.id)
+}
+
 /// A list with what the grant may see. One that cannot be filtered with certainty is refused.
 async fn list(visit: &Visit, kind: ListKind, era: Era, response: &Response) -> Bytes {
     let cache = match era {
@@ -245,6 +251,7 @@ async fn list(visit: &Visit, kind: ListKind, era: Era, response: &Response) -> B
         ListKind::Tools => shows_tool(visit, item),
         ListKind::Prompts => sees_prompt(visit, &item.key),
         ListKind::Resources | ListKind::Templates => sees_resource(visit, &item.key),
+        ListKind::Tasks => owns_task(visit, &item.key),
     };
     match filter_list(response.body(), kind, cache, keep) {
         Ok(filtered) => filtered.body,

@@ -27,6 +27,8 @@ enum Route {
     Seen,
     /// Passes for the grant's own tasks.
     Task,
+    /// The list of tasks, with the grant's own.
+    Tasks,
     /// A stream of changes.
     Listen,
     /// Passes under `default: "allow"`.
@@ -55,6 +57,8 @@ fn route(request: &Request) -> Route {
         Route::Seen
     } else if request.task_id().is_some() {
         Route::Task
+    } else if *method == Method::TasksList {
+        Route::Tasks
     } else if *method == Method::SubscriptionsListen {
         Route::Listen
     } else {
@@ -82,6 +86,7 @@ pub(super) async fn request(visit: Visit, request: Request) -> Answer {
         Route::List(kind) => Box::pin(list(visit, &request, kind)).await,
         Route::Seen => Box::pin(seen(visit, &request)).await,
         Route::Task => Box::pin(task(visit, &request)).await,
+        Route::Tasks => Box::pin(tasks(visit, &request)).await,
         Route::Listen => Box::pin(listen::subscribe(visit, request)).await,
         Route::Other => Box::pin(other(visit, &request)).await,
     }
@@ -137,32 +142,43 @@ async fn seen(visit: Visit, request: &Request) -> Answer {
     if !sees {
         return refused(&visit, request).await;
     }
-    unruled(visit, request).await
+    unruled(visit, request, Expect::Call).await
 }
 
 /// Tasks: only those that this grant created.
 async fn task(visit: Visit, request: &Request) -> Answer {
-    let record = &visit.grant.record;
-    let owned = request
-        .task_id()
-        .is_some_and(|task| visit.plane.task_owners.owns(&record.server, task, &record.id));
-    if !owned {
+    if !request.task_id().is_some_and(|task| rewrite::owns_task(&visit, task)) {
         let denial = judge::unlisted("This grant created no such task.");
         let attempt = judge::refuse(&visit, request, &Trace::empty(), denial).await;
         return ended(attempt);
     }
-    unruled(visit, request).await
+    unruled(visit, request, Expect::Call).await
 }
 
-/// Any other method.
+/// The list of tasks: asked of the server, which may serve many grants as one client, and left with
+/// the tasks that this grant created. Who may do nothing created none.
+async fn tasks(visit: Visit, request: &Request) -> Answer {
+    if visit.grant.policy.nothing {
+        let body = rewrite::empty_list(request.id(), request.era(), ListKind::Tasks);
+        return answer::json(StatusCode::OK, body);
+    }
+    unruled(visit, request, Expect::List(ListKind::Tasks)).await
+}
+
+/// Any other method. The revisions that have no list of tasks do not have this one either; a server
+/// may answer it all the same, so where policy lets it pass it is filtered as well.
 async fn other(visit: Visit, request: &Request) -> Answer {
     let policy = &visit.grant.policy;
     let open = !policy.nothing && policy.policy.default_action() == DefaultAction::Allow;
-    // A list of tasks shows those of other grants, and cannot be filtered byte for byte.
-    if !open || *request.method() == Method::TasksList {
+    if !open {
         return refused(&visit, request).await;
     }
-    unruled(visit, request).await
+    let expect = if *request.method() == Method::TasksList {
+        Expect::List(ListKind::Tasks)
+    } else {
+        Expect::Call
+    };
+    unruled(visit, request, expect).await
 }
 
 async fn refused(visit: &Visit, request: &Request) -> Answer {
@@ -182,10 +198,10 @@ fn ended(attempt: Attempt) -> Answer {
 }
 
 /// Passes a request without rules of policy, with its audit record.
-async fn unruled(visit: Visit, request: &Request) -> Answer {
+async fn unruled(visit: Visit, request: &Request, expect: Expect) -> Answer {
     match judge::admit_unruled(&visit, request).await {
         Attempt::Go(call, permit) => {
-            let exchange = Exchange::new(visit, request, Expect::Call).with_call(call);
+            let exchange = Exchange::new(visit, request, expect).with_call(call);
             super::go(exchange, permit, request).await
         }
         refused @ (Attempt::Refused(_) | Attempt::Held(_)) => ended(refused),

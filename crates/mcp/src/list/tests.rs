@@ -91,6 +91,10 @@ fn filters_every_kind() {
             ListKind::Templates,
             r#"{"id":1,"result":{"resourceTemplates":[{"uriTemplate":"a"},{"uriTemplate":"b"}]}}"#,
         ),
+        (
+            ListKind::Tasks,
+            r#"{"id":1,"result":{"tasks":[{"taskId":"b","name":"a"},{"taskId":"a","name":"b"}]}}"#,
+        ),
     ];
     for (kind, body) in cases {
         let value: Value =
@@ -99,6 +103,50 @@ fn filters_every_kind() {
         let list = value["result"][kind.member()].as_array().unwrap();
         assert_eq!(list.len(), 1);
         assert_eq!(list[0][kind.key()], "a");
+    }
+}
+
+/// A list of tasks and what is left of it for the owner of `mine` and `m/2`; `None`: it is refused.
+const TASKS: &[(&str, Option<&str>)] = &[
+    (
+        r#"{"tasks":[{"taskId":"mine","ttl":1.50e3,"vendor":{"b":1,"a":2}},{"taskId":"theirs","status":"working"}],"nextCursor":"p-2"}"#,
+        Some(
+            r#"{"tasks":[{"taskId":"mine","ttl":1.50e3,"vendor":{"b":1,"a":2}}],"nextCursor":"p-2"}"#,
+        ),
+    ),
+    (
+        r#"{"nextCursor":"p-3","tasks":[{"taskId":"theirs"}, {"status":"working", "taskId" : "m\/2"} ,{"taskId":"mine"}]}"#,
+        Some(
+            r#"{"nextCursor":"p-3","tasks":[{"status":"working", "taskId" : "m\/2"} ,{"taskId":"mine"}]}"#,
+        ),
+    ),
+    (r#"{"tasks":[ {"taskId":"theirs"} ],"_meta":{}}"#, Some(r#"{"tasks":[  ],"_meta":{}}"#)),
+    // No readable identifier, or more than one: nobody's.
+    (r#"{"tasks":[{"taskId":7},{"taskId":null},{},"mine"]}"#, Some(r#"{"tasks":[]}"#)),
+    (r#"{"tasks":[{"taskId":"mine","taskId":"theirs"}]}"#, Some(r#"{"tasks":[]}"#)),
+    (r#"{"tasks":[{"taskId":"mine","task\u0049d":"theirs"}]}"#, Some(r#"{"tasks":[]}"#)),
+    // Identifiers are compared byte for byte.
+    (r#"{"tasks":[{"taskId":"Mine"},{"taskId":"mine "}]}"#, Some(r#"{"tasks":[]}"#)),
+    (r#"{"vendor":1}"#, Some(r#"{"vendor":1}"#)),
+    (r#"{"tasks":{"taskId":"theirs"}}"#, None),
+    (r#"{"tasks":[],"Tasks":[{"taskId":"theirs"}]}"#, None),
+    (r#"{"tasks":[],"tasks":[{"taskId":"theirs"}]}"#, None),
+];
+
+#[test]
+fn leaves_only_the_tasks_that_are_asked_for() {
+    for (result, expected) in TASKS {
+        let message = |result: &str| format!(r#"{{"id":1,"result":{result},"jsonrpc":"2.0"}}"#);
+        let filtered = filter_list(
+            &Bytes::from(message(result)),
+            ListKind::Tasks,
+            CacheRewrite::Keep,
+            |item| ["mine", "m/2"].contains(&item.key.as_ref()),
+        );
+        match expected {
+            Some(expected) => assert_eq!(filtered.unwrap().body, message(expected), "{result}"),
+            None => assert!(matches!(filtered, Err(BadReply::List(_))), "{result}"),
+        }
     }
 }
 

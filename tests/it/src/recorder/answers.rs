@@ -93,9 +93,22 @@ impl Server {
             Some(other) => return Outcome::Faulted(other),
             None => {}
         }
+        if era == Era::Legacy && message.params.member(|key| key == "task").is_some() {
+            return result(json!({ "task": self.new_task() }), era);
+        }
         let said = json!({ "ran": tool, "on": self.options.name, "arguments": arguments });
         let content = json!([{ "type": "text", "text": said.to_string() }]);
         result(json!({ "content": content, "isError": false }), era)
+    }
+
+    /// Begins a task (2025-11-25). The server takes all its clients for one, as one behind a gateway's single
+    /// credential does.
+    fn new_task(&self) -> Value {
+        let mut tasks = self.tasks.lock().expect("no holder panics");
+        let id = format!("{}-task-{}", self.options.name, tasks.len() + 1);
+        let begun = task(&id);
+        tasks.push(id);
+        begun
     }
 
     /// The tool that a call means, in the eyes of this server.
@@ -164,6 +177,14 @@ impl Server {
                 let words = json!({ "type": "text", "text": "words" });
                 result(json!({ "messages": [{ "role": "user", "content": words }] }), era)
             }
+            "tasks/list" if era == Era::Legacy => {
+                let tasks = self.tasks.lock().expect("no holder panics");
+                let tasks: Vec<Value> = tasks.iter().map(|id| task(id)).collect();
+                result(json!({ "tasks": tasks, "nextCursor": "more" }), era)
+            }
+            "tasks/get" if era == Era::Legacy => {
+                result(task(message.text("taskId").unwrap_or_default()), era)
+            }
             "completion/complete" => {
                 result(json!({ "completion": { "values": ["one", "two"], "hasMore": false } }), era)
             }
@@ -177,6 +198,14 @@ fn result(mut value: Value, era: Era) -> Outcome {
         value["resultType"] = json!("complete");
     }
     Outcome::Result(value.to_string())
+}
+
+/// A task that runs.
+fn task(id: &str) -> Value {
+    json!({
+        "taskId": id, "status": "working", "ttl": 60_000, "x-vendor": true,
+        "createdAt": "2026-11-25T10:30:00Z", "lastUpdatedAt": "2026-11-25T10:30:00Z",
+    })
 }
 
 /// Methods by which one vendor or another runs a tool.

@@ -93,7 +93,7 @@ async fn a_grant_without_policy_sees_empty_lists_and_may_do_nothing() {
 #[tokio::test]
 async fn other_methods_are_denied_by_default_and_resources_look_as_if_they_were_not_there() {
     let world = World::new(ALLOW_READ).await;
-    for name in ["tools/execute", "x/delete_all", "tasks/list", "roots/list"] {
+    for name in ["tools/execute", "x/delete_all", "tasks/all", "roots/list"] {
         let got = world.agent().post(&method(1, name, "{}")).await;
         assert_eq!(
             (got.status, &got.json()["error"]["code"]),

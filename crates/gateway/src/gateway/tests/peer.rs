@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) sessions: Option<Vec<String>>,
     /// What the next calls answer in place of the usual: status, media type, body.
     pub(super) fault: Option<(u16, &'static str, String)>,
+    /// The results of other methods, as JSON text; `{}` for those that are not here.
+    pub(super) results: Vec<(&'static str, &'static str)>,
     /// The version that `initialize` chooses.
     pub(super) version: &'static str,
     /// Streams for the next requests of a method (`GET` for GET), in order.
@@ -68,6 +70,7 @@ impl Peer {
             ],
             sessions: None,
             fault: None,
+            results: Vec::new(),
             version: "2025-11-25",
             streams: Vec::new(),
             opened: 0,
@@ -219,7 +222,12 @@ fn message_of(state: &mut State, message: &Value) -> Response<Body> {
             );
             return plain(200, "application/json", &body);
         }
-        _ => json!({}),
+        method => {
+            let known = state.results.iter().find(|(name, _)| *name == method);
+            let result = known.map_or("{}", |(_, text)| text);
+            let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}");
+            return plain(200, "application/json", &body);
+        }
     };
     reply(id, &result)
 }

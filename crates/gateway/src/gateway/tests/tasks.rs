@@ -1,5 +1,7 @@
-use super::agent::{Agent, Got, call, method, modern};
-use super::world::World;
+use bytes::Bytes;
+
+use super::agent::{Agent, Got, call, method, modern, read};
+use super::world::{Setup, World};
 
 const ALLOW: &str = r#"{"version":"1","default":"allow"}"#;
 const EXTENSION: &str = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
@@ -38,5 +40,106 @@ async fn a_task_belongs_to_the_grant_that_created_it() {
     assert_eq!(asked, 2);
     let rows = world.audit().await;
     assert_eq!(rows.iter().filter(|row| row.verdict == "deny").count(), 4);
+    world.stop().await;
+}
+
+/// Has the call of a grant create a task.
+async fn create(world: &World, agent: &Agent, task: &str) {
+    let created = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"task":{{"taskId":"{task}","status":"working"}}}}}}"#
+    );
+    world.peer.set(|state| state.fault = Some((200, "application/json", created.clone())));
+    assert_eq!(agent.post(&call(1, "pay", "{}")).await.body, created);
+    world.peer.set(|state| state.fault = None);
+}
+
+/// What the server lists: the tasks of all its clients, of one of which nobody knows the creator.
+const LISTED: &str = r#"{"tasks":[ {"taskId":"t-a","ttl":1.50},{"taskId":"t-b","vendor":{"b":1,"a":2}} , {"taskId":"t-0"},{"status":"working","taskId":"t-\u0061"}],"nextCursor":"p-2"}"#;
+
+async fn list(agent: &Agent) -> String {
+    let agent = agent.with("MCP-Protocol-Version", "2025-11-25");
+    let got = agent.post(&method(3, "tasks/list", r#"{"cursor":"p-1"}"#)).await;
+    assert_eq!(got.status, 200, "{got:?}");
+    let head = r#"{"jsonrpc":"2.0","id":3,"result":"#;
+    got.body.strip_prefix(head).unwrap_or_else(|| panic!("{got:?}")).to_owned()
+}
+
+#[tokio::test]
+async fn a_list_of_tasks_shows_each_grant_its_own_and_tasks_of_nobody_to_none() {
+    for policy in [ALLOW, r#"{"version":"1","default":"deny","tools":{"pay":{}}}"#] {
+        let world = World::new(policy).await;
+        create(&world, &world.agent(), "t-a").await;
+        create(&world, &world.other_agent(), "t-b").await;
+        world.peer.set(|state| state.results.push(("tasks/list", LISTED)));
+        assert_eq!(
+            list(&world.agent()).await,
+            r#"{"tasks":[ {"taskId":"t-a","ttl":1.50},{"status":"working","taskId":"t-\u0061"}],"nextCursor":"p-2"}}"#
+        );
+        assert_eq!(
+            list(&world.other_agent()).await,
+            r#"{"tasks":[ {"taskId":"t-b","vendor":{"b":1,"a":2}}],"nextCursor":"p-2"}}"#
+        );
+        let sent = world.peer.seen();
+        let asked = method(3, "tasks/list", r#"{"cursor":"p-1"}"#);
+        assert_eq!(sent.iter().filter(|seen| seen.body == asked).count(), 2);
+        let rows = world.audit().await;
+        let rows: Vec<_> =
+            rows.iter().filter(|row| row.method.as_deref() == Some("tasks/list")).collect();
+        assert_eq!(rows.len(), 2);
+        assert!(rows.iter().all(|row| row.verdict == "allow"), "{rows:?}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_tasks_on_an_event_stream_is_filtered_too_and_an_unreadable_one_is_refused() {
+    let world = World::new(ALLOW).await;
+    create(&world, &world.agent(), "t-a").await;
+    let answer = |tasks: &str| format!(r#"{{"jsonrpc":"2.0","id":3,"result":{{{tasks}}}}}"#);
+    for (sent, shown) in [
+        (r#""tasks":[{"taskId":"t-b"},{"taskId":"t-a"}]"#, Some(r#""tasks":[{"taskId":"t-a"}]"#)),
+        (r#""tasks":[{"taskId":"t-a"}],"Tasks":[{"taskId":"t-b"}]"#, None),
+    ] {
+        let stream = world.peer.stream("tasks/list");
+        let running = world.agent().open("POST", "/mcp/pay", &method(3, "tasks/list", "{}")).await;
+        let event = format!("data: {}\n\n", answer(sent));
+        stream.send(Bytes::from(event)).await.expect("the gateway reads");
+        let got = read(running).await;
+        assert!(!got.body.contains("t-b"), "{got:?}");
+        match shown {
+            Some(shown) => assert!(got.body.contains(&answer(shown)), "{got:?}"),
+            None => assert_eq!(got.json()["error"]["code"], 1002, "{got:?}"),
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_revision_without_lists_of_tasks_takes_one_for_any_other_method() {
+    for (policy, passes) in [(ALLOW, true), (r#"{"version":"1","default":"deny"}"#, false)] {
+        let world = World::new(policy).await;
+        if passes {
+            create(&world, &world.agent(), "t-a").await;
+        }
+        world.peer.set(|state| state.results.push(("tasks/list", LISTED)));
+        let (agent, body) = modern(&world.agent(), "tasks/list", "", EXTENSION);
+        let got = agent.post(&body).await;
+        if passes {
+            let shown = r#"{"cacheScope":"private","tasks":[ {"taskId":"t-a","ttl":1.50},{"status":"working","taskId":"t-\u0061"}],"nextCursor":"p-2"}"#;
+            assert!(got.body.contains(shown), "{got:?}");
+        } else {
+            assert_eq!((got.status, &got.json()["error"]["code"]), (404, &(-32601).into()));
+            assert!(world.peer.seen().iter().all(|seen| !seen.body.contains("tasks/list")));
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_grant_without_policy_sees_no_tasks_and_the_server_is_not_asked() {
+    let world = World::with(Setup { policy: None, wait_seconds: 0 }).await;
+    world.peer.set(|state| state.results.push(("tasks/list", LISTED)));
+    assert_eq!(list(&world.agent()).await, r#"{"tasks":[]}}"#);
+    assert!(world.peer.seen().iter().all(|seen| !seen.body.contains("tasks/list")));
     world.stop().await;
 }

@@ -174,3 +174,57 @@ async fn a_grant_that_lost_its_policy_is_denied_and_not_let_through() {
     assert_eq!(it::scene::decision(&answer)["reason"], "no_policy");
     assert_eq!(super::names(&scene.post("agent", super::LIST).await), Vec::<String>::new());
 }
+
+/// Has a call of a grant run as a task (2025-11-25); the task's id.
+async fn begin(gateway: &Gateway, label: &str) -> String {
+    let mut call: Value =
+        serde_json::from_str(&call_body(1, "read_item", &json!({}))).expect("JSON");
+    call["params"]["task"] = json!({ "ttl": 60_000 });
+    let answer = gateway.post(SERVER, &Config::token_of(label), &call.to_string()).await;
+    let task = answer.reply()["result"]["task"]["taskId"].clone();
+    task.as_str().unwrap_or_else(|| panic!("no task: {}", answer.text())).to_owned()
+}
+
+/// The tasks that a grant is shown.
+async fn tasks(gateway: &Gateway, label: &str) -> Vec<String> {
+    let body = r#"{"jsonrpc":"2.0","id":2,"method":"tasks/list"}"#;
+    let answer = gateway.post(SERVER, &Config::token_of(label), body).await;
+    let list = answer.reply()["result"].clone();
+    assert_eq!(list["nextCursor"], "more", "{}", answer.text());
+    let tasks = list["tasks"].as_array().unwrap_or_else(|| panic!("no list: {}", answer.text()));
+    assert!(tasks.iter().all(|task| task["x-vendor"] == true), "{tasks:?}");
+    tasks.iter().map(|task| task["taskId"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_of_one_server_never_see_each_others_tasks() {
+    let deny = json!({ "version": "1", "default": "deny", "tools": { "read_item": {} } });
+    for of in [Server::of, Server::piped] {
+        let recorder = Recorder::start(Options::strict(SERVER), Log::default()).await;
+        let config = Config::with_servers(vec![of(SERVER, &recorder)]);
+        let mut gateway =
+            Gateway::start(config.granting("agent", &open()).granting("other", &deny)).await;
+        let first = begin(&gateway, "agent").await;
+        let theirs = begin(&gateway, "other").await;
+        let second = begin(&gateway, "agent").await;
+        assert_eq!(tasks(&gateway, "agent").await, [first.clone(), second]);
+        assert_eq!(tasks(&gateway, "other").await, std::slice::from_ref(&theirs));
+        let get = |task: &str| {
+            let params = json!({ "taskId": task });
+            json!({ "jsonrpc": "2.0", "id": 3, "method": "tasks/get", "params": params })
+                .to_string()
+        };
+        let (agent, other) = (Config::token_of("agent"), Config::token_of("other"));
+        let own = gateway.post(SERVER, &other, &get(&theirs)).await;
+        assert_eq!(own.reply()["result"]["taskId"], theirs.as_str(), "{}", own.text());
+        let foreign = gateway.post(SERVER, &agent, &get(&theirs)).await;
+        assert_eq!(foreign.reply()["error"]["code"], -32602, "{}", foreign.text());
+        // Whose a task is stands in memory: after a restart it is nobody's.
+        gateway.signal(rustix::process::Signal::TERM);
+        gateway.ended().await;
+        gateway.restart().await;
+        assert_eq!(tasks(&gateway, "agent").await, Vec::<String>::new());
+        let forgotten = gateway.post(SERVER, &agent, &get(&first)).await;
+        assert_eq!(forgotten.reply()["error"]["code"], -32602, "{}", forgotten.text());
+    }
+}
