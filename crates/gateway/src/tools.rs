@@ -74,11 +74,8 @@ impl Tool {
 
     /// The arguments that modern clients mirror in headers (MCP 2026-07-28, `x-mcp-header`).
     pub(crate) fn mirrored(&self) -> &ParamHeaders {
-        self.mirrored.get_or_init(|| {
-            input_schema(&self.definition)
-                .and_then(|schema| ParamHeaders::of_schema(schema.as_bytes()).ok())
-                .unwrap_or_default()
-        })
+        self.mirrored
+            .get_or_init(|| ParamHeaders::of_tool(self.definition.as_bytes()).unwrap_or_default())
     }
 }
 

@@ -14,10 +14,12 @@ pub use annotation::{AnnotationFault, ParamHeader, ParamHeaders};
 
 use crate::{
     canonical,
+    decode::{DEPTH_MAX, ELEMENTS_MAX},
     frame::MirrorHeaders,
     method::Method,
     refusal::{Refusal, code},
     request::Request,
+    scan::{self, Rules},
     tape::{Node, NodeKind},
     version::Era,
 };
@@ -153,10 +155,7 @@ fn check_param(
         .collect();
     let name = format!("{PARAM_PREFIX}{}", param.name);
     let header = single(&values, &name)?;
-    let path: Vec<&str> = param.path.iter().map(String::as_str).collect();
-    let argument = request.arguments().and_then(|arguments| arguments.node().at_path(&path));
-    let argument = argument
-        .filter(|node| matches!(node.kind(), NodeKind::String | NodeKind::Bool | NodeKind::Number));
+    let argument = request.arguments().and_then(|arguments| argument_at(arguments.node(), param));
     match (header, argument) {
         (None, None) => Ok(()),
         (Some(_), None) => Err(format!("the header {name} mirrors an argument that is not there")),
@@ -171,6 +170,45 @@ fn check_param(
             }
         }
     }
+}
+
+/// The argument that a header mirrors, if it is there and is something that a header can hold.
+fn argument_at<'a>(arguments: Node<'a>, param: &ParamHeader) -> Option<Node<'a>> {
+    let argument = param.path.iter().try_fold(arguments, |node, name| node.get(name))?;
+    matches!(argument.kind(), NodeKind::String | NodeKind::Bool | NodeKind::Number)
+        .then_some(argument)
+}
+
+/// The `Mcp-Param-*` headers of a call with these arguments (JSON text), each with its full name and its value as it travels
+/// (2026-07-28, "Value Encoding"): what [`check_param_headers`] asks for. Arguments that can be read in two ways mirror nothing.
+pub fn param_headers(params: &ParamHeaders, arguments: &[u8]) -> Vec<(String, String)> {
+    let Ok(tape) = scan::scan(arguments, Rules::contract(DEPTH_MAX, ELEMENTS_MAX)) else {
+        return Vec::new();
+    };
+    let root = Node::new(arguments, &tape, 0);
+    let mirrored = params.iter().filter_map(|param| {
+        let value = match argument_at(root, param)? {
+            text if text.kind() == NodeKind::String => {
+                encode_header_value(&text.as_str()?).into_owned()
+            }
+            number if number.kind() == NodeKind::Number => decimal(number.raw_str()),
+            other => other.raw_str().to_owned(),
+        };
+        Some((format!("{PARAM_PREFIX}{}", param.name), value))
+    });
+    mirrored.collect()
+}
+
+/// An integer without point and exponent, however it is spelt; any other number as it stands.
+fn decimal(number: &str) -> String {
+    let digits = |text: &str| {
+        text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if digits(number) {
+        return number.to_owned();
+    }
+    let plain = canonical::number(number);
+    if digits(&plain) { plain } else { number.to_owned() }
 }
 
 fn is_param_header(name: &str, param: &str) -> bool {

@@ -6,6 +6,9 @@ use crate::{
     tape::{Node, NodeKind},
 };
 
+/// Levels of a definition that are looked at: the tool and its members.
+const MEMBERS_DEPTH: u32 = 2;
+
 /// One argument that a tool wants mirrored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamHeader {
@@ -94,6 +97,27 @@ impl ParamHeaders {
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Self(found))
+    }
+
+    /// As [`ParamHeaders::of_schema`], of a whole tool definition. One without an input schema mirrors nothing.
+    ///
+    /// # Errors
+    /// As [`ParamHeaders::of_schema`], and when the definition has two input schemas.
+    pub fn of_tool(definition: &[u8]) -> Result<Self, AnnotationFault> {
+        let tape = scan::scan(definition, Rules::reply(MEMBERS_DEPTH))
+            .map_err(|_fault| AnnotationFault("the definition is not JSON"))?;
+        let tool = Node::new(definition, &tape, 0);
+        let mut schemas = tool.members().filter(|(key, _)| key.is("inputSchema"));
+        match (schemas.next(), schemas.next()) {
+            (None, _) => Ok(Self::default()),
+            (Some((_, schema)), None) => Self::of_schema(schema.raw()),
+            (Some(_), Some(_)) => Err(AnnotationFault("there are two input schemas")),
+        }
+    }
+
+    /// How many arguments are mirrored.
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether the tool wants nothing mirrored, as nearly all tools.

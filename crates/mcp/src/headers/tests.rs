@@ -126,6 +126,87 @@ proptest! {
 }
 
 #[test]
+fn mirrors_arguments_as_they_are_checked() {
+    let params = ParamHeaders::of_schema(SCHEMA.as_bytes()).unwrap();
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        ("{}", &[]),
+        (r#"{"region":"us-west1","plain":1}"#, &[("Region", "us-west1")]),
+        (r#"{"region":"Hello, \u4e16\u754c"}"#, &[("Region", "=?base64?SGVsbG8sIOS4lueVjA==?=")]),
+        (r#"{"region":" padded "}"#, &[("Region", "=?base64?IHBhZGRlZCA=?=")]),
+        (r#"{"region":"line1\nline2"}"#, &[("Region", "=?base64?bGluZTEKbGluZTI=?=")]),
+        (
+            r#"{"region":"=?base64?literal?="}"#,
+            &[("Region", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=")],
+        ),
+        (r#"{"region":""}"#, &[("Region", "")]),
+        (r#"{"region":null,"amount":null,"dry":null,"to":null}"#, &[]),
+        (r#"{"region":{"x":1},"amount":[1],"to":"Ulm"}"#, &[]),
+        (r#"{"amount":42}"#, &[("Amount", "42")]),
+        (r#"{"amount":-7}"#, &[("Amount", "-7")]),
+        (r#"{"amount":4.20e1}"#, &[("Amount", "42")]),
+        (r#"{"amount":1.0}"#, &[("Amount", "1")]),
+        (r#"{"amount":9007199254740993}"#, &[("Amount", "9007199254740993")]),
+        (r#"{"amount":1.5}"#, &[("Amount", "1.5")]),
+        (r#"{"dry":true,"to":{"city":"Ulm"}}"#, &[("Dry", "true"), ("City", "Ulm")]),
+        (r#"{"dry":false,"to":{"city":null}}"#, &[("Dry", "false")]),
+        (r#"{"Region":"eu"}"#, &[]),
+        (r#"{"region":"eu","region":"us"}"#, &[]),
+        ("not JSON", &[]),
+    ];
+    for (arguments, expected) in cases {
+        let expected: Vec<(String, String)> = expected
+            .iter()
+            .map(|(name, value)| (format!("Mcp-Param-{name}"), (*value).to_owned()))
+            .collect();
+        assert_eq!(param_headers(&params, arguments.as_bytes()), expected, "{arguments}");
+    }
+}
+
+#[test]
+fn reads_annotations_of_a_whole_definition() {
+    let tool = |members: &str| format!(r#"{{"name":"a","inputSchema":{SCHEMA}{members}}}"#);
+    let whole = ParamHeaders::of_tool(tool("").as_bytes()).unwrap();
+    assert_eq!(whole, ParamHeaders::of_schema(SCHEMA.as_bytes()).unwrap());
+    assert_eq!(whole.len(), 4);
+    assert!(
+        ParamHeaders::of_tool(br#"{"name":"a","outputSchema":{"x-mcp-header":"A"}}"#)
+            .unwrap()
+            .is_empty()
+    );
+    assert!(ParamHeaders::of_tool(tool(r#","input\u0053chema":{}"#).as_bytes()).is_err());
+    assert!(ParamHeaders::of_tool(br#"{"inputSchema":{"x-mcp-header":"A"}}"#).is_err());
+}
+
+proptest! {
+    #[test]
+    fn what_is_mirrored_passes_the_check(
+        region in proptest::option::of(any::<String>()),
+        amount in proptest::option::of(prop_oneof![
+            any::<i64>().prop_map(|n| n.to_string()),
+            (any::<i32>(), 0..4_u8).prop_map(|(n, zeros)| format!("{n}e{zeros}")),
+            (any::<i32>(), 1..4_usize).prop_map(|(n, zeros)| format!("{n}.{}", "0".repeat(zeros))),
+            any::<f64>().prop_filter("finite", |n| n.is_normal()).prop_map(|n| format!("{n:e}")),
+        ]),
+        city in proptest::option::of("[ -~\u{e0}-\u{ff}\t]{0,8}"),
+    ) {
+        let params = ParamHeaders::of_schema(SCHEMA.as_bytes()).unwrap();
+        let text = |value: &str| serde_json::Value::from(value).to_string();
+        let members = [
+            region.map(|region| format!("\"region\":{}", text(&region))),
+            amount.map(|amount| format!("\"amount\":{amount}")),
+            city.map(|city| format!("\"to\":{{\"city\":{}}}", text(&city))),
+        ];
+        let members: Vec<String> = members.into_iter().flatten().collect();
+        let arguments = format!("{{{}}}", members.join(","));
+        let headers = param_headers(&params, arguments.as_bytes());
+        let headers: Vec<(&str, &[u8])> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        prop_assert_eq!(headers.len(), members.len());
+        prop_assert!(check_param_headers(&request(&arguments), &params, &headers).is_ok(), "{}", arguments);
+    }
+}
+
+#[test]
 fn encodes_what_could_be_misread() {
     for (value, encoded) in [
         ("us-west1", "us-west1"),

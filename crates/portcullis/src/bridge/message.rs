@@ -60,6 +60,23 @@ impl Mirror {
         }
     }
 
+    /// The tool of a stateless call.
+    pub(super) fn called_tool(&self) -> Option<&str> {
+        let calls = self.version.is_some() && self.method == Method::ToolsCall.as_str();
+        self.name.as_deref().filter(|_| calls)
+    }
+
+    /// Whether this is a stateless request for the list of tools.
+    pub(super) fn lists_tools(&self) -> bool {
+        self.version.is_some() && self.method == Method::ToolsList.as_str()
+    }
+
+    /// The headers of the bridge's own request for the list of tools, in the same revision.
+    pub(super) fn of_list(&self) -> Self {
+        let method = Method::ToolsList.as_str().to_owned();
+        Self { version: self.version.clone(), method, name: None }
+    }
+
     /// The revision of a stateless message.
     pub(super) fn version(&self) -> Option<&HeaderValue> {
         self.version.as_ref()
@@ -78,6 +95,23 @@ impl Mirror {
         }
         headers
     }
+}
+
+/// The JSON text of a call's arguments; empty without any.
+pub(super) fn arguments_of(body: &Bytes) -> Bytes {
+    match read_message(body.clone()) {
+        Ok(ServerMessage::Request(request)) => {
+            let arguments = request.params().and_then(|params| params.get("arguments"));
+            arguments.map(|arguments| body.slice_ref(arguments.raw())).unwrap_or_default()
+        }
+        Ok(ServerMessage::Notification(_) | ServerMessage::Response(_)) | Err(_) => Bytes::new(),
+    }
+}
+
+/// Whether a message says that the headers of its request are not what they should be.
+pub(super) fn is_header_mismatch(line: &Bytes) -> bool {
+    let Ok(ServerMessage::Response(response)) = read_message(line.clone()) else { return false };
+    matches!(response.outcome(), mcp::Outcome::Error(Some(mcp::code::HEADER_MISMATCH)))
 }
 
 /// Reads a line of the client.
@@ -111,6 +145,15 @@ fn cancelled(params: Option<Node<'_>>) -> Option<IdKey> {
         Some(text) => Some(IdKey::Text(text.into())),
         None => id.raw_str().parse().ok().map(IdKey::Integer),
     }
+}
+
+/// `result.protocolVersion` of an answer to `initialize`.
+pub(super) fn agreed_version(line: &Bytes) -> Option<HeaderValue> {
+    let Ok(ServerMessage::Response(response)) = read_message(line.clone()) else {
+        return None;
+    };
+    let version = response.payload().get("protocolVersion")?.as_str()?;
+    HeaderValue::from_str(&version).ok()
 }
 
 /// What a message of the gateway is to the request that it comes for.

@@ -6,6 +6,7 @@
 pub(crate) mod connect;
 mod endpoint;
 mod message;
+mod params;
 mod relay;
 pub(crate) mod run;
 

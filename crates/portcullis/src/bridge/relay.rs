@@ -5,13 +5,15 @@
 //! arrive in order; requests run beside each other. A client of the stateless era cancels with a
 //! notification on stdio and with a closed connection over HTTP: the bridge translates.
 
+mod relist;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use mcp::{IdKey, RawId, code, reply, single_line};
+use mcp::{IdKey, ParamHeaders, RawId, code, reply, single_line};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -19,8 +21,10 @@ use tokio_util::task::TaskTracker;
 
 use super::endpoint::{Answer, Endpoint, Events, ExchangeError};
 use super::message::{
-    ClientMessage, Mirror, PROTOCOL_VERSION, Received, SESSION_ID, read_client, read_gateway,
+    ClientMessage, Mirror, PROTOCOL_VERSION, Received, SESSION_ID, agreed_version, arguments_of,
+    is_header_mismatch, read_client, read_gateway,
 };
+use super::params::{self, Params};
 use crate::input::Line;
 
 /// Requests that run at the same time, at most; further ones are refused.
@@ -65,6 +69,7 @@ pub(super) struct Relay {
     standing: Mutex<Standing>,
     running: Mutex<HashMap<IdKey, Running>>,
     reopening: tokio::sync::Mutex<()>,
+    params: Params,
     tasks: TaskTracker,
     /// Cancelled when nothing is carried any more.
     over: CancellationToken,
@@ -106,6 +111,8 @@ enum Outcome {
     Answered(Bytes),
     /// The gateway no longer knows the session; the request was not run.
     SessionGone,
+    /// With this line: the headers were not what they should be, so the request was not run.
+    Mismatched(Bytes),
 }
 
 impl Relay {
@@ -117,6 +124,7 @@ impl Relay {
             standing: Mutex::default(),
             running: Mutex::default(),
             reopening: tokio::sync::Mutex::default(),
+            params: Params::default(),
             tasks: TaskTracker::new(),
             over: CancellationToken::new(),
         })
@@ -217,7 +225,7 @@ impl Relay {
         let answer = self.endpoint.send(Method::POST, HeaderMap::new(), body).await?;
         let session = answer.headers().get(SESSION_ID).cloned();
         let line = match self.outcome(id, answer, true).await? {
-            Outcome::Answered(line) => line,
+            Outcome::Answered(line) | Outcome::Mismatched(line) => line,
             Outcome::SessionGone => return Err(strange("the gateway answered HTTP 404")),
         };
         let mut standing = self.standing();
@@ -259,15 +267,23 @@ impl Relay {
 
     /// The answer to a request, as a line; an error of the bridge's own where there is none.
     async fn answer(self: &Arc<Self>, id: &RawId, mirror: &Mirror, body: &Bytes) -> Bytes {
-        let answered = match self.attempt(id, mirror, body).await {
+        let params = mirror.called_tool().map(|tool| self.params.of(tool)).unwrap_or_default();
+        let answered = match self.attempt(id, mirror, (body, &params)).await {
             Ok((Outcome::SessionGone, generation)) => match self.reopen(generation).await {
-                Ok(()) => self.attempt(id, mirror, body).await,
+                Ok(()) => self.attempt(id, mirror, (body, &params)).await,
                 Err(fault) => Err(fault),
             },
-            other => other,
+            Ok((Outcome::Mismatched(line), generation)) => {
+                match self.learn_anew(mirror, &params).await {
+                    Some(params) => self.attempt(id, mirror, (body, &params)).await,
+                    None => Ok((Outcome::Answered(line), generation)),
+                }
+            }
+            other @ (Ok((Outcome::Answered(_), _)) | Err(_)) => other,
         };
         match answered {
-            Ok((Outcome::Answered(line), _)) => line,
+            Ok((Outcome::Answered(line), _)) if mirror.lists_tools() => self.params.learn(line),
+            Ok((Outcome::Answered(line) | Outcome::Mismatched(line), _)) => line,
             Ok((Outcome::SessionGone, _)) => {
                 let text = "the gateway has forgotten the session";
                 reply::error(Some(id), code::UPSTREAM_UNREACHABLE, text, None)
@@ -280,10 +296,13 @@ impl Relay {
         &self,
         id: &RawId,
         mirror: &Mirror,
-        body: &Bytes,
+        (body, params): (&Bytes, &ParamHeaders),
     ) -> Result<(Outcome, u64), Fault> {
         let generation = self.standing().generation;
-        let headers = self.headers(mirror);
+        let mut headers = self.headers(mirror);
+        if !params.is_empty() {
+            params::mirror(&mut headers, params, &arguments_of(body));
+        }
         let sessionless = !headers.contains_key(SESSION_ID);
         let answer = self.endpoint.send(Method::POST, headers, body.clone()).await?;
         Ok((self.outcome(id, answer, sessionless).await?, generation))
@@ -306,6 +325,11 @@ impl Relay {
             return Ok(Outcome::SessionGone);
         }
         match read_gateway(body.clone(), Some(id)) {
+            Ok(Received::Answer(line))
+                if status == StatusCode::BAD_REQUEST && is_header_mismatch(&line) =>
+            {
+                Ok(Outcome::Mismatched(line))
+            }
             Ok(Received::Answer(line)) => Ok(Outcome::Answered(line)),
             Ok(Received::Nameless(code, text)) => Err(Fault { code, text }),
             Ok(Received::Aside(_) | Received::Foreign(_)) => {
@@ -551,15 +575,6 @@ fn session_headers(standing: &Standing) -> HeaderMap {
         headers.insert(SESSION_ID, session);
     }
     headers
-}
-
-/// `result.protocolVersion` of an answer to `initialize`.
-fn agreed_version(line: &Bytes) -> Option<HeaderValue> {
-    let Ok(mcp::ServerMessage::Response(response)) = mcp::read_message(line.clone()) else {
-        return None;
-    };
-    let version = response.payload().get("protocolVersion")?.as_str()?;
-    HeaderValue::from_str(&version).ok()
 }
 
 /// What an HTTP answer without a message means.

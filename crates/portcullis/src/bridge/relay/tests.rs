@@ -380,3 +380,173 @@ async fn two_requests_with_one_id_do_not_run_at_once() {
     client.leave().await;
     assert_eq!(peer.seen().len(), 1);
 }
+
+/// A definition of a tool that wants an argument mirrored as `Mcp-Param-<header>`.
+fn mirroring(name: &str, property: &str, header: &str) -> Value {
+    let property = json!({ property: { "type": "string", "x-mcp-header": header } });
+    json!({ "name": name, "inputSchema": { "type": "object", "properties": property } })
+}
+
+fn page(id: &Value, tools: &[Value], next: Option<&str>) -> Response<Body> {
+    let mut result = json!({ "tools": tools, "resultType": "complete" });
+    if let Some(next) = next {
+        result["nextCursor"] = json!(next);
+    }
+    answer(200, json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string())
+}
+
+fn mismatch(id: &Value) -> Response<Body> {
+    let error = json!({ "code": -32020, "message": "the header is missing" });
+    answer(400, json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string())
+}
+
+/// A gateway that lists `pages`, and takes a call only with the header that it wants.
+async fn strict(pages: Vec<Vec<Value>>, wanted: &'static str) -> Peer {
+    Peer::start(move |seen, _| {
+        let id = &seen.body["id"];
+        match seen.rpc() {
+            "tools/list" => {
+                let cursor = seen.body["params"]["cursor"].as_str();
+                let at: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
+                let next = (at + 1 < pages.len()).then(|| (at + 1).to_string());
+                page(id, &pages[at], next.as_deref())
+            }
+            _ if seen.header(wanted).is_none() => mismatch(id),
+            _ => result(id),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn arguments_are_mirrored_as_the_list_says_that_passed_through() {
+    let schema = json!({ "type": "object", "properties": {
+        "region": { "type": "string", "x-mcp-header": "Region" },
+        "amount": { "type": "integer", "x-mcp-header": "Amount" },
+        "dry": { "type": "boolean", "x-mcp-header": "Dry" },
+        "to": { "type": "object", "properties": { "city": { "type": "string", "x-mcp-header": "City" } } },
+    }});
+    let tool = json!({ "name": "pay", "inputSchema": schema });
+    let peer = Peer::start(move |seen, _| match seen.rpc() {
+        "tools/list" => page(&seen.body["id"], std::slice::from_ref(&tool), None),
+        _ => result(&seen.body["id"]),
+    })
+    .await;
+    let mut client = Client::start(&peer);
+    client.say(modern(1, "tools/list", "")).await;
+    assert!(client.hear().await.contains("x-mcp-header"), "the list passes as it is");
+    let calls = [
+        r#""name":"pay","arguments":{"region":"zürich ","amount":1.20e2,"dry":false,"to":{"city":"Ulm"}},"#,
+        r#""name":"pay","arguments":{"region":null,"amount":7,"to":null},"#,
+        r#""name":"pay","#,
+        r#""name":"other","arguments":{"region":"eu"},"#,
+    ];
+    for (id, call) in calls.iter().enumerate() {
+        client.say(modern(u32::try_from(id).unwrap() + 2, "tools/call", call)).await;
+        client.hear().await;
+    }
+    client.leave().await;
+    let called = peer.posted("tools/call");
+    let of = |at: usize| {
+        ["region", "amount", "dry", "city"]
+            .map(|name| called[at].header(&format!("mcp-param-{name}")).map(str::to_owned))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let encoded = some("=?base64?esO8cmljaCA=?=");
+    assert_eq!(of(0), [encoded, some("120"), some("false"), some("Ulm")]);
+    assert_eq!(of(1), [None, some("7"), None, None]);
+    assert_eq!((of(2), of(3)), (Default::default(), Default::default()));
+    assert_eq!(peer.posted("tools/list").len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_for_its_headers_is_made_again_as_a_fresh_list_says() {
+    let pages =
+        vec![vec![mirroring("other", "a", "A")], vec![mirroring("pay", "region", "Region")]];
+    let peer = strict(pages, "mcp-param-region").await;
+    let mut client = Client::start(&peer);
+    let call = r#""name":"pay","arguments":{"region":"eu"},"#;
+    for id in [1, 2] {
+        client.say(modern(id, "tools/call", call)).await;
+        let line = client.hear().await;
+        assert_eq!(line, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+    }
+    client.leave().await;
+    let called = peer.posted("tools/call");
+    let headers: Vec<_> = called.iter().map(|one| one.header("mcp-param-region")).collect();
+    assert_eq!(headers, [None, Some("eu"), Some("eu")], "once learnt, a call goes out once");
+    let listed = peer.posted("tools/list");
+    assert_eq!(listed.len(), 2, "up to the page that holds the tool");
+    for one in &listed {
+        assert_eq!(one.header("mcp-method"), Some("tools/list"));
+        assert_eq!(one.header("mcp-protocol-version"), Some("2026-07-28"));
+        let meta = &one.body["params"]["_meta"];
+        assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
+        assert!(meta["io.modelcontextprotocol/clientCapabilities"].is_object());
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_no_list_explains_is_the_clients() {
+    let peer = strict(vec![vec![json!({ "name": "pay", "inputSchema": {} })]], "mcp-param-x").await;
+    let mut client = Client::start(&peer);
+    client.say(modern(1, "tools/call", r#""name":"pay","arguments":{"region":"eu"},"#)).await;
+    assert!(client.hear().await.contains("-32020"));
+    // Without the revision in `_meta` there is nothing to learn, and nothing is asked.
+    client.say(r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"pay"}}"#).await;
+    assert!(client.hear().await.contains("-32020"));
+    client.leave().await;
+    assert_eq!((peer.posted("tools/call").len(), peer.posted("tools/list").len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_changed_definition_is_learnt_anew_and_calls_at_once_list_once() {
+    let later = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let changed = Arc::clone(&later);
+    let peer = Peer::start(move |seen, _| {
+        let id = &seen.body["id"];
+        let after = changed.load(std::sync::atomic::Ordering::SeqCst);
+        let header = if after { "Zone" } else { "Region" };
+        match seen.rpc() {
+            "tools/list" => page(id, &[mirroring("pay", "region", header)], None),
+            _ if seen.header(&format!("mcp-param-{header}")).is_none() => mismatch(id),
+            _ => result(id),
+        }
+    })
+    .await;
+    let mut client = Client::start(&peer);
+    client.say(modern(1, "tools/list", "")).await;
+    client.hear().await;
+    later.store(true, std::sync::atomic::Ordering::SeqCst);
+    let call = r#""name":"pay","arguments":{"region":"eu"},"#;
+    for id in 2..8 {
+        client.say(modern(id, "tools/call", call)).await;
+    }
+    for _call in 2..8 {
+        assert!(client.hear().await.contains(r#""result":{}"#));
+    }
+    client.leave().await;
+    assert_eq!(peer.posted("tools/list").len(), 2, "the client's, and one for all calls");
+}
+
+#[tokio::test]
+async fn a_tool_whose_annotations_are_forbidden_is_left_out_of_the_list() {
+    let bad = mirroring("bad", "region", "not a token");
+    let tools = [mirroring("pay", "region", "Region"), bad, json!({ "name": "plain" })];
+    let peer = Peer::start(move |seen, _| page(&seen.body["id"], &tools, None)).await;
+    let mut client = Client::start(&peer);
+    client.say(modern(1, "tools/list", "")).await;
+    let line: Value = serde_json::from_str(&client.hear().await).unwrap();
+    let names: Vec<_> = line["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].clone())
+        .collect();
+    assert_eq!(names, ["pay", "plain"]);
+    // The handshake era has no such rule.
+    client.open().await;
+    client.say(r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#).await;
+    assert!(client.hear().await.contains("bad"));
+    client.leave().await;
+}

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
+use it::gateway::{Config, Gateway};
 use it::recorder::{Log, Options, Recorder};
-use it::scene::{SERVER, call_body};
+use it::scene::{SERVER, Scene, call_body};
 use it::wire::{self, Ask};
 use it::{places, wait};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::children::runs;
 use super::{LIST, hello_body};
@@ -125,6 +126,91 @@ async fn a_wrapped_server_is_judged_as_any_and_ends_with_all_that_it_started() {
         wait::until("the end of what was started", || async { (!runs(process)).then_some(()) })
             .await;
     }
+}
+
+/// A client on stdio, carried to a gateway.
+struct Carried {
+    _client: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Carried {
+    fn start(gateway: &Gateway, label: &str) -> Self {
+        let url = format!("http://{}/mcp/{SERVER}", gateway.door);
+        let mut client = Command::new(places::binary("portcullis"))
+            .args(["connect", &url, "--token-env", "THE_TOKEN"])
+            .env_clear()
+            .env("THE_TOKEN", Config::token_of(label))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it starts");
+        let stdin = client.stdin.take().expect("a pipe");
+        let lines = BufReader::new(client.stdout.take().expect("a pipe")).lines();
+        Self { _client: client, stdin, lines }
+    }
+
+    /// Asks in the stateless revision, and waits for the answer.
+    async fn ask(&mut self, id: u64, method: &str, params: Value) -> Value {
+        let mut body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        body["params"]["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        self.stdin.write_all(format!("{body}\n").as_bytes()).await.expect("it reads");
+        loop {
+            let line = wait::bounded("an answer", self.lines.next_line()).await.expect("a line");
+            let line: Value = serde_json::from_str(&line.expect("it goes on")).expect("JSON");
+            if line["id"] == id {
+                return line;
+            }
+        }
+    }
+}
+
+/// The regions that the calls of the mirroring tool named in their header, as the server saw them.
+fn regions(scene: &Scene) -> Vec<Option<String>> {
+    let calls = scene.log.requests().into_iter().filter(|request| request.holds("tools/call"));
+    calls.map(|call| call.header("mcp-param-region").map(str::to_owned)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carried_client_mirrors_arguments_whether_it_listed_or_not() {
+    let policy = json!({
+        "version": "1", "default": "deny",
+        "tools": { "mirror": { "require": [
+            { "conditions": [{ "path": "args.region", "op": "in", "value": ["zürich", "eu"] }] }
+        ] } },
+    });
+    let scene = Scene::with_policy(&policy).await;
+    let call = |region: Value| json!({ "name": "mirror", "arguments": { "region": region } });
+    let mut hasty = Carried::start(&scene.gateway, "agent");
+    for (id, region) in [(1, "zürich"), (2, "eu")] {
+        let answer = hasty.ask(id, "tools/call", call(json!(region))).await;
+        assert!(answer["result"]["content"][0]["text"].to_string().contains(region), "{answer}");
+    }
+    // The gateway checked the header against the argument, and the server saw both.
+    let encoded = Some("=?base64?esO8cmljaA==?=".to_owned());
+    assert_eq!(regions(&scene), [encoded, Some("eu".to_owned())]);
+    let mut careful = Carried::start(&scene.gateway, "agent");
+    let listed = careful.ask(1, "tools/list", json!({})).await;
+    assert_eq!(listed["result"]["tools"][0]["name"], "mirror", "{listed}");
+    let answer = careful.ask(2, "tools/call", call(json!("eu"))).await;
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
+    // What is absent or null is not mirrored, and a denial is no reason to list again.
+    for (id, arguments) in [(3, json!({ "region": null })), (4, json!({}))] {
+        let params = json!({ "name": "mirror", "arguments": arguments });
+        let answer = careful.ask(id, "tools/call", params).await;
+        assert!(answer["result"]["content"][0]["text"].to_string().contains("DENIED"), "{answer}");
+    }
+    assert_eq!(scene.log.executed_count(), 3);
+    let refused = scene.gateway.audit().await;
+    let refused = refused.iter().filter(|row| row["kind"] == "rejected" && row["grant"] == "agent");
+    let refused = refused.count();
+    assert_eq!(refused, 1, "the hasty client's first call, which did not run");
 }
 
 #[test]
