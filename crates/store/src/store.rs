@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use policy::{BucketKey, BucketRow, Buckets, UnixMillis};
 use rusqlite::Connection;
@@ -24,7 +25,10 @@ use crate::reader::Readers;
 use crate::schema::migrate;
 use crate::seal::{Keys, UnsealError};
 use crate::secret::Secret;
-use crate::writer::{self, ClosureChange, Job, Queue, Tx, WriterStart};
+use crate::writer::{self, ClosureChange, Job, Queue, Ticket, Tx, WriterStart};
+
+/// How long a reader of the log waits for rows that are on their way, in milliseconds.
+const FLUSH_MS_MAX: u64 = 2_000;
 
 /// Whether a call waits for its audit row (GATEWAY section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,7 +36,8 @@ pub enum AuditMode {
     /// The call leaves when the row is on disk.
     #[default]
     Durable,
-    /// The call leaves at once; a power loss may take the last second of rows.
+    /// The call leaves at once; a power loss may take the last second of rows, a kill of the
+    /// process the last tenth of one.
     Buffered,
 }
 
@@ -331,6 +336,24 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
         self.core().readers.read(read).await
+    }
+
+    /// Waits until what this process has queued is in the database, so that a reader of the log
+    /// finds what it saw happen. While nothing can be written it shows what there is.
+    pub(crate) async fn flush(&self) {
+        let queue = &self.core().queue;
+        if queue.is_done() {
+            return;
+        }
+        let ticket: Arc<Ticket> = Arc::default();
+        if queue.push(Job::Flush(Arc::clone(&ticket))).is_err() {
+            return;
+        }
+        let done = std::future::poll_fn(|cx| ticket.poll(cx));
+        let done = tokio::time::timeout(Duration::from_millis(FLUSH_MS_MAX), done).await;
+        if !matches!(done, Ok(Ok(()))) {
+            tracing::debug!("the log is read before the last rows are in it");
+        }
     }
 
     /// Runs a change in the writer's transaction; it is on disk when this returns.

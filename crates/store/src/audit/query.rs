@@ -161,6 +161,7 @@ impl Store {
         cursor: Option<AuditCursor>,
         limit: usize,
     ) -> Result<AuditPage, ReadError> {
+        self.flush().await;
         let limit = limit.clamp(1, AUDIT_PAGE_ROWS_MAX);
         let scan = Arc::new(Scan { needles: filter.needles(), filter, order });
         let mut page = AuditPage { entries: Vec::new(), next: cursor };
@@ -181,6 +182,7 @@ impl Store {
     /// The end of the log as of now: an [`AuditOrder::OldestFirst`] query from here on shows only
     /// what is written later.
     pub async fn audit_end(&self) -> Result<AuditCursor, ReadError> {
+        self.flush().await;
         self.read(|connection| {
             let sql = "SELECT coalesce(max(seq), 0) FROM audit";
             Ok(AuditCursor(connection.query_row(sql, [], |row| row.get(0))?))

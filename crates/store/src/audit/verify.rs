@@ -73,6 +73,7 @@ impl Store {
         &self,
         progress: impl FnMut(VerifyProgress) + Send + 'static,
     ) -> Result<VerifyReport, VerifyError> {
+        self.flush().await;
         let core = Arc::clone(self.core());
         let anchor = self.data_dir().join(ANCHOR_FILE);
         self.read(move |connection| {

@@ -33,6 +33,8 @@ pub(super) struct Parts<'a> {
 
 /// What was committed.
 pub(super) struct Written {
+    /// Whether there was anything to commit.
+    pub(super) any: bool,
     /// The audit log's head, if rows were written.
     pub(super) head: Option<Head>,
     /// Indices of the jobs whose approval was used before or is over; of those nothing was written.
@@ -68,8 +70,9 @@ impl From<HeadFault> for BatchError {
 
 /// Writes a batch; on an error the caller must roll back or drop the connection.
 pub(super) fn write(parts: &Parts<'_>, batch: &mut [Job]) -> Result<Written, BatchError> {
-    let mut written = Written { head: None, approval_gone: Vec::new() };
-    if batch.is_empty() && parts.counters.is_empty() && !parts.probe {
+    let mut written = Written { any: false, head: None, approval_gone: Vec::new() };
+    let nothing = batch.iter().all(|job| matches!(job, Job::Flush(_)));
+    if nothing && parts.counters.is_empty() && !parts.probe {
         return Ok(written);
     }
     let connection = parts.connection;
@@ -77,7 +80,7 @@ pub(super) fn write(parts: &Parts<'_>, batch: &mut [Job]) -> Result<Written, Bat
     if parts.probe {
         super::touch(connection)?;
     }
-    if batch.iter().any(|job| !matches!(job, Job::Change(_))) {
+    if batch.iter().any(|job| matches!(job, Job::Open { .. } | Job::Outcome { .. })) {
         let mut log = Log::open(connection, parts.keys)?;
         for (index, job) in batch.iter_mut().enumerate() {
             if log.write(job)? == Wrote::ApprovalGone {
@@ -94,6 +97,7 @@ pub(super) fn write(parts: &Parts<'_>, batch: &mut [Job]) -> Result<Written, Bat
     }
     save_counters(connection, parts.counters)?;
     connection.prepare_cached("COMMIT")?.execute([])?;
+    written.any = true;
     Ok(written)
 }
 
@@ -153,6 +157,7 @@ impl<'c> Log<'c> {
                 }
             }
             Job::Change(change) => change.run(self.connection)?,
+            Job::Flush(_) => {}
         }
         Ok(Wrote::Done)
     }

@@ -29,13 +29,23 @@ use crate::audit::{ANCHOR_FILE, Anchor, Head, HeadFault, read_head, write_head};
 use crate::connection::{BUSY_FAILING_MS_MAX, BUSY_MS_MAX, FileIdentity, FileState, open_writer};
 use crate::error::Unavailable;
 use crate::seal::Keys;
-use crate::store::{Core, Health};
+use crate::store::{AuditMode, Core, Health};
+use queue::Patience;
 
 /// Jobs in one transaction, at most.
-const BATCH_JOBS_MAX: usize = 512;
+const BATCH_JOBS_MAX: usize = 1_024;
 /// How often an idle writer looks for other processes' changes, and a failing one tries again, in
 /// milliseconds.
 const POLL_MS: u64 = 200;
+/// How long rows that nobody waits for may lie unwritten in buffered mode, in milliseconds: what
+/// a kill can take.
+const LINGER_BUFFERED_MS: u64 = 100;
+/// The same in durable mode, where these are the outcomes of calls that ended: they go with the
+/// next opening row, or soon by themselves.
+const LINGER_DURABLE_MS: u64 = 10;
+/// For how many of these waits committed rows that nobody waits for may be unsynced: with eight of
+/// at most 100 ms, a power loss takes the last second at most.
+const UNSYNCED_WAITS_MAX: u32 = 8;
 /// Rows of calls that happened, kept while the database fails, at most.
 const RETAINED_JOBS_MAX: usize = 65_536;
 /// How often buckets whose windows are over are forgotten, in milliseconds of the callers' time.
@@ -58,11 +68,14 @@ pub(crate) fn start(start: WriterStart) -> io::Result<JoinHandle<()>> {
     let builder = thread::Builder::new().name("store-writer".into());
     builder.spawn(move || {
         let mut writer = Writer {
-            open: Some(Open { connection: start.connection, identity: start.identity }),
+            open: Some(Open::new(start.connection, start.identity)),
             core: start.core,
             database: start.database,
             anchor_path: start.anchor,
             anchor: None,
+            unanchored: None,
+            unsynced_waits: 0,
+            closing: false,
             key_check: start.key_check,
             retained: Vec::new(),
             unsaved: Vec::new(),
@@ -78,6 +91,42 @@ pub(crate) fn start(start: WriterStart) -> io::Result<JoinHandle<()>> {
 struct Open {
     connection: Connection,
     identity: FileIdentity,
+    sync: Sync,
+}
+
+impl Open {
+    fn new(connection: Connection, identity: FileIdentity) -> Open {
+        Open { connection, identity, sync: Sync::AtCommit }
+    }
+
+    /// Says what the next commit is to do.
+    fn set_sync(&mut self, sync: Sync) -> Result<(), rusqlite::Error> {
+        if self.sync != sync {
+            self.connection.pragma_update(None, "synchronous", sync.pragma())?;
+            self.sync = sync;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a commit waits until the disk has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    /// It does. The log is one file that only grows or begins anew after a synced checkpoint, so
+    /// everything that was committed before is on the disk then, too.
+    AtCommit,
+    /// It does not: the system writes it when it likes, in any order, and after a power loss the
+    /// database is as it was after some earlier commit.
+    Later,
+}
+
+impl Sync {
+    fn pragma(self) -> &'static str {
+        match self {
+            Sync::AtCommit => "FULL",
+            Sync::Later => "NORMAL",
+        }
+    }
 }
 
 /// What was published last of the database's own counters of change.
@@ -95,6 +144,12 @@ struct Writer {
     /// The open anchor file; none before the first batch, and none for good if the log does not
     /// hold what the anchor remembers, so that the evidence stays.
     anchor: Option<AnchorState>,
+    /// The head of what is committed and not synced: the anchor must never know more than the disk.
+    unanchored: Option<Head>,
+    /// Waits since something was committed without a sync; 0 if everything is synced.
+    unsynced_waits: u32,
+    /// Whether this is the last work.
+    closing: bool,
     key_check: [u8; 32],
     open: Option<Open>,
     retained: Vec<Job>,
@@ -115,11 +170,25 @@ impl Writer {
             (self.seen.config, self.seen.approvals) =
                 revisions(&open.connection).unwrap_or_default();
         }
+        let linger_ms = match self.core.audit_mode {
+            AuditMode::Durable => LINGER_DURABLE_MS,
+            AuditMode::Buffered => LINGER_BUFFERED_MS,
+        };
         let mut jobs = Vec::new();
+        let mut quiet = true;
         let mut more = true;
         while more {
-            more = self.core.queue.take(&mut jobs, Duration::from_millis(POLL_MS));
-            if jobs.is_empty() {
+            quiet = quiet && self.unsynced_waits == 0;
+            let patience = Patience {
+                idle: quiet.then_some(Duration::from_millis(POLL_MS)),
+                linger: Duration::from_millis(linger_ms),
+            };
+            more = self.core.queue.take(&mut jobs, patience);
+            if self.unsynced_waits > 0 {
+                self.unsynced_waits = self.unsynced_waits.saturating_add(1);
+            }
+            quiet = jobs.is_empty();
+            if quiet {
                 self.idle();
             }
             while !jobs.is_empty() {
@@ -127,13 +196,17 @@ impl Writer {
                 self.work(std::mem::replace(&mut jobs, rest));
             }
         }
-        // Calls that ended after the last job may have left changed counters behind.
+        // Calls that ended after the last job may have left changed counters behind, and the last
+        // commits may not be synced.
+        self.closing = true;
         self.work(Vec::new());
     }
 
     /// Nothing is queued: try again what failed, or look what other processes changed.
     fn idle(&mut self) {
-        let must_write = self.core.is_failing() || !self.retained.is_empty();
+        let must_write = self.core.is_failing()
+            || !self.retained.is_empty()
+            || self.unsynced_waits > UNSYNCED_WAITS_MAX;
         if must_write {
             self.work(Vec::new());
         } else if let Err(unavailable) = self.look_around() {
@@ -171,7 +244,7 @@ impl Writer {
     fn attempt(&mut self, batch: &mut [Job]) -> Result<Vec<usize>, Unavailable> {
         // On every early return the connection is dropped and the next attempt opens a new one: no
         // state of a failed connection is trusted.
-        let open = match self.open.take() {
+        let mut open = match self.open.take() {
             Some(open) => open,
             None => self.reopen()?,
         };
@@ -185,12 +258,15 @@ impl Writer {
             FileState::Replaced => return Err(file_gone()),
         }
         self.unsaved.append(&mut self.core.take_changed_counters());
+        let sync = self.sync_of(batch);
+        open.set_sync(sync)?;
         let written = match batch::write(
             &batch::Parts {
                 connection: &open.connection,
                 keys: &self.core.keys,
                 counters: &self.unsaved,
-                probe: self.core.is_failing(),
+                probe: self.core.is_failing()
+                    || (sync == Sync::AtCommit && self.unsynced_waits > 0),
             },
             batch,
         ) {
@@ -203,8 +279,16 @@ impl Writer {
             Err(error) => return Err(error.into()),
         };
         self.unsaved.clear();
-        if let Some(head) = &written.head {
-            self.remember(&open.connection, head);
+        self.unanchored = written.head.or(self.unanchored);
+        match sync {
+            Sync::Later if written.any => self.unsynced_waits = self.unsynced_waits.max(1),
+            Sync::Later => {}
+            Sync::AtCommit => {
+                self.unsynced_waits = 0;
+                if let Some(head) = self.unanchored.take() {
+                    self.remember(&open.connection, &head);
+                }
+            }
         }
         if batch.iter().any(|job| matches!(job, Job::Change(_))) {
             // The database's own notice moves with the commits of others only.
@@ -218,7 +302,16 @@ impl Writer {
         Ok(written.approval_gone)
     }
 
-    /// The batch is on disk.
+    /// Whether a batch must be on the disk when it is committed.
+    fn sync_of(&self, batch: &[Job]) -> Sync {
+        let must = self.closing
+            || self.core.is_failing()
+            || self.unsynced_waits > UNSYNCED_WAITS_MAX
+            || batch.iter().any(Job::must_be_synced);
+        if must { Sync::AtCommit } else { Sync::Later }
+    }
+
+    /// The batch is committed.
     fn done(&mut self, batch: Vec<Job>, approval_gone: &[usize]) {
         if self.core.is_failing() {
             self.set_busy_timeout(BUSY_MS_MAX);
@@ -242,6 +335,7 @@ impl Writer {
                 }
                 Job::Outcome { .. } => {}
                 Job::Change(change) => change.finish(Ok(())),
+                Job::Flush(ticket) => ticket.settle(Ok(())),
             }
         }
         if latest.saturating_sub(SWEEP_MS) > self.swept_at {
@@ -280,6 +374,9 @@ impl Writer {
                     }
                 }
                 Job::Change(change) => change.finish(Err(unavailable.clone())),
+                Job::Flush(ticket) => {
+                    ticket.settle(Err(JobError::Unavailable(unavailable.clone())));
+                }
             }
         }
         keep_newest(&mut self.unsaved);
@@ -305,7 +402,9 @@ impl Writer {
         self.core.readers.forget();
         // Whatever was published may not be what this file says.
         self.seen = Seen { data_version: -1, config: -1, approvals: -1 };
-        Ok(Open { connection, identity })
+        // The file may be an older one, which does not hold the rows of this head.
+        self.unanchored = None;
+        Ok(Open::new(connection, identity))
     }
 
     /// Takes the head of a committed batch down in the anchor file.

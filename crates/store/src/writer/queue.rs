@@ -21,6 +21,10 @@ pub(crate) const QUEUE_OUTCOMES_MAX: usize = 65_536;
 /// behind slows them down long before the queue is full and refuses them.
 pub(crate) const BACKLOG_JOBS: usize = 4_096;
 
+/// Jobs that nobody waits for lie until there are this many of them, or until the writer's wait is
+/// over.
+pub(crate) const LINGER_JOBS_MAX: usize = 1_024;
+
 /// Who waits for an opening row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waits {
@@ -44,13 +48,64 @@ pub(crate) enum Job {
     Outcome { ticket: Arc<Ticket>, record: String, time: i64 },
     /// A change of stored objects.
     Change(Box<dyn Change>),
+    /// Nothing to write: whoever reads the log waits until what was queued before is in it.
+    Flush(Arc<Ticket>),
+}
+
+impl Job {
+    /// Whether somebody waits for it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        match self {
+            Job::Open { waits, .. } => *waits == Waits::Yes,
+            Job::Outcome { .. } => false,
+            Job::Change(_) | Job::Flush(_) => true,
+        }
+    }
+
+    /// Whether it must be on the disk, beyond a power loss, before it is answered.
+    pub(crate) fn must_be_synced(&self) -> bool {
+        match self {
+            Job::Open { waits, .. } => *waits == Waits::Yes,
+            Job::Outcome { .. } | Job::Flush(_) => false,
+            Job::Change(_) => true,
+        }
+    }
+}
+
+/// How the writer waits for work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// How long it sleeps while nothing comes at all; `None`: it expects more soon.
+    pub(crate) idle: Option<Duration>,
+    /// How long jobs that nobody waits for may lie.
+    pub(crate) linger: Duration,
+}
+
+/// What the writer does where the queue's state lets it be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Writer {
+    /// It works, and looks at the queue before it sleeps.
+    #[default]
+    Awake,
+    /// It sleeps until any job comes.
+    Idle,
+    /// It sleeps until its time is over, or somebody waits, or there are many jobs.
+    Lingers,
 }
 
 #[derive(Default)]
 struct State {
     jobs: Vec<Job>,
     closed: bool,
-    sleeping: bool,
+    /// Somebody waits for one of the jobs.
+    awaited: bool,
+    writer: Writer,
+}
+
+impl State {
+    fn is_due(&self) -> bool {
+        self.awaited || self.closed || self.jobs.len() >= LINGER_JOBS_MAX
+    }
 }
 
 /// The queue.
@@ -71,6 +126,12 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the writer has done all that it was handed.
+    pub(crate) fn is_done(&self) -> bool {
+        let state = self.state();
+        state.jobs.is_empty() && state.writer != Writer::Awake
+    }
+
     /// Whether the writer has fallen behind.
     pub(crate) fn has_backlog(&self) -> bool {
         self.state().jobs.len() >= BACKLOG_JOBS
@@ -80,8 +141,9 @@ impl Queue {
     pub(crate) fn push(&self, job: Job) -> Result<(), Unavailable> {
         let bound = match &job {
             Job::Outcome { .. } => QUEUE_OUTCOMES_MAX,
-            Job::Open { .. } | Job::Change(_) => QUEUE_JOBS_MAX,
+            Job::Open { .. } | Job::Change(_) | Job::Flush(_) => QUEUE_JOBS_MAX,
         };
+        let awaited = job.is_awaited();
         let mut state = self.state();
         if state.closed {
             return Err(Unavailable { why: "the store is closed".into() });
@@ -90,8 +152,17 @@ impl Queue {
             return Err(Unavailable { why: "the writer's queue is full".into() });
         }
         state.jobs.push(job);
-        // The writer looks at the queue again before it sleeps, so it is woken only from sleep.
-        let wake = mem::take(&mut state.sleeping);
+        state.awaited |= awaited;
+        // Waking costs a system call, so it is done once for each sleep, and only where the
+        // sleeper has something to do.
+        let wake = match state.writer {
+            Writer::Awake => false,
+            Writer::Idle => true,
+            Writer::Lingers => state.is_due(),
+        };
+        if wake {
+            state.writer = Writer::Awake;
+        }
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -99,19 +170,33 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes all jobs, waiting for the first at most `wait`. `false`: the queue is closed and
-    /// empty.
-    pub(crate) fn take(&self, into: &mut Vec<Job>, wait: Duration) -> bool {
+    /// Takes all jobs, waiting for the first as long as `patience.idle` says, then for more as
+    /// long as `patience.linger` says and nobody waits. `false`: the queue is closed and empty.
+    pub(crate) fn take(&self, into: &mut Vec<Job>, patience: Patience) -> bool {
         let mut state = self.state();
-        if state.jobs.is_empty() && !state.closed && !wait.is_zero() {
-            state.sleeping = true;
+        let mut more = true;
+        if let Some(idle) = patience.idle
+            && state.jobs.is_empty()
+            && !state.closed
+        {
+            state.writer = Writer::Idle;
             state = self
                 .wake
-                .wait_timeout_while(state, wait, |state| state.jobs.is_empty() && !state.closed)
+                .wait_timeout_while(state, idle, |state| state.jobs.is_empty() && !state.closed)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
-            state.sleeping = false;
+            more = !state.jobs.is_empty();
         }
+        if more && !state.is_due() {
+            state.writer = Writer::Lingers;
+            state = self
+                .wake
+                .wait_timeout_while(state, patience.linger, |state| !state.is_due())
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        state.writer = Writer::Awake;
+        state.awaited = false;
         if into.is_empty() {
             mem::swap(into, &mut state.jobs);
         } else {

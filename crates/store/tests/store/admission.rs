@@ -119,6 +119,21 @@ async fn a_cut_off_admission_gives_its_charge_back() {
 }
 
 #[tokio::test]
+async fn whoever_reads_the_log_finds_what_happened_before() {
+    for mode in [AuditMode::Durable, AuditMode::Buffered] {
+        let fixture = Fixture::with_mode(mode);
+        for number in 0..20 {
+            admit(&fixture.store, "r", &[], None).await.unwrap().close(&ok(), None, T0);
+            let log = whole_log(&fixture.store).await.entries;
+            assert_eq!(log.len(), number + 1);
+            assert!(log.iter().all(|entry| entry.outcome.as_deref() == Some("ok")));
+        }
+        let report = fixture.store.verify_audit(|_| {}).await.unwrap();
+        assert_eq!((report.openings, report.open), (20, 0));
+    }
+}
+
+#[tokio::test]
 async fn buffered_mode_waits_only_for_what_must_survive() {
     use futures_util::FutureExt as _;
     let fixture = Fixture::with_mode(AuditMode::Buffered);

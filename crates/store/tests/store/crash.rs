@@ -141,6 +141,57 @@ async fn check(dir: &Path, calls: &BTreeSet<String>, used: &BTreeSet<String>, ro
     store.close().await;
 }
 
+/// The process that is killed with rows that nobody waits for: it admits and closes calls in
+/// buffered mode, and then does nothing more.
+#[tokio::test]
+async fn process_that_waits_for_nothing() {
+    let Some(dir) = child_dir() else { return };
+    let store = Store::open(&config(&dir, AuditMode::Buffered, Role::Serve), T0).unwrap();
+    for number in 0..UNAWAITED {
+        admit(&store, &format!("r{number}"), &[], None).await.unwrap().close(&ok(), None, T0);
+    }
+    std::future::pending::<()>().await;
+}
+
+const UNAWAITED: u64 = 50;
+
+/// The position that the anchor remembers: what the disk has for certain.
+fn anchored(dir: &Path) -> i64 {
+    let anchor = std::fs::read(dir.join("data/audit.anchor")).unwrap_or_default();
+    anchor.first_chunk().map_or(0, |seq| i64::from_be_bytes(*seq))
+}
+
+#[tokio::test]
+async fn rows_that_nobody_waits_for_reach_the_disk_by_themselves() {
+    let dir = TempDir::new().unwrap();
+    let mut child = child("crash::process_that_waits_for_nothing", dir.path(), 0);
+    // How long it takes is not judged: the machine may be busy.
+    loop {
+        let seq = anchored(dir.path());
+        if seq > 0 && u64::try_from(log_end(dir.path())).unwrap() >= UNAWAITED {
+            assert!(seq <= log_end(dir.path()), "the anchor knows more than the log");
+            if seq == log_end(dir.path()) {
+                break;
+            }
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let store = serve(dir.path());
+    let report = store.verify_audit(|_| {}).await.unwrap();
+    assert_eq!((report.openings, report.open), (UNAWAITED, 0));
+    store.close().await;
+}
+
+/// The last position in the log, as another process reads it.
+fn log_end(dir: &Path) -> i64 {
+    let database = rusqlite::Connection::open(dir.join("data/portcullis.db")).unwrap();
+    let sql = "SELECT seq FROM audit_head";
+    database.query_row(sql, [], |row| row.get(0)).unwrap_or_default()
+}
+
 /// The process that is killed while it makes its database.
 #[test]
 fn process_that_opens() {
