@@ -15,6 +15,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
+use crate::slow_reader::Term;
+
 /// A comment goes out on a stream that was silent for so many seconds (GATEWAY.md section 2).
 pub(crate) const HEARTBEAT_SECONDS: u64 = 15;
 
@@ -37,11 +39,38 @@ pub(crate) enum AnswerBody {
 
 /// What happens to the rest of a stream whose client has gone.
 pub(crate) enum OnLeave {
-    /// It is dropped, which ends the exchange with the server (modern era, listening streams).
+    /// It is dropped, which ends the exchange with the server (listening streams).
     Drop,
+    /// It is dropped (modern era), unless it was cut because the time for the call was over: then
+    /// it is read as far as it still goes, so that the record says so.
+    Cancel(Finisher),
     /// It is read to its end by a tracked task, so that the call is finished and recorded (legacy
     /// era: closing a connection cancels nothing).
-    Finish(TaskTracker),
+    Finish(Finisher),
+}
+
+/// What reads a stream to its end for nobody.
+pub(crate) struct Finisher {
+    tracker: TaskTracker,
+    over: CancellationToken,
+}
+
+impl Finisher {
+    /// Reads in tasks of `tracker`, until `over` is cancelled.
+    pub(crate) const fn new(tracker: TaskTracker, over: CancellationToken) -> Self {
+        Self { tracker, over }
+    }
+
+    fn finish(&self, mut pieces: Pieces) {
+        let over = self.over.clone();
+        self.tracker.spawn(async move {
+            let reading = async { while pieces.next().await.is_some() {} };
+            tokio::select! {
+                () = over.cancelled() => {}
+                () = reading => {}
+            }
+        });
+    }
 }
 
 /// An event stream on its way to an agent.
@@ -50,20 +79,33 @@ pub(crate) struct LiveStream {
     opened: bool,
     heartbeat: Pin<Box<Sleep>>,
     ends: [Pin<Box<WaitForCancellationFutureOwned>>; 2],
+    term: Term,
     on_leave: OnLeave,
 }
 
 impl LiveStream {
     /// A stream of `pieces` that ends early when one of `ends` is cancelled (the grant was revoked,
-    /// the gateway shuts down).
-    pub(crate) fn new(pieces: Pieces, ends: [CancellationToken; 2], on_leave: OnLeave) -> Self {
+    /// the gateway shuts down). Its connection is cut when it has not ended soon after that, or
+    /// after `by`: by then it would have ended by itself, did the agent take it.
+    pub(crate) fn new(
+        pieces: Pieces,
+        ends: [CancellationToken; 2],
+        by: Option<Instant>,
+        on_leave: OnLeave,
+    ) -> Self {
         Self {
             pieces: Some(pieces),
             opened: false,
             heartbeat: Box::pin(sleep(Duration::from_secs(HEARTBEAT_SECONDS))),
+            term: Term::new(by, ends.clone()),
             ends: ends.map(|end| Box::pin(end.cancelled_owned())),
             on_leave,
         }
+    }
+
+    /// When the stream must have ended.
+    pub(crate) const fn term(&self) -> &Term {
+        &self.term
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -106,14 +148,18 @@ impl LiveStream {
 
     /// Hands what is left to the tracked tasks, or drops it.
     fn leave(&mut self) {
-        if let (Some(mut pieces), OnLeave::Finish(tracker)) = (self.pieces.take(), &self.on_leave) {
-            tracker.spawn(async move { while pieces.next().await.is_some() {} });
+        let Some(pieces) = self.pieces.take() else { return };
+        match &self.on_leave {
+            OnLeave::Finish(finisher) => finisher.finish(pieces),
+            OnLeave::Cancel(finisher) if self.term.is_late() => finisher.finish(pieces),
+            OnLeave::Cancel(_) | OnLeave::Drop => drop(pieces),
         }
     }
 }
 
 impl Drop for LiveStream {
     fn drop(&mut self) {
+        self.term.end();
         self.leave();
     }
 }

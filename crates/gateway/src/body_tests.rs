@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{AnswerBody, LiveStream, OnLeave, Pieces};
+use super::{AnswerBody, Finisher, LiveStream, OnLeave, Pieces};
 
 fn pieces() -> (mpsc::Sender<Bytes>, Pieces) {
     let (sender, receiver) = mpsc::channel(4);
@@ -23,7 +23,7 @@ fn pieces() -> (mpsc::Sender<Bytes>, Pieces) {
 
 fn live(ends: [CancellationToken; 2], on_leave: OnLeave) -> (mpsc::Sender<Bytes>, AnswerBody) {
     let (sender, pieces) = pieces();
-    (sender, AnswerBody::Live(Box::new(LiveStream::new(pieces, ends, on_leave))))
+    (sender, AnswerBody::Live(Box::new(LiveStream::new(pieces, ends, None, on_leave))))
 }
 
 async fn next(body: &mut AnswerBody) -> Option<Bytes> {
@@ -55,7 +55,8 @@ async fn a_silent_stream_sends_a_comment_every_fifteen_seconds() {
 async fn a_stream_whose_grant_ends_is_over_and_its_call_is_finished() {
     let (ended, tracker) = (CancellationToken::new(), TaskTracker::new());
     let ends = [ended.clone(), CancellationToken::new()];
-    let (sender, mut body) = live(ends, OnLeave::Finish(tracker.clone()));
+    let finisher = Finisher::new(tracker.clone(), CancellationToken::new());
+    let (sender, mut body) = live(ends, OnLeave::Finish(finisher));
     assert!(next(&mut body).await.is_some());
     ended.cancel();
     sender.send(Bytes::from_static(b"data: 1\n\n")).await.expect("sent");
@@ -71,4 +72,17 @@ async fn a_stream_that_is_left_is_dropped_where_leaving_cancels() {
     let (sender, body) = live(Default::default(), OnLeave::Drop);
     drop(body);
     sender.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_finished_for_nobody_ends_with_the_gateway() {
+    let (over, tracker) = (CancellationToken::new(), TaskTracker::new());
+    let finisher = Finisher::new(tracker.clone(), over.clone());
+    let (sender, body) = live(Default::default(), OnLeave::Finish(finisher));
+    drop(body);
+    assert!(!sender.is_closed() && tracker.len() == 1);
+    over.cancel();
+    sender.closed().await;
+    tracker.close();
+    tracker.wait().await;
 }

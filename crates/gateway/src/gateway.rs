@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::GatewayConfig;
 use crate::listing::{self, Inspection, ListingError};
-use crate::plane::Plane;
+use crate::plane::{Bounds, Plane};
 use crate::snapshot::{self, Rows, Snapshot};
 use crate::tools::{Changed, Listed, ToolTable};
 
@@ -64,7 +64,11 @@ impl Gateway {
     /// A gateway that knows no server and no grant yet: call [`Gateway::reload`] before
     /// [`Gateway::serve`]. `store` must have been opened to serve.
     pub fn new(config: GatewayConfig, store: Store) -> Self {
-        Self { plane: Arc::new(Plane::new(config, store)), building: Arc::default() }
+        Self::bounded(config, store, Bounds::default())
+    }
+
+    pub(crate) fn bounded(config: GatewayConfig, store: Store, bounds: Bounds) -> Self {
+        Self { plane: Arc::new(Plane::new(config, store, bounds)), building: Arc::default() }
     }
 
     /// Reads servers, policies, grants and pins from the store and puts them in force as a whole.

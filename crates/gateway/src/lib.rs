@@ -18,6 +18,7 @@ mod pipeline;
 mod plane;
 mod serve;
 mod sessions;
+mod slow_reader;
 mod snapshot;
 mod task_owners;
 mod tools;

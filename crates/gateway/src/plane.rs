@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use policy::UnixMillis;
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::GatewayConfig;
 use crate::metrics::{Metrics, RefusedLabels};
 use crate::sessions::{Sessions, hex};
+use crate::slow_reader::STALL_SECONDS_MAX;
 use crate::snapshot::Snapshot;
 use crate::task_owners::TaskOwners;
 
@@ -28,10 +30,24 @@ pub(crate) const HOLDS_WAITING_MAX: usize = 4096;
 /// counted.
 pub(crate) const REJECTED_ROWS_PER_SECOND_MAX: u64 = 200;
 
+/// Bounds that the gateway's own tests set to less.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// How long an agent may take nothing of its answer.
+    pub(crate) stall: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { stall: Duration::from_secs(STALL_SECONDS_MAX) }
+    }
+}
+
 /// The data plane.
 #[derive(Debug)]
 pub(crate) struct Plane {
     pub(crate) config: GatewayConfig,
+    pub(crate) bounds: Bounds,
     pub(crate) store: Store,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) sessions: Sessions,
@@ -52,10 +68,11 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
-    pub(crate) fn new(config: GatewayConfig, store: Store) -> Self {
+    pub(crate) fn new(config: GatewayConfig, store: Store, bounds: Bounds) -> Self {
         let request_prefix = hex(&config.randomness.bytes::<6>());
         Self {
             config,
+            bounds,
             store,
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             sessions: Sessions::default(),

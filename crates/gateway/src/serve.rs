@@ -21,10 +21,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::OwnNames;
 use crate::answer::{self, Answer, Refused};
+use crate::body::AnswerBody;
 use crate::entry;
 use crate::gateway::{Gateway, ServeError};
 use crate::pipeline;
 use crate::plane::Plane;
+use crate::slow_reader::{Impatient, Terms};
 
 /// How many connections are open at a time; further ones wait in the system's queue.
 pub(crate) const CONNECTIONS_MAX: usize = 20_000;
@@ -127,10 +129,18 @@ async fn connection(plane: &Arc<Plane>, door: &Arc<Door>, stream: TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    let (terms, broken) = Terms::new();
     let service = service_fn(|request: Request<Incoming>| {
         let plane = Arc::clone(plane);
         let door = Arc::clone(door);
-        async move { Ok::<Answer, Infallible>(guarded(plane, door, request).await) }
+        let terms = &terms;
+        async move {
+            let answer = guarded(plane, door, request).await;
+            if let AnswerBody::Live(stream) = answer.body() {
+                terms.begin(stream.term());
+            }
+            Ok::<Answer, Infallible>(answer)
+        }
     });
     let mut server = http1::Builder::new();
     server
@@ -138,14 +148,18 @@ async fn connection(plane: &Arc<Plane>, door: &Arc<Door>, stream: TcpStream) {
         .header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX))
         .max_headers(HEADERS_MAX)
         .max_buf_size(BUFFER_BYTES_MAX);
+    let stream = Impatient::new(stream, plane.bounds.stall);
     let serving = server.serve_connection(TokioIo::new(stream), service);
     let mut serving = std::pin::pin!(serving);
+    let mut broken = std::pin::pin!(broken.wait());
     let outcome = tokio::select! {
         outcome = serving.as_mut() => outcome,
+        () = broken.as_mut() => Ok(()),
         () = plane.closing.cancelled() => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {
                 outcome = serving.as_mut() => outcome,
+                () = broken.as_mut() => Ok(()),
                 () = plane.over.cancelled() => Ok(()),
             }
         }

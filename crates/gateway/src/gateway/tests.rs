@@ -7,5 +7,6 @@ mod calls;
 mod doors;
 mod life;
 mod sessions;
+mod slow;
 mod streams;
 mod tasks;

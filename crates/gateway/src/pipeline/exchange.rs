@@ -16,7 +16,7 @@ use super::refusal::{self, Notice};
 use super::rewrite::{self, Expect};
 use super::visit::Visit;
 use crate::answer::{self, Answer, MCP_SESSION_ID};
-use crate::body::{LiveStream, OnLeave, Pieces};
+use crate::body::{Finisher, LiveStream, OnLeave, Pieces};
 use crate::desk::{Desk, Running};
 use crate::upstream::{EventStream, Media, Refused as UpstreamRefused, Reply, SendError, Sent};
 
@@ -290,11 +290,13 @@ impl Exchange {
     fn relay(self, events: EventStream) -> Answer {
         let plane = Arc::clone(&self.visit.plane);
         let ends = [self.visit.grant.live.ended.clone(), plane.over.clone()];
+        let finisher = Finisher::new(plane.tracker.clone(), plane.over.clone());
         let on_leave = match self.era {
-            Era::Legacy => OnLeave::Finish(plane.tracker.clone()),
-            Era::Modern => OnLeave::Drop,
+            Era::Legacy => OnLeave::Finish(finisher),
+            Era::Modern => OnLeave::Cancel(finisher),
         };
-        answer::live(LiveStream::new(self.pieces(events), ends, on_leave))
+        let by = events.until();
+        answer::live(LiveStream::new(self.pieces(events), ends, by, on_leave))
     }
 
     /// The pieces of the agent's stream.

@@ -30,6 +30,9 @@ const ROUNDS_MAX: usize = 32;
 /// A client with a progress token hears of the wait at once, and then every so many seconds.
 const PROGRESS_SECONDS: u64 = 10;
 
+/// How long a call may take to be judged anew and on its way when its wait is over, in seconds.
+const JUDGING_SECONDS_MAX: u64 = 60;
+
 /// The longest wait that a policy may ask for, in seconds (POLICY.md section 3).
 const WAIT_SECONDS_MAX: u32 = 600;
 
@@ -45,10 +48,16 @@ pub(super) fn answer(visit: Visit, request: Request, held: Held) -> Answer {
     let ended = visit.grant.live.ended.clone();
     plane.metrics.holds.inc();
     let task_plane = std::sync::Arc::clone(&plane);
+    let until = Instant::now() + Duration::from_secs(u64::from(wait));
+    let total = Duration::from_millis(u64::from(visit.server.record.timeouts.total_ms));
+    let by = until + total + Duration::from_secs(JUDGING_SECONDS_MAX);
     plane.tracker.spawn(async move {
-        let until = Instant::now() + Duration::from_secs(u64::from(wait));
         let waited = Waited { visit, request, held, until, told: 0 };
-        waited.run(&pieces).await;
+        tokio::select! {
+            biased;
+            () = task_plane.over.cancelled() => {}
+            () = waited.run(&pieces) => {}
+        }
         task_plane.metrics.holds.dec();
         drop(place);
     });
@@ -57,7 +66,7 @@ pub(super) fn answer(visit: Visit, request: Request, held: Held) -> Answer {
         Some((piece, reader))
     });
     let ends = [ended, plane.over.clone()];
-    answer::live(LiveStream::new(Box::pin(reader), ends, OnLeave::Drop))
+    answer::live(LiveStream::new(Box::pin(reader), ends, Some(by), OnLeave::Drop))
 }
 
 fn wait_seconds(visit: &Visit, request: &Request, own: Option<u32>) -> u32 {

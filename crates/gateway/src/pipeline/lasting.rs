@@ -1,22 +1,24 @@
 //! Work that outlives its client: when the future is dropped before it is done, a tracked task
-//! finishes it. A legacy client that closes its connection cancels nothing (MCP 2025-11-25).
+//! finishes it. A legacy client that closes its connection cancels nothing (MCP 2025-11-25). The end
+//! of the time in which the gateway shuts down does.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio_util::task::TaskTracker;
+use crate::plane::Plane;
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A future that is finished also when nobody waits for it.
 pub(super) struct Lasting<T: Send + 'static> {
     work: Option<Work<T>>,
-    tracker: TaskTracker,
+    plane: Arc<Plane>,
 }
 
 impl<T: Send + 'static> Lasting<T> {
-    pub(super) fn new(work: Work<T>, tracker: TaskTracker) -> Self {
-        Self { work: Some(work), tracker }
+    pub(super) fn new(work: Work<T>, plane: Arc<Plane>) -> Self {
+        Self { work: Some(work), plane }
     }
 }
 
@@ -41,7 +43,13 @@ impl<T: Send + 'static> Drop for Lasting<T> {
         if let Some(work) = self.work.take()
             && !std::thread::panicking()
         {
-            self.tracker.spawn(async move { drop(work.await) });
+            let over = self.plane.over.clone();
+            self.plane.tracker.spawn(async move {
+                tokio::select! {
+                    () = over.cancelled() => {}
+                    output = work => drop(output),
+                }
+            });
         }
     }
 }

@@ -133,7 +133,7 @@ fn listening(visit: Visit, subscription: Subscription, events: EventStream) -> A
         let piece = listener.next_piece().await?;
         Some((piece, listener))
     });
-    answer::live(LiveStream::new(Box::pin(pieces), ends, OnLeave::Drop))
+    answer::live(LiveStream::new(Box::pin(pieces), ends, None, OnLeave::Drop))
 }
 
 struct Listener {

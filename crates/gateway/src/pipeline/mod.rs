@@ -18,6 +18,8 @@ mod rewrite;
 mod route;
 pub(crate) mod visit;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::HeaderMap;
@@ -56,8 +58,8 @@ pub(crate) async fn post(
         Ok(Inbound::One(message)) => one(visit, message).await,
         Ok(Inbound::Batch(messages)) => {
             // Of a legacy session: it is finished also when its client leaves.
-            let tracker = visit.plane.tracker.clone();
-            Lasting::new(Box::pin(batch::answer(visit, messages)), tracker).await
+            let plane = Arc::clone(&visit.plane);
+            Lasting::new(Box::pin(batch::answer(visit, messages)), plane).await
         }
         Err(refusal) => Ok(Box::pin(malformed(&visit, &refusal)).await),
     }
@@ -99,8 +101,8 @@ async fn one(mut visit: Visit, message: ClientMessage) -> Result<Answer, Refused
 async fn request_of(visit: Visit, request: Request, era: Era) -> Answer {
     match era {
         Era::Legacy => {
-            let tracker = visit.plane.tracker.clone();
-            Lasting::new(Box::pin(route::request(visit, request)), tracker).await
+            let plane = Arc::clone(&visit.plane);
+            Lasting::new(Box::pin(route::request(visit, request)), plane).await
         }
         Era::Modern => Box::pin(route::request(visit, request)).await,
     }
@@ -185,7 +187,7 @@ fn is_challenge(status: StatusCode) -> bool {
 /// The end of a session: the agent's, and the server's behind it.
 pub(crate) async fn delete(visit: Visit) -> Result<Answer, Refused> {
     let session = match &visit.claim {
-        Claim::Own(session) => std::sync::Arc::clone(session),
+        Claim::Own(session) => Arc::clone(session),
         Claim::Unknown => return Err(Refused::NoSession),
         Claim::None => return Err(Refused::Header),
     };

@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use mcp::sse::Event;
+use tokio::time::Instant;
 
 use super::http::HttpEvents;
 use super::message::SendError;
@@ -23,6 +24,14 @@ impl EventStream {
     /// lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Result<Event, SendError>> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// When the stream ends with a time-out, if it has one.
+    pub fn until(&self) -> Option<Instant> {
+        match &self.0 {
+            Source::Http(events) => events.until(),
+            Source::Stdio(events) => events.until(),
+        }
     }
 
     /// As [`EventStream::next`], for a caller that polls.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// Nothing in these tests takes longer.
@@ -97,7 +97,19 @@ impl Agent {
     }
 
     pub(super) async fn open(&self, verb: &str, path: &str, body: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).await.expect("connected");
+        let stream = TcpStream::connect(self.address).await.expect("connected");
+        self.ask_on(stream, verb, path, body).await
+    }
+
+    /// As `open` with a POST, on a connection that holds little that is not read.
+    pub(super) async fn open_narrow(&self, body: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("set");
+        let stream = socket.connect(self.address).await.expect("connected");
+        self.ask_on(stream, "POST", "/mcp/pay", body).await
+    }
+
+    async fn ask_on(&self, mut stream: TcpStream, verb: &str, path: &str, body: &str) -> TcpStream {
         let mut head =
             format!("{verb} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if !self.token.is_empty() {

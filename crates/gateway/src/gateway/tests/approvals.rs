@@ -99,7 +99,8 @@ async fn held(world: &World, agent: &Agent) -> (tokio::net::TcpStream, String) {
 
 #[tokio::test]
 async fn a_held_call_goes_on_in_the_same_request_once_it_is_approved() {
-    let world = World::with(Setup { policy: Some(ASK), wait_seconds: 30 }).await;
+    let world =
+        World::with(Setup { policy: Some(ASK), wait_seconds: 30, ..Setup::default() }).await;
     let (stream, id) = held(&world, &world.agent()).await;
     decide(&world, &id, Answer::Approve).await;
     let mut stream = stream;
@@ -111,7 +112,8 @@ async fn a_held_call_goes_on_in_the_same_request_once_it_is_approved() {
 
 #[tokio::test]
 async fn a_held_call_whose_client_left_does_not_run_and_keeps_its_approval() {
-    let world = World::with(Setup { policy: Some(ASK), wait_seconds: 30 }).await;
+    let world =
+        World::with(Setup { policy: Some(ASK), wait_seconds: 30, ..Setup::default() }).await;
     let (stream, id) = held(&world, &world.agent()).await;
     drop(stream);
     while world.gateway.plane.holds.available_permits() < crate::plane::HOLDS_WAITING_MAX {
@@ -126,7 +128,7 @@ async fn a_held_call_whose_client_left_does_not_run_and_keeps_its_approval() {
 
 #[tokio::test]
 async fn a_wait_that_is_over_ends_with_the_link() {
-    let world = World::with(Setup { policy: Some(ASK), wait_seconds: 1 }).await;
+    let world = World::with(Setup { policy: Some(ASK), wait_seconds: 1, ..Setup::default() }).await;
     let (stream, id) = held(&world, &world.agent()).await;
     let mut stream = stream;
     let shown = read_until(&mut stream, "expires_at").await;

@@ -81,7 +81,7 @@ async fn lists_show_what_the_policy_lists_in_the_servers_order_and_spelling() {
 
 #[tokio::test]
 async fn a_grant_without_policy_sees_empty_lists_and_may_do_nothing() {
-    let world = World::with(Setup { policy: None, wait_seconds: 0 }).await;
+    let world = World::with(Setup { policy: None, wait_seconds: 0, ..Setup::default() }).await;
     let tools = world.agent().post(&method(1, "tools/list", "{}")).await;
     assert_eq!(tools.body, r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}"#);
     let got = world.agent().post(&call(2, "read_item", "{}")).await;

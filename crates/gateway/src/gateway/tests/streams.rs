@@ -12,9 +12,9 @@ use super::world::{TOKEN, World};
 
 const ALLOW: &str = r#"{"version":"1","default":"allow"}"#;
 const DENY: &str = r#"{"version":"1","default":"deny"}"#;
-const ANSWER: &str = r#"{ "jsonrpc":"2.0","id":7,"result":{"content":[],"big":1.50}}"#;
+pub(super) const ANSWER: &str = r#"{ "jsonrpc":"2.0","id":7,"result":{"content":[],"big":1.50}}"#;
 
-async fn give(stream: &mpsc::Sender<Bytes>, text: &str) {
+pub(super) async fn give(stream: &mpsc::Sender<Bytes>, text: &str) {
     stream.send(Bytes::from(text.to_owned())).await.expect("the gateway reads");
 }
 
@@ -23,7 +23,7 @@ fn event(id: &str, data: &str) -> String {
 }
 
 /// Waits until the record of the only call says how it ended.
-async fn outcome(world: &World) -> String {
+pub(super) async fn outcome(world: &World) -> String {
     loop {
         let rows = world.audit().await;
         let ends = rows.iter().filter(|row| row.tool.is_some()).find_map(|row| row.outcome.clone());
@@ -34,7 +34,7 @@ async fn outcome(world: &World) -> String {
     }
 }
 
-async fn until_seen(world: &World, needle: &str) {
+pub(super) async fn until_seen(world: &World, needle: &str) {
     while !world
         .peer
         .seen()
@@ -46,7 +46,7 @@ async fn until_seen(world: &World, needle: &str) {
 }
 
 /// Opens a GET stream and reads its head.
-async fn listen(agent: &Agent) -> TcpStream {
+pub(super) async fn listen(agent: &Agent) -> TcpStream {
     let mut stream = agent.open("GET", "/mcp/pay", "").await;
     let head = read_until(&mut stream, ":\n\n").await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");

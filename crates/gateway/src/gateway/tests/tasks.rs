@@ -137,7 +137,7 @@ async fn a_revision_without_lists_of_tasks_takes_one_for_any_other_method() {
 
 #[tokio::test]
 async fn a_grant_without_policy_sees_no_tasks_and_the_server_is_not_asked() {
-    let world = World::with(Setup { policy: None, wait_seconds: 0 }).await;
+    let world = World::with(Setup { policy: None, wait_seconds: 0, ..Setup::default() }).await;
     world.peer.set(|state| state.results.push(("tasks/list", LISTED)));
     assert_eq!(list(&world.agent()).await, r#"{"tasks":[]}}"#);
     assert!(world.peer.seen().iter().all(|seen| !seen.body.contains("tasks/list")));

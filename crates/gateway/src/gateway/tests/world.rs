@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
 use super::peer::Peer;
+use crate::plane::Bounds;
 use crate::{AuditValues, Classifier, Clock, Gateway, GatewayConfig, HoldWaits, Randomness};
 
 pub(super) const TOKEN: &str = "agent-a-token-0123456789";
@@ -44,11 +45,27 @@ fn fill(bytes: &mut [u8]) {
 pub(super) struct Setup {
     pub(super) policy: Option<&'static str>,
     pub(super) wait_seconds: u32,
+    pub(super) drain_seconds: u32,
+    /// How long a call may take.
+    pub(super) total_ms: u32,
+    pub(super) bounds: Bounds,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            policy: None,
+            wait_seconds: 0,
+            drain_seconds: 5,
+            total_ms: Timeouts::default().total_ms,
+            bounds: Bounds::default(),
+        }
+    }
 }
 
 impl World {
     pub(super) async fn new(policy: &'static str) -> Self {
-        Self::with(Setup { policy: Some(policy), wait_seconds: 0 }).await
+        Self::with(Setup { policy: Some(policy), ..Setup::default() }).await
     }
 
     pub(super) async fn with(setup: Setup) -> Self {
@@ -63,7 +80,9 @@ impl World {
         let store = Store::open(&config, now).expect("a store");
         let peer = Peer::start().await;
         let slug = ServerSlug::parse("pay").expect("a slug");
-        store.save_server(server(&slug, &peer.url()), None, now).await.expect("saved");
+        let mut record = server(&slug, &peer.url());
+        record.timeouts.total_ms = setup.total_ms;
+        store.save_server(record, None, now).await.expect("saved");
         if let Some(text) = setup.policy {
             save_policy(&store, text, now).await;
         }
@@ -82,7 +101,7 @@ impl World {
             store.create_grant(grant, now).await.expect("a grant");
         }
         let reading = Arc::clone(&clock);
-        let gateway = Gateway::new(
+        let gateway = Gateway::bounded(
             GatewayConfig {
                 public_url: "http://127.0.0.1:8420".to_owned(),
                 console_url: "http://127.0.0.1:8421".to_owned(),
@@ -96,9 +115,10 @@ impl World {
                 classifier: Classifier::unknown(),
                 clock: Clock::new(move || UnixMillis(reading.load(Ordering::SeqCst))),
                 randomness: Randomness::new(fill),
-                drain_seconds: 5,
+                drain_seconds: setup.drain_seconds,
             },
             store.clone(),
+            setup.bounds,
         );
         gateway.reload().await.expect("a snapshot");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -129,6 +149,20 @@ impl World {
     pub(super) async fn stop(self) {
         self.shutdown.cancel();
         self.serving.await.expect("no panic");
+    }
+
+    /// Waits until no agent is connected any more.
+    pub(super) async fn disconnected(&self) {
+        while self.gateway.plane.metrics.connections.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Revokes the first grant.
+    pub(super) async fn revoke(&self) {
+        let now = UnixMillis(self.clock.load(Ordering::SeqCst));
+        let grant = GrantId::from_bytes([1; 16]);
+        self.store.revoke_grant(&grant, now).await.expect("revoked");
     }
 
     pub(super) fn begin_shutdown(&self) {

@@ -42,6 +42,10 @@ impl HttpEvents {
         self
     }
 
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.deadline.as_ref().map(|(by, _)| *by)
+    }
+
     /// Ends the stream when the token is cancelled.
     pub(super) fn end_on(mut self, cancel: Option<CancellationToken>) -> Self {
         self.cancel = cancel.map(|token| Box::pin(token.cancelled_owned()));

@@ -50,6 +50,10 @@ impl StdioEvents {
         self
     }
 
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.deadline.as_ref().map(|sleep| sleep.deadline())
+    }
+
     /// Ends the stream when the token is cancelled.
     pub(super) fn end_on(mut self, cancel: Option<CancellationToken>) -> Self {
         self.cancel = cancel.map(|token| Box::pin(token.cancelled_owned()));
