@@ -91,9 +91,8 @@ impl Gateway {
         for (slug, server) in &next.servers {
             let known = before.servers.get(slug);
             if known.is_some_and(|old| Arc::ptr_eq(&old.shelf, &server.shelf)) {
-                if server.shelf.reload(&server.record, &plane.store).await? == Changed::Yes {
-                    listing::announce(plane, slug);
-                }
+                let changed = server.shelf.reload(&server.record, &plane.store).await?;
+                listing::announce(plane, slug, &changed);
             } else {
                 plane.tracker.spawn(listing::keep_listed(Arc::clone(plane), slug.clone()));
             }
@@ -123,7 +122,10 @@ impl Gateway {
         let server = self.plane.snapshot.load().servers.get(slug).cloned();
         let server = server.ok_or_else(|| ListingError::NoServer(slug.clone()))?;
         let _listing = server.shelf.listing.lock().await;
-        let changed = listing::list_now(&self.plane, &server).await? == Changed::Yes;
+        let changed = match listing::list_now(&self.plane, &server).await? {
+            Changed::Yes(_) | Changed::First => true,
+            Changed::No => false,
+        };
         let (tools, quarantined) = server.shelf.with_table(ToolTable::counts);
         Ok(Inspection { tools, quarantined, changed })
     }

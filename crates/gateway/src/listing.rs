@@ -69,9 +69,7 @@ pub(crate) async fn list_now(plane: &Plane, server: &ServerEntry) -> Result<Chan
         }
     }
     let changed = server.shelf.observe(&seen, Whole::Yes, &observing(plane, server)).await?;
-    if changed == Changed::Yes {
-        announce(plane, &server.record.slug);
-    }
+    announce(plane, &server.record.slug, &changed);
     Ok(changed)
 }
 
@@ -86,9 +84,7 @@ pub(crate) async fn note_page(
     seen: &[Seen<'_>],
 ) -> Result<(), store::WriteError> {
     let changed = server.shelf.observe(seen, Whole::No, &observing(plane, server)).await?;
-    if changed == Changed::Yes {
-        announce(plane, &server.record.slug);
-    }
+    announce(plane, &server.record.slug, &changed);
     Ok(())
 }
 
@@ -101,10 +97,15 @@ fn observing<'a>(plane: &'a Plane, server: &'a ServerEntry) -> Observing<'a> {
     }
 }
 
-/// Wakes the streams of all grants of a server.
-pub(crate) fn announce(plane: &Plane, server: &ServerSlug) {
+/// Wakes the streams of the grants of a server whose lists read differently.
+pub(crate) fn announce(plane: &Plane, server: &ServerSlug, changed: &Changed) {
+    let changes = match changed {
+        Changed::No | Changed::First => return,
+        Changed::Yes(changes) => changes,
+    };
     for grant in plane.snapshot.load().grants() {
-        if grant.record.server == *server {
+        let policy = &grant.policy.policy;
+        if grant.record.server == *server && changes.iter().any(|change| change.alters(policy)) {
             grant.live.announce();
         }
     }

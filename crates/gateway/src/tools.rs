@@ -7,11 +7,12 @@
 //! returns to what was accepted is accepted again.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use mcp::ParamHeaders;
-use policy::{Class, Risk, Schema, ToolFacts, UnixMillis};
+use policy::{Class, Policy, Risk, Schema, Target, ToolFacts, UnixMillis};
 use store::{NewTools, PinRecord, PinState, ServerRecord, ServerSlug, Store, WriteError};
 use tokio::sync::Mutex;
 
@@ -70,6 +71,13 @@ impl Tool {
             input_schema(&self.definition).and_then(|schema| Schema::compile(schema).ok())
         });
         ToolFacts { name: &self.name, class: self.class, risk: self.risk, schema: schema.as_ref() }
+    }
+
+    /// Whether a policy lists the tool. Its schema does not matter for that.
+    fn is_listed_by(&self, policy: &Policy) -> bool {
+        let facts =
+            ToolFacts { name: &self.name, class: self.class, risk: self.risk, schema: None };
+        policy.lists(&Target::Tool(facts))
     }
 
     /// The arguments that modern clients mirror in headers (MCP 2026-07-28, `x-mcp-header`).
@@ -132,6 +140,8 @@ pub(crate) struct Seen<'a> {
 pub(crate) struct Shelf {
     server: ServerSlug,
     table: ArcSwap<ToolTable>,
+    /// An agent was shown a list before the first one of the gateway's own.
+    shown_unlisted: AtomicBool,
     /// Held while pins are written, so that lists do not overtake each other.
     writing: Mutex<()>,
     /// Held while the server is listed, so that it is asked once.
@@ -139,12 +149,46 @@ pub(crate) struct Shelf {
 }
 
 /// Whether a change of pins changed what agents may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Changed {
-    /// Lists read differently now.
-    Yes,
+    /// Lists may read differently now: what they show differently.
+    Yes(Vec<Change>),
+    /// The server's tools became known, and no agent was shown a list before.
+    First,
     /// Nothing that a list shows changed.
     No,
+}
+
+/// One tool that lists show differently.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// As lists showed it; `None`: they did not, or it was quarantined.
+    before: Option<Arc<Tool>>,
+    /// As lists show it now.
+    after: Option<Arc<Tool>>,
+}
+
+impl Change {
+    fn of(before: Option<&Arc<Tool>>, after: Option<&Arc<Tool>>) -> Option<Self> {
+        let shown = |tool: Option<&Arc<Tool>>| tool.filter(|tool| !tool.is_quarantined()).cloned();
+        let (before, after) = (shown(before), shown(after));
+        let same = match (&before, &after) {
+            (None, None) => true,
+            (Some(old), Some(new)) => {
+                old.digest == new.digest && old.class == new.class && old.risk == new.risk
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        (!same).then_some(Self { before, after })
+    }
+
+    /// Whether the list of a grant with this policy reads differently.
+    pub(crate) fn alters(&self, policy: &Policy) -> bool {
+        let digest = |tool: Option<&Arc<Tool>>| {
+            tool.filter(|tool| tool.is_listed_by(policy)).map(|tool| tool.digest.clone())
+        };
+        digest(self.before.as_ref()) != digest(self.after.as_ref())
+    }
 }
 
 impl Shelf {
@@ -156,6 +200,7 @@ impl Shelf {
                 tools: table_of(server, pins),
                 listed: Listed::Never,
             }),
+            shown_unlisted: AtomicBool::new(false),
             writing: Mutex::new(()),
             listing: Mutex::new(()),
         }
@@ -180,15 +225,27 @@ impl Shelf {
     }
 
     fn swap(&self, tools: HashMap<Box<str>, Arc<Tool>>, listed: Listed) -> Changed {
-        let before = self.table.load();
-        let same = before.tools.len() == tools.len()
-            && tools.iter().all(|(name, tool)| {
-                before.tools.get(name).is_some_and(|old| {
-                    old.digest == tool.digest && old.state == tool.state && old.class == tool.class
-                })
-            });
+        let before = self.table.load_full();
+        let known = tools.iter().map(|(name, tool)| (before.tools.get(name), Some(tool)));
+        let gone = before.tools.iter().filter(|(name, _)| !tools.contains_key(*name));
+        let gone = gone.map(|(_, old)| (Some(old), None));
+        let changes: Vec<Change> =
+            known.chain(gone).filter_map(|(old, new)| Change::of(old, new)).collect();
+        let first = before.listed == Listed::Never && before.tools.is_empty();
         self.table.store(Arc::new(ToolTable { tools, listed }));
-        if same { Changed::No } else { Changed::Yes }
+        if changes.is_empty() {
+            Changed::No
+        } else if first && !self.shown_unlisted.load(Ordering::SeqCst) {
+            Changed::First
+        } else {
+            Changed::Yes(changes)
+        }
+    }
+
+    /// Notes that an agent is shown a list although the server was not listed yet: what it misses
+    /// must be announced.
+    pub(crate) fn show_unlisted(&self) {
+        self.shown_unlisted.store(true, Ordering::SeqCst);
     }
 
     /// Takes a list of the server: pins what is new or changed, in the store first. `whole` says
@@ -349,3 +406,6 @@ fn pin_record(
         accepted_by: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

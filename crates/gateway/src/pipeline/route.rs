@@ -127,6 +127,7 @@ async fn list(visit: Visit, request: &Request, kind: ListKind) -> Answer {
         && let Err(error) = listing::ensure_listed(&visit.plane, &visit.server).await
     {
         tracing::info!(server = visit.server.record.slug.as_str(), %error, "not listed yet");
+        visit.server.shelf.show_unlisted();
     }
     send(visit, request, Expect::List(kind), request.body().clone()).await
 }

@@ -47,6 +47,8 @@ pub(super) struct Peer {
     pub(super) state: Arc<Mutex<State>>,
     /// Calls wait while this is true.
     pub(super) gate: watch::Sender<bool>,
+    /// Lists of tools wait while this is true.
+    pub(super) first_list: watch::Sender<bool>,
     _tasks: JoinSet<()>,
 }
 
@@ -76,16 +78,17 @@ impl Peer {
             opened: 0,
         }));
         let (gate, gated) = watch::channel(false);
+        let (first_list, lists) = watch::channel(false);
         let shared = Arc::clone(&state);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&shared);
-                let gated = gated.clone();
+                let gates = [gated.clone(), lists.clone()];
                 connections.spawn(async move {
                     let service =
-                        service_fn(|request| answer(Arc::clone(&shared), gated.clone(), request));
+                        service_fn(|request| answer(Arc::clone(&shared), gates.clone(), request));
                     if let Err(error) =
                         http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
                     {
@@ -94,7 +97,7 @@ impl Peer {
                 });
             }
         });
-        Self { address, state, gate, _tasks: tasks }
+        Self { address, state, gate, first_list, _tasks: tasks }
     }
 
     pub(super) fn url(&self) -> String {
@@ -131,7 +134,7 @@ impl Peer {
 
 async fn answer(
     state: Arc<Mutex<State>>,
-    mut gated: watch::Receiver<bool>,
+    [mut gated, mut lists]: [watch::Receiver<bool>; 2],
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let head = format!("{} {} {:?}", request.method(), request.uri(), request.headers());
@@ -149,6 +152,9 @@ async fn answer(
     state.lock().expect("not poisoned").seen.push(Seen { head, body: text });
     if message["method"] == "tools/call" {
         gated.wait_for(|closed| !closed).await.expect("the peer lives");
+    }
+    if message["method"] == "tools/list" {
+        lists.wait_for(|closed| !closed).await.expect("the peer lives");
     }
     let mut state = state.lock().expect("not poisoned");
     let key = if verb == http::Method::GET {

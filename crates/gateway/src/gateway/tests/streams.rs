@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::agent::{Agent, call, method, modern, read, read_until};
 use super::sessions::opened;
-use super::world::{TOKEN, World};
+use super::world::{Setup, TOKEN, World};
 
 const ALLOW: &str = r#"{"version":"1","default":"allow"}"#;
 const DENY: &str = r#"{"version":"1","default":"deny"}"#;
@@ -161,8 +161,6 @@ async fn an_answer_that_was_missed_can_be_replayed_and_a_replayed_list_is_filter
 #[tokio::test]
 async fn a_changed_policy_is_announced_on_one_stream_of_a_session_without_an_identifier() {
     let world = World::new(ALLOW).await;
-    // The first list of the server is a change as well.
-    let _listed = world.agent().post(&method(1, "tools/list", "{}")).await;
     let (agent, _session) = opened(&world).await;
     let (first, second) = (world.peer.stream("GET"), world.peer.stream("GET"));
     let mut streams = [listen(&agent).await, listen(&agent).await];
@@ -186,6 +184,64 @@ async fn a_changed_policy_is_announced_on_one_stream_of_a_session_without_an_ide
     let announced = r#"data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
     assert!(all.contains(announced) && !all.contains("id:"), "{all}");
     drop(streams);
+    world.stop().await;
+}
+
+/// Reads on until an event of the server passed that is told now.
+async fn read_past(server: &mpsc::Sender<Bytes>, socket: &mut TcpStream, mark: &str) -> String {
+    let note = format!(
+        "data: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{{\"data\":\"{mark}\"}}}}\n\n"
+    );
+    give(server, &note).await;
+    read_until(socket, mark).await
+}
+
+#[tokio::test]
+async fn the_first_list_of_a_server_is_no_change_for_who_was_shown_none() {
+    let setup = Setup { policy: Some(ALLOW), holds_first_list: true, ..Setup::default() };
+    let world = World::with(setup).await;
+    let (agent, _session) = opened(&world).await;
+    let server = world.peer.stream("GET");
+    let mut socket = listen(&agent).await;
+    until_seen(&world, "tools/list").await;
+    assert_eq!(world.gateway.status().servers[0].tools, 0);
+    world.peer.first_list.send_replace(false);
+    let slug = store::ServerSlug::parse("pay").expect("a slug");
+    let found = world.gateway.inspect(&slug).await.expect("inspected");
+    assert_eq!((found.tools, found.quarantined), (3, 0));
+    let shown = read_past(&server, &mut socket, "mark-1").await;
+    assert!(!shown.contains("list_changed"), "{shown}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_is_announced_when_a_list_reads_differently_and_only_then() {
+    let world = World::new(r#"{"version":"1","default":"allow","hide":["delete_all"]}"#).await;
+    let _listed = world.agent().post(&method(1, "tools/list", "{}")).await;
+    let (agent, _session) = opened(&world).await;
+    let server = world.peer.stream("GET");
+    let mut socket = listen(&agent).await;
+    let slug = store::ServerSlug::parse("pay").expect("a slug");
+    // A new tool is quarantined, and a changed one that is hidden is not on the list either.
+    world.peer.set(|state| {
+        state.tools.push(super::peer::tool("wipe_disk", "wipes"));
+        state.tools[2] = super::peer::tool("delete_all", "deletes more");
+    });
+    let found = world.gateway.inspect(&slug).await.expect("inspected");
+    assert_eq!((found.tools, found.quarantined), (4, 2));
+    let shown = read_past(&server, &mut socket, "mark-1").await;
+    assert!(!shown.contains("list_changed"), "{shown}");
+    world.peer.set(|state| state.tools[1] = super::peer::tool("pay", "pays more"));
+    assert!(world.gateway.inspect(&slug).await.expect("inspected").changed);
+    let shown = read_past(&server, &mut socket, "mark-2").await;
+    assert_eq!(shown.matches("list_changed").count(), 1, "it is quarantined now: {shown}");
+    world.peer.set(|state| state.tools[1] = super::peer::tool("pay", "pays"));
+    assert!(world.gateway.inspect(&slug).await.expect("inspected").changed);
+    let shown = read_past(&server, &mut socket, "mark-3").await;
+    assert_eq!(shown.matches("list_changed").count(), 1, "it is accepted again: {shown}");
+    assert!(!world.gateway.inspect(&slug).await.expect("inspected").changed);
+    let shown = read_past(&server, &mut socket, "mark-4").await;
+    assert!(!shown.contains("list_changed"), "{shown}");
     world.stop().await;
 }
 

@@ -49,6 +49,8 @@ pub(super) struct Setup {
     /// How long a call may take.
     pub(super) total_ms: u32,
     pub(super) bounds: Bounds,
+    /// The server does not list its tools before `Peer::first_list` says so.
+    pub(super) holds_first_list: bool,
 }
 
 impl Default for Setup {
@@ -59,6 +61,7 @@ impl Default for Setup {
             drain_seconds: 5,
             total_ms: Timeouts::default().total_ms,
             bounds: Bounds::default(),
+            holds_first_list: false,
         }
     }
 }
@@ -79,6 +82,7 @@ impl World {
         };
         let store = Store::open(&config, now).expect("a store");
         let peer = Peer::start().await;
+        peer.first_list.send_replace(setup.holds_first_list);
         let slug = ServerSlug::parse("pay").expect("a slug");
         let mut record = server(&slug, &peer.url());
         record.timeouts.total_ms = setup.total_ms;

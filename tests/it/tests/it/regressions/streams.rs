@@ -78,7 +78,6 @@ async fn a_list_is_polled_and_only_a_change_is_announced() {
     let (server, tools) = quiet_server().await;
     let gateway = server.behind(&open(), &["refresh_seconds = 1", "new_tools = \"allow\""]).await;
     let token = Config::token_of("agent");
-    // What the first list of all shows is news; it is over when an agent was answered.
     assert_eq!(names(&gateway.post(SERVER, &token, LIST).await), ["first"]);
     let opened = gateway.post(SERVER, &token, &hello_body("agent")).await;
     let session = opened.header("mcp-session-id").expect("a session").to_owned();
