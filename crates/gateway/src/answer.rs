@@ -57,6 +57,8 @@ pub(crate) enum Refused {
     Notification,
     /// `Last-Event-ID` of another session.
     ForeignEvent,
+    /// The grant has as many requests and streams open as it may.
+    TooManyOpen,
     /// The server cannot be reached or did not answer as a server does.
     BadGateway,
     /// The gateway failed; nothing was allowed.
@@ -74,6 +76,7 @@ impl Refused {
             | Self::NotAsked
             | Self::Notification
             | Self::ForeignEvent => StatusCode::BAD_REQUEST,
+            Self::TooManyOpen => StatusCode::TOO_MANY_REQUESTS,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -106,6 +109,7 @@ impl Refused {
             Self::NotAsked => "not_asked",
             Self::Notification => "notification",
             Self::ForeignEvent => "event_id",
+            Self::TooManyOpen => "too_many_open",
             Self::BadGateway => "bad_gateway",
             Self::Panicked => "panicked",
         }
@@ -130,6 +134,9 @@ impl Refused {
             Self::NotAsked => "this answers no request of the server".into(),
             Self::Notification => "this notification is not allowed".into(),
             Self::ForeignEvent => "this event was not issued here".into(),
+            Self::TooManyOpen => {
+                "too many requests and streams of this grant are open at once".into()
+            }
             Self::BadGateway => "the server cannot be reached".into(),
             Self::Panicked => "the gateway failed; the request was not allowed".into(),
         }
@@ -145,7 +152,12 @@ impl Refused {
     const fn leaves_body_unread(self) -> bool {
         matches!(
             self,
-            Self::Framing | Self::TooLarge | Self::BodyLate | Self::BodyBroken | Self::Panicked
+            Self::Framing
+                | Self::TooLarge
+                | Self::BodyLate
+                | Self::BodyBroken
+                | Self::TooManyOpen
+                | Self::Panicked
         )
     }
 }
@@ -160,6 +172,9 @@ pub(crate) fn refused(refusal: Refused) -> Answer {
     let mut answer = json(refusal.status(), Bytes::from(body));
     if refusal.leaves_body_unread() {
         answer.headers_mut().insert(header::CONNECTION, CLOSE);
+    }
+    if refusal == Refused::TooManyOpen {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if refusal == Refused::Method {
         let allowed = HeaderValue::from_static("POST, GET, DELETE, OPTIONS");

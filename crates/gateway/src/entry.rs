@@ -18,6 +18,7 @@ use crate::admission::{self, BODY_BYTES_MAX, Place, Verb};
 use crate::answer::{self, Answer, Refused};
 use crate::pipeline::{self, visit::Visit};
 use crate::plane::{Plane, Recorded};
+use crate::seats::Seat;
 use crate::serve::Door;
 use crate::snapshot::Snapshot;
 
@@ -93,6 +94,10 @@ async fn admitted(
         (Some(_) | None, _) => return Err(Refused::NotFound),
     };
     let mut visit = Visit::new(plane, (snapshot, token), grant, server, now);
+    match Seat::take(&visit.grant.live, plane.bounds.open_per_grant) {
+        Some(seat) => visit.seat = seat,
+        None => return Ok(Box::pin(crowded(&visit)).await),
+    }
     match verb {
         Verb::Post => {
             admission::body_head(&parts.headers)?;
@@ -112,6 +117,17 @@ async fn admitted(
         }
         Verb::Options => Ok(answer::preflight()),
     }
+}
+
+/// The refusal of a request of a grant that has as much open as it may. A flood of them must not
+/// become a flood of rows.
+async fn crowded(visit: &Visit) -> Answer {
+    let refusal = Refused::TooManyOpen;
+    visit.plane.count_refused(refusal.word());
+    if visit.plane.has_room_to_record(visit.now) == Recorded::Yes {
+        record(&visit.plane, refusal.word(), Some(visit)).await;
+    }
+    answer::refused(refusal)
 }
 
 /// Whether the request says that it is of a revision without sessions.
@@ -245,11 +261,15 @@ pub(crate) async fn note_malformed(visit: &Visit, refusal: &mcp::Refusal) {
 }
 
 async fn note(plane: &Plane, why: &'static str, visit: Option<&Visit>) {
-    let now = plane.now();
     plane.count_refused(why);
-    if visit.is_none() && plane.has_room_to_record(now) == Recorded::OnlyCounted {
+    if visit.is_none() && plane.has_room_to_record(plane.now()) == Recorded::OnlyCounted {
         return;
     }
+    record(plane, why, visit).await;
+}
+
+async fn record(plane: &Plane, why: &'static str, visit: Option<&Visit>) {
+    let now = plane.now();
     let request_id = match visit {
         Some(visit) => visit.request_id.clone(),
         None => plane.request_id(),

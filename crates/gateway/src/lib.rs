@@ -16,6 +16,7 @@ mod listing;
 mod metrics;
 mod pipeline;
 mod plane;
+mod seats;
 mod serve;
 mod sessions;
 mod slow_reader;

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::GatewayConfig;
 use crate::metrics::{Metrics, RefusedLabels};
+use crate::seats::OPEN_PER_GRANT_MAX;
 use crate::sessions::{Sessions, hex};
 use crate::slow_reader::STALL_SECONDS_MAX;
 use crate::snapshot::Snapshot;
@@ -35,11 +36,13 @@ pub(crate) const REJECTED_ROWS_PER_SECOND_MAX: u64 = 200;
 pub(crate) struct Bounds {
     /// How long an agent may take nothing of its answer.
     pub(crate) stall: Duration,
+    /// How many requests and streams of one grant are open at a time.
+    pub(crate) open_per_grant: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { stall: Duration::from_secs(STALL_SECONDS_MAX) }
+        Self { stall: Duration::from_secs(STALL_SECONDS_MAX), open_per_grant: OPEN_PER_GRANT_MAX }
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::address::AddressRule;
 use crate::desk::Desk;
+use crate::seats::Seats;
 use crate::tools::Shelf;
 use crate::upstream::{Allowed, FromServer, ServerSpec, SpecError, Timeouts, Upstream};
 
@@ -51,6 +52,8 @@ pub(crate) struct GrantLive {
     pub(crate) changes: watch::Sender<u64>,
     /// Requests outside any session.
     pub(crate) desk: Arc<Desk>,
+    /// What the grant has open.
+    pub(crate) seats: Seats,
 }
 
 impl GrantLive {
@@ -59,6 +62,7 @@ impl GrantLive {
             ended: CancellationToken::new(),
             changes: watch::Sender::new(0),
             desk: Arc::new(Desk::default()),
+            seats: Seats::default(),
         }
     }
 

@@ -6,6 +6,7 @@ mod approvals;
 mod calls;
 mod doors;
 mod life;
+mod seats;
 mod sessions;
 mod slow;
 mod streams;

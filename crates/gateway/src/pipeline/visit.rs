@@ -13,6 +13,7 @@ use crate::admission;
 use crate::answer::{MCP_SESSION_ID, Refused};
 use crate::desk::Desk;
 use crate::plane::Plane;
+use crate::seats::Seat;
 use crate::sessions::Session;
 use crate::snapshot::{GrantEntry, ServerEntry, Snapshot};
 use crate::upstream::MirroredHeaders;
@@ -56,6 +57,8 @@ pub(crate) struct Visit {
     pub(crate) claim: Claim,
     pub(crate) mirrored: MirroredHeaders,
     pub(crate) waiting: Waiting,
+    /// Held for as long as the request or its stream is open.
+    pub(crate) seat: Seat,
 }
 
 impl Visit {
@@ -78,6 +81,7 @@ impl Visit {
             claim: Claim::None,
             mirrored: MirroredHeaders::new(),
             waiting: Waiting::No,
+            seat: Seat::default(),
         }
     }
 
@@ -139,14 +143,18 @@ impl Visit {
     }
 
     /// The same visit at a later time, under the snapshot that is in force then; `None` when the
-    /// grant or the server is gone.
-    pub(crate) fn again(&self) -> Option<Self> {
+    /// grant or the server is gone. The seat goes with it.
+    pub(crate) fn again(&mut self) -> Option<Self> {
         let snapshot = self.plane.snapshot.load_full();
         let now = self.plane.now();
         let grant = Arc::clone(snapshot.authenticate(&self.token, now)?);
         let server = Arc::clone(snapshot.servers.get(&grant.record.server)?);
-        (grant.record.id == self.grant.record.id && server.record.slug == self.server.record.slug)
-            .then(|| Self { snapshot, grant, server, now, ..self.clone() })
+        if grant.record.id != self.grant.record.id || server.record.slug != self.server.record.slug
+        {
+            return None;
+        }
+        let seat = std::mem::take(&mut self.seat);
+        Some(Self { snapshot, grant, server, now, seat, ..self.clone() })
     }
 }
 

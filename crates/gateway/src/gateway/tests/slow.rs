@@ -82,7 +82,7 @@ async fn the_time_for_a_call_ends_it_also_when_its_agent_reads_no_more() {
 
 #[tokio::test]
 async fn an_agent_that_takes_nothing_for_long_has_left() {
-    let bounds = Bounds { stall: Duration::from_millis(200) };
+    let bounds = Bounds { stall: Duration::from_millis(200), ..Bounds::default() };
     for (era, end) in [(Era::Modern, "cancelled"), (Era::Legacy, "ok")] {
         let setup = Setup { policy: Some(ONE_AT_A_TIME), bounds, ..Setup::default() };
         let world = World::with(setup).await;
@@ -144,7 +144,7 @@ async fn a_shutdown_does_not_wait_for_who_does_not_read_and_the_record_is_closed
 
 #[tokio::test]
 async fn an_answer_in_one_piece_that_nobody_takes_ends_its_connection() {
-    let bounds = Bounds { stall: Duration::from_millis(200) };
+    let bounds = Bounds { stall: Duration::from_millis(200), ..Bounds::default() };
     let setup = Setup { policy: Some(ONE_AT_A_TIME), bounds, ..Setup::default() };
     let world = World::with(setup).await;
     let data = "x".repeat(16 * 1024 * 1024);
