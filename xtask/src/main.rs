@@ -1,7 +1,8 @@
-//! Repository chores: `cargo xtask test` proves everything that this repository promises, and
-//! `cargo xtask bypass` runs case files from elsewhere. What a step checks lives with the step;
-//! this file only reads the command line.
+//! Repository chores: `cargo xtask test` proves everything that this repository promises,
+//! `cargo xtask bypass` runs case files from elsewhere, and `cargo xtask bench` measures. What a step
+//! checks lives with the step; this file only reads the command line.
 
+mod bench;
 mod process;
 mod repository;
 mod snippets;
@@ -15,8 +16,9 @@ use std::process::ExitCode;
 use repository::Repository;
 
 const USAGE: &str = "\
-usage: cargo xtask test [--list] [NAME]…   run all steps, or the named ones
-       cargo xtask bypass FILE…            run bypass case files against this build
+usage: cargo xtask test [--list] [NAME]…       run all steps, or the named ones
+       cargo xtask bypass FILE…                run bypass case files against this build
+       cargo xtask bench [OPTION]… [TARGET]…   measure a release build; see its --help
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ("bypass", files) if !files.is_empty() => {
             finish(open().and_then(|found| steps::bypass(&found, files)))
         }
+        ("bench", arguments) => finish(open().and_then(|found| bench::run(&found, arguments))),
         _ => usage(),
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::{self, command};
 use crate::repository::Repository;
-use crate::{say, snippets, tidy, tools};
+use crate::{bench, say, snippets, tidy, tools};
 
 /// How many checks a step made.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ struct Step {
     run: fn(&Repository) -> Result<Tally, String>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "tidy", about: "the repository's own rules", run: tidy_step },
     Step { name: "fmt", about: "cargo fmt --check", run: fmt },
     Step { name: "clippy", about: "every target, warnings are errors", run: clippy },
@@ -42,6 +42,7 @@ const STEPS: [Step; 11] = [
     Step { name: "doc", about: "documentation tests", run: doc },
     Step { name: "conformance", about: "the official suite, direct and through", run: conformance },
     Step { name: "real-servers", about: "published servers and SDK clients", run: real_servers },
+    Step { name: "bench", about: "every workload for a moment, no figure judged", run: bench_step },
     Step { name: "snippets", about: "README and docs: commands and policies", run: snippets_step },
     Step { name: "deny", about: "bans, licences and sources of crates", run: deny },
 ];
@@ -207,6 +208,11 @@ fn summary(lines: &[String], ok: bool) -> Tally {
 
 fn doc(found: &Repository) -> Result<Tally, String> {
     simple(found, &["test", "--workspace", "--doc", "--locked", "--quiet"])
+}
+
+fn bench_step(found: &Repository) -> Result<Tally, String> {
+    build(found)?;
+    bench::smoke(found).map(|rows| Tally { passed: rows, failed: 0 })
 }
 
 fn snippets_step(found: &Repository) -> Result<Tally, String> {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// Crates of this workspace that each crate may use.
-const WALLS: [(&str, &[&str]); 9] = [
+const WALLS: [(&str, &[&str]); 10] = [
     ("policy", &[]),
     ("mcp", &[]),
     ("catalogue", &["policy"]),
@@ -14,6 +14,7 @@ const WALLS: [(&str, &[&str]); 9] = [
     ("portcullis", &["policy", "mcp", "catalogue", "store", "gateway", "console"]),
     ("it", &["policy", "mcp", "catalogue", "store", "gateway", "console"]),
     ("xtask", &[]),
+    ("bench", &[]),
 ];
 
 /// Crates from outside that the inner crates never use: no input or output, no clock, no tasks.
