@@ -137,11 +137,9 @@ impl Admitted {
     fn finish(&mut self, outcome: &AuditOutcome<'_>, give_back: Option<Cause>, now: UnixMillis) {
         self.stage = Stage::Closed;
         self.release(give_back, now);
-        let job = Job::Outcome {
-            ticket: Arc::clone(&self.ticket),
-            record: outcome.to_record(now),
-            time: now.0,
-        };
+        // While its opening row is not written, one row takes both.
+        let Err(record) = self.ticket.end(outcome.to_record(now)) else { return };
+        let job = Job::Outcome { ticket: Arc::clone(&self.ticket), record, time: now.0 };
         if let Err(unavailable) = self.core.queue.push(job) {
             tracing::error!(why = %unavailable.why, "an audit outcome is lost; it reads as unknown");
         }
@@ -277,6 +275,7 @@ impl Store {
         let job = Job::Open {
             ticket: Arc::clone(&admitted.ticket),
             record: request.open.to_record(Leaves::Yes, request.now),
+            ended: None,
             time: request.now.0,
             approval: request.approval.map(|id| (id.clone(), request.now)),
             waits,
@@ -315,6 +314,7 @@ impl Store {
         self.core().queue.push(Job::Open {
             ticket: Arc::clone(&ticket),
             record: row.to_record(Leaves::No, now),
+            ended: None,
             time: now.0,
             approval: None,
             waits,

@@ -8,8 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _};
 use crate::store::OpenError;
 
 /// Every migration, oldest first. One that was ever released is never changed.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("V1__initial", include_str!("../migrations/V1__initial.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("V1__initial", include_str!("../migrations/V1__initial.sql")),
+    ("V2__whole_rows", include_str!("../migrations/V2__whole_rows.sql")),
+];
 
 /// Brings the database up to date: all missing migrations in one transaction or none.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {

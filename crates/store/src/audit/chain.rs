@@ -51,14 +51,14 @@ impl Head {
         Head { seq: 0, openings: 0, at: i64::MIN, clock_back_ms: 0, hash: [0; 32] };
 
     /// Takes one more row up and returns its time column; its hash is `self.hash` then.
-    pub(crate) fn append(&mut self, kind: RowKind, time: i64, record: &str) -> i64 {
+    pub(crate) fn append(&mut self, kind: RowKind, time: i64, texts: Texts<'_>) -> i64 {
         self.at = self.at.max(time);
         self.clock_back_ms = self.clock_back_ms.max(self.at.saturating_sub(time));
         self.seq = self.seq.saturating_add(1);
         if kind == RowKind::Opening {
             self.openings = self.openings.saturating_add(1);
         }
-        self.hash = row_hash(&self.hash, self.seq, kind, self.at, record);
+        self.hash = row_hash(&self.hash, self.seq, kind, self.at, texts);
         self.at
     }
 
@@ -75,18 +75,30 @@ impl Head {
     }
 }
 
-/// The hash of a row: SHA-256 over the hash before it, its position, its table, its opening, its
-/// time and its record. All but the record have fixed lengths, so no two rows have one input.
+/// What a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Texts<'a> {
+    /// The record of the opening, or of the outcome.
+    pub(crate) record: &'a str,
+    /// The outcome that stands in the row of its opening; empty where none does.
+    pub(crate) outcome: &'a str,
+}
+
+/// The hash of a row: SHA-256 over the hash before it, its position, its opening, its time, what
+/// kind of row it is, and its record; where an outcome stands in the row, the length of the record
+/// and the outcome come on top. All but the last text have lengths that are known from what stands
+/// before, so no two rows have one input.
 pub(crate) fn row_hash(
     previous: &[u8; 32],
     seq: i64,
     kind: RowKind,
     at: i64,
-    record: &str,
+    texts: Texts<'_>,
 ) -> [u8; 32] {
     let mut fixed = [0; 57];
+    let is_whole = !texts.outcome.is_empty();
     let (tag, opening) = match kind {
-        RowKind::Opening => (0_u8, seq),
+        RowKind::Opening => (if is_whole { 2_u8 } else { 0 }, seq),
         RowKind::Outcome(opening) => (1, opening),
     };
     if let Some(place) = fixed.first_chunk_mut::<32>() {
@@ -103,7 +115,11 @@ pub(crate) fn row_hash(
     }
     let mut sha = Sha256::new();
     sha.update(fixed);
-    sha.update(record.as_bytes());
+    if is_whole {
+        sha.update(u64::try_from(texts.record.len()).unwrap_or_default().to_be_bytes());
+    }
+    sha.update(texts.record.as_bytes());
+    sha.update(texts.outcome.as_bytes());
     sha.finalize().into()
 }
 

@@ -8,7 +8,9 @@ mod query;
 mod record;
 mod verify;
 
-pub(crate) use chain::{ANCHOR_FILE, Anchor, Head, HeadFault, RowKind, read_head, write_head};
+pub(crate) use chain::{
+    ANCHOR_FILE, Anchor, Head, HeadFault, RowKind, Texts, read_head, write_head,
+};
 pub(crate) use record::Leaves;
 
 pub use query::{

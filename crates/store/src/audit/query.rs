@@ -194,10 +194,12 @@ impl Store {
 /// Rows that one read walks, at most.
 const SLICE_ROWS_MAX: i64 = 20_000;
 
-const OLDEST_FIRST: &str = "SELECT a.seq, a.record, o.record FROM audit a
+const OLDEST_FIRST: &str =
+    "SELECT a.seq, a.record, coalesce(nullif(a.outcome, ''), o.record) FROM audit a
     LEFT JOIN audit_outcome o ON o.opening = a.seq
     WHERE a.seq > ?1 AND a.seq < ?2 ORDER BY a.seq LIMIT ?3";
-const NEWEST_FIRST: &str = "SELECT a.seq, a.record, o.record FROM audit a
+const NEWEST_FIRST: &str =
+    "SELECT a.seq, a.record, coalesce(nullif(a.outcome, ''), o.record) FROM audit a
     LEFT JOIN audit_outcome o ON o.opening = a.seq
     WHERE a.seq > ?1 AND a.seq < ?2 ORDER BY a.seq DESC LIMIT ?3";
 

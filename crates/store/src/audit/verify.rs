@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, Statement};
 use thiserror::Error;
 
 use super::chain::{
-    ANCHOR_FILE, Anchor, Head, HeadFault, RowKind, is_type_fault, read_head, row_hash,
+    ANCHOR_FILE, Anchor, Head, HeadFault, RowKind, Texts, is_type_fault, read_head, row_hash,
 };
 use crate::error::{ReadError, Unavailable};
 use crate::seal::Keys;
@@ -17,7 +17,7 @@ use crate::store::Store;
 /// An intact log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// Rows walked, openings and outcomes.
+    /// Rows walked: openings, outcomes, and rows that say both.
     pub rows: u64,
     /// Decisions and rejected messages among them.
     pub openings: u64,
@@ -129,7 +129,10 @@ fn verify(
         }
         match kind {
             RowKind::Outcome(_) => ended += 1,
-            RowKind::Opening => leaving += u64::from(content.record.contains("\"leaves\":1")),
+            RowKind::Opening => {
+                leaving += u64::from(content.record.contains("\"leaves\":1"));
+                ended += u64::from(!content.outcome.is_empty());
+            }
         }
         let walked = u64::try_from(walk.seq).unwrap_or_default();
         if walked.is_multiple_of(PROGRESS_ROWS) {
@@ -174,6 +177,8 @@ struct WalkedRow {
 struct Content {
     at: i64,
     record: String,
+    /// Empty where no outcome stands in the row.
+    outcome: String,
     hash: [u8; 32],
 }
 
@@ -182,7 +187,8 @@ impl WalkedRow {
     fn check(self, walk: &mut Head) -> Result<Content, VerifyError> {
         let altered = || bad(self.seq, "was altered");
         let content = self.content.ok_or_else(altered)?;
-        let hash = row_hash(&walk.hash, self.seq, self.kind, content.at, &content.record);
+        let texts = Texts { record: &content.record, outcome: &content.outcome };
+        let hash = row_hash(&walk.hash, self.seq, self.kind, content.at, texts);
         if hash != content.hash || content.at < walk.at {
             return Err(altered());
         }
@@ -196,10 +202,10 @@ impl WalkedRow {
     }
 }
 
-const OPENINGS: &str = "SELECT seq, at, record, hash FROM audit ORDER BY seq";
+const OPENINGS: &str = "SELECT seq, at, record, hash, outcome FROM audit ORDER BY seq";
 /// Sorted by position first, as pairs of numbers, by the database and on its disk.
 const OUTCOMES: &str = "SELECT seq, opening FROM audit_outcome ORDER BY seq";
-const OUTCOME: &str = "SELECT seq, at, record, hash FROM audit_outcome WHERE opening = ?1";
+const OUTCOME: &str = "SELECT seq, at, record, hash, '' FROM audit_outcome WHERE opening = ?1";
 
 /// Both tables in the order in which their rows were written.
 struct Merge<'s> {
@@ -249,7 +255,12 @@ impl Merge<'_> {
 
 fn read_row(row: &Row<'_>, kind: RowKind, expected: i64) -> Result<WalkedRow, VerifyError> {
     let content = || -> Result<Content, rusqlite::Error> {
-        Ok(Content { at: row.get(1)?, record: row.get(2)?, hash: row.get(3)? })
+        Ok(Content {
+            at: row.get(1)?,
+            record: row.get(2)?,
+            outcome: row.get(4)?,
+            hash: row.get(3)?,
+        })
     };
     let content = match content() {
         Ok(content) => Some(content),

@@ -7,11 +7,12 @@ use rusqlite::{CachedStatement, Connection};
 use thiserror::Error;
 
 use super::queue::Job;
-use crate::audit::{Head, HeadFault, RowKind, read_head, write_head};
+use crate::audit::{Head, HeadFault, RowKind, Texts, read_head, write_head};
 use crate::error::Unavailable;
 use crate::seal::Keys;
 
-const INSERT_OPENING: &str = "INSERT INTO audit (seq, at, record, hash) VALUES (?1, ?2, ?3, ?4)";
+const INSERT_OPENING: &str =
+    "INSERT INTO audit (seq, at, record, hash, outcome) VALUES (?1, ?2, ?3, ?4, ?5)";
 const INSERT_OUTCOME: &str =
     "INSERT INTO audit_outcome (opening, seq, at, record, hash) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (opening) DO NOTHING";
@@ -29,12 +30,25 @@ pub(super) struct Parts<'a> {
     pub(super) counters: &'a [BucketRow],
     /// Whether something is written in any case, to see whether the disk takes it.
     pub(super) probe: bool,
+    /// The head as it was written last on this connection.
+    pub(super) known: Option<Known>,
+}
+
+/// A head that needs no reading as long as no other connection commits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    head: Head,
+    data_version: i64,
 }
 
 /// What was committed.
 pub(super) struct Written {
     /// Whether there was anything to commit.
     pub(super) any: bool,
+    /// The database's notice within the transaction: commits of others before it are in it.
+    pub(super) data_version: Option<i64>,
+    /// The head to go on from in the next transaction.
+    pub(super) known: Option<Known>,
     /// The audit log's head, if rows were written.
     pub(super) head: Option<Head>,
     /// Indices of the jobs whose approval was used before or is over; of those nothing was written.
@@ -70,23 +84,37 @@ impl From<HeadFault> for BatchError {
 
 /// Writes a batch; on an error the caller must roll back or drop the connection.
 pub(super) fn write(parts: &Parts<'_>, batch: &mut [Job]) -> Result<Written, BatchError> {
-    let mut written = Written { any: false, head: None, approval_gone: Vec::new() };
+    let mut written = Written {
+        any: false,
+        data_version: None,
+        known: parts.known,
+        head: None,
+        approval_gone: Vec::new(),
+    };
     let nothing = batch.iter().all(|job| matches!(job, Job::Flush(_)));
     if nothing && parts.counters.is_empty() && !parts.probe {
         return Ok(written);
     }
     let connection = parts.connection;
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let data_version = super::data_version(connection)?;
+    written.data_version = Some(data_version);
     if parts.probe {
         super::touch(connection)?;
     }
     if batch.iter().any(|job| matches!(job, Job::Open { .. } | Job::Outcome { .. })) {
-        let mut log = Log::open(connection, parts.keys)?;
+        let head = match parts.known {
+            Some(known) if known.data_version == data_version => known.head,
+            // Another process wrote in the meantime, perhaps rows.
+            Some(_) | None => read_head(connection, parts.keys)?,
+        };
+        let mut log = Log::open(connection, head)?;
         for (index, job) in batch.iter_mut().enumerate() {
             if log.write(job)? == Wrote::ApprovalGone {
                 written.approval_gone.push(index);
             }
         }
+        written.known = Some(Known { head: log.head, data_version });
         written.head = log.close(parts.keys)?;
     } else {
         for job in batch.iter_mut() {
@@ -117,9 +145,7 @@ struct Log<'c> {
 }
 
 impl<'c> Log<'c> {
-    fn open(connection: &'c Connection, keys: &Keys) -> Result<Log<'c>, BatchError> {
-        // Read in every transaction: another process may have written rows in the meantime.
-        let head = read_head(connection, keys)?;
+    fn open(connection: &'c Connection, head: Head) -> Result<Log<'c>, BatchError> {
         Ok(Log {
             connection,
             before: head,
@@ -131,22 +157,28 @@ impl<'c> Log<'c> {
 
     fn write(&mut self, job: &mut Job) -> Result<Wrote, BatchError> {
         match job {
-            Job::Open { ticket, record, time, approval, .. } => {
+            Job::Open { ticket, record, ended, time, approval, .. } => {
                 if let Some((id, now)) = approval
                     && !use_approval(self.connection, id, *now)?
                 {
                     return Ok(Wrote::ApprovalGone);
                 }
-                let at = self.head.append(RowKind::Opening, *time, record);
+                // A call that ended by now has one row; from here on its outcome is one of its own.
+                if ended.is_none() {
+                    *ended = ticket.take_end();
+                }
+                let texts = Texts { record, outcome: ended.as_deref().unwrap_or_default() };
+                let at = self.head.append(RowKind::Opening, *time, texts);
                 let hash = self.head.hash.as_slice();
-                self.opening.execute((self.head.seq, at, record.as_str(), hash))?;
+                self.opening.execute((self.head.seq, at, texts.record, hash, texts.outcome))?;
                 ticket.place(Some(self.head.seq));
             }
             Job::Outcome { ticket, record, time } => {
                 // An opening that was never committed has no outcome: its caller was refused.
                 if let Some(opening) = ticket.seq() {
                     let before = self.head;
-                    let at = self.head.append(RowKind::Outcome(opening), *time, record);
+                    let texts = Texts { record, outcome: "" };
+                    let at = self.head.append(RowKind::Outcome(opening), *time, texts);
                     let hash = self.head.hash.as_slice();
                     let row = (opening, self.head.seq, at, record.as_str(), hash);
                     if self.outcome.execute(row)? == 0 {

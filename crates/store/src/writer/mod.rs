@@ -30,6 +30,7 @@ use crate::connection::{BUSY_FAILING_MS_MAX, BUSY_MS_MAX, FileIdentity, FileStat
 use crate::error::Unavailable;
 use crate::seal::Keys;
 use crate::store::{AuditMode, Core, Health};
+use batch::Known;
 use queue::Patience;
 
 /// Jobs in one transaction, at most.
@@ -74,6 +75,7 @@ pub(crate) fn start(start: WriterStart) -> io::Result<JoinHandle<()>> {
             anchor_path: start.anchor,
             anchor: None,
             unanchored: None,
+            known: None,
             unsynced_waits: 0,
             closing: false,
             key_check: start.key_check,
@@ -146,6 +148,8 @@ struct Writer {
     anchor: Option<AnchorState>,
     /// The head of what is committed and not synced: the anchor must never know more than the disk.
     unanchored: Option<Head>,
+    /// The head as this process wrote it last, and the database's notice at that time.
+    known: Option<Known>,
     /// Waits since something was committed without a sync; 0 if everything is synced.
     unsynced_waits: u32,
     /// Whether this is the last work.
@@ -175,11 +179,13 @@ impl Writer {
             AuditMode::Buffered => LINGER_BUFFERED_MS,
         };
         let mut jobs = Vec::new();
+        let mut callers = 0;
         let mut quiet = true;
         let mut more = true;
         while more {
             quiet = quiet && self.unsynced_waits == 0;
             let patience = Patience {
+                callers,
                 idle: quiet.then_some(Duration::from_millis(POLL_MS)),
                 linger: Duration::from_millis(linger_ms),
             };
@@ -191,15 +197,19 @@ impl Writer {
             if quiet {
                 self.idle();
             }
-            while !jobs.is_empty() {
-                let rest = jobs.split_off(jobs.len().min(BATCH_JOBS_MAX));
-                self.work(std::mem::replace(&mut jobs, rest));
+            callers = jobs.iter().filter(|job| job.is_awaited()).count();
+            while jobs.len() > BATCH_JOBS_MAX {
+                let mut first = jobs.drain(..BATCH_JOBS_MAX).collect();
+                self.work(&mut first);
+            }
+            if !jobs.is_empty() {
+                self.work(&mut jobs);
             }
         }
         // Calls that ended after the last job may have left changed counters behind, and the last
         // commits may not be synced.
         self.closing = true;
-        self.work(Vec::new());
+        self.work(&mut Vec::new());
     }
 
     /// Nothing is queued: try again what failed, or look what other processes changed.
@@ -208,9 +218,9 @@ impl Writer {
             || !self.retained.is_empty()
             || self.unsynced_waits > UNSYNCED_WAITS_MAX;
         if must_write {
-            self.work(Vec::new());
+            self.work(&mut Vec::new());
         } else if let Err(unavailable) = self.look_around() {
-            self.failed(&unavailable, Vec::new());
+            self.failed(&unavailable, &mut Vec::new());
         }
     }
 
@@ -226,11 +236,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the jobs, and those kept from before, in one transaction.
-    fn work(&mut self, jobs: Vec<Job>) {
-        let mut batch = std::mem::take(&mut self.retained);
-        batch.extend(jobs);
-        let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(&mut batch)));
+    /// Writes the jobs, and those kept from before, in one transaction; takes them out of `batch`,
+    /// whose room is used again.
+    fn work(&mut self, batch: &mut Vec<Job>) {
+        if !self.retained.is_empty() {
+            let later = std::mem::replace(batch, std::mem::take(&mut self.retained));
+            batch.extend(later);
+        }
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(batch)));
         match attempt {
             Ok(Ok(refused)) => self.done(batch, &refused),
             Ok(Err(unavailable)) => self.failed(&unavailable, batch),
@@ -267,6 +280,7 @@ impl Writer {
                 counters: &self.unsaved,
                 probe: self.core.is_failing()
                     || (sync == Sync::AtCommit && self.unsynced_waits > 0),
+                known: self.known.take(),
             },
             batch,
         ) {
@@ -290,12 +304,16 @@ impl Writer {
                 }
             }
         }
-        if batch.iter().any(|job| matches!(job, Job::Change(_))) {
-            // The database's own notice moves with the commits of others only.
+        self.known = written.known;
+        // The database's own notice moves with the commits of others only.
+        let changed = batch.iter().any(|job| matches!(job, Job::Change(_)));
+        if changed {
             self.seen.data_version = -1;
         }
         // What is committed stays committed: a notice that fails is repeated with the next batch.
-        if let Ok(seen) = notice(&self.core, &open.connection, self.seen) {
+        if (changed || written.data_version != Some(self.seen.data_version))
+            && let Ok(seen) = notice(&self.core, &open.connection, self.seen)
+        {
             self.seen = seen;
         }
         self.open = Some(open);
@@ -312,14 +330,14 @@ impl Writer {
     }
 
     /// The batch is committed.
-    fn done(&mut self, batch: Vec<Job>, approval_gone: &[usize]) {
+    fn done(&mut self, batch: &mut Vec<Job>, approval_gone: &[usize]) {
         if self.core.is_failing() {
             self.set_busy_timeout(BUSY_MS_MAX);
             tracing::info!("the store can be written again");
             self.core.set_health(Health::Good);
         }
         let mut latest = i64::MIN;
-        for (index, job) in batch.into_iter().enumerate() {
+        for (index, job) in batch.drain(..).enumerate() {
             match job {
                 Job::Open { ticket, time, approval, .. } => {
                     latest = latest.max(time);
@@ -347,14 +365,14 @@ impl Writer {
     }
 
     /// Nothing of the batch is on disk: whoever waits is told, and what happened already is kept.
-    fn failed(&mut self, unavailable: &Unavailable, batch: Vec<Job>) {
+    fn failed(&mut self, unavailable: &Unavailable, batch: &mut Vec<Job>) {
         if !self.core.is_failing() {
             tracing::error!(why = %unavailable.why, "the store cannot be written; calls are refused");
         }
         self.core.set_health(Health::Failing { why: unavailable.why.clone() });
         self.set_busy_timeout(BUSY_FAILING_MS_MAX);
         self.core.readers.forget();
-        for job in batch {
+        for job in batch.drain(..) {
             match job {
                 Job::Open { ticket, waits: Waits::Yes, approval, .. } => {
                     if let Some((id, _)) = &approval {
@@ -404,6 +422,7 @@ impl Writer {
         self.seen = Seen { data_version: -1, config: -1, approvals: -1 };
         // The file may be an older one, which does not hold the rows of this head.
         self.unanchored = None;
+        self.known = None;
         Ok(Open::new(connection, identity))
     }
 
@@ -510,6 +529,7 @@ fn file_gone() -> Unavailable {
     Unavailable { why: "the database file was removed or replaced".into() }
 }
 
+/// The database's notice: it moves when another connection commits.
 fn data_version(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }

@@ -19,8 +19,21 @@ pub(crate) enum JobError {
 #[derive(Debug, Default)]
 struct State {
     seq: Option<i64>,
+    end: End,
     fate: Option<Result<(), JobError>>,
     waker: Option<Waker>,
+}
+
+/// What is known of the call's end when its opening row is written.
+#[derive(Debug, Default)]
+enum End {
+    /// It runs, and its row waits to be written.
+    #[default]
+    Ahead,
+    /// It ended before its row was written, and this is its outcome's record.
+    Came(String),
+    /// Its row is written, or being written: the outcome has a row of its own.
+    TooLate,
 }
 
 /// Shared by the caller and the writer: the seq of the audit row that was opened, and whether the
@@ -53,6 +66,26 @@ impl Ticket {
     /// Where the opening row stands.
     pub(crate) fn seq(&self) -> Option<i64> {
         self.state().seq
+    }
+
+    /// The call ended. Gives the outcome's record back if it is to be written in a row of its own.
+    pub(crate) fn end(&self, record: String) -> Result<(), String> {
+        let mut state = self.state();
+        match state.end {
+            End::Ahead => {
+                state.end = End::Came(record);
+                Ok(())
+            }
+            End::Came(_) | End::TooLate => Err(record),
+        }
+    }
+
+    /// The opening row is being written now: the outcome's record, if the call ended.
+    pub(crate) fn take_end(&self) -> Option<String> {
+        match std::mem::replace(&mut self.state().end, End::TooLate) {
+            End::Came(record) => Some(record),
+            End::Ahead | End::TooLate => None,
+        }
     }
 
     /// Waits for the fate.

@@ -10,6 +10,8 @@ mod disk;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod migration;
+#[cfg(test)]
 mod objects;
 #[cfg(test)]
 mod opening;

@@ -66,7 +66,7 @@ async fn a_newer_database_is_refused_and_stays_as_it_is() {
     drop(database);
     let command = config(fixture.dir.path(), AuditMode::Durable, Role::Command);
     let error = Store::open(&command, T0).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1 }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 2 }), "{error}");
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ const TAMPERINGS: [(&str, i64); 33] = [
          UPDATE audit SET seq = 5 WHERE seq = 100",
         3,
     ),
-    ("INSERT INTO audit SELECT 12, at, record, hash FROM audit WHERE seq = 10", 12),
+    ("INSERT INTO audit SELECT 12, at, record, hash, outcome FROM audit WHERE seq = 10", 12),
     ("INSERT INTO audit_outcome SELECT 7, 12, at, record, hash FROM audit_outcome LIMIT 1", 12),
     ("INSERT INTO audit_outcome SELECT 7, 2, at, record, hash FROM audit_outcome LIMIT 1", 2),
     ("DELETE FROM audit_head", 12),
@@ -170,4 +170,48 @@ async fn another_key_file_opens_nothing() {
     assert!(matches!(Store::open(&config, T0), Err(OpenError::KeyFileOther { .. })));
     fs::remove_file(log.path().join("data/seal.key")).unwrap();
     assert!(matches!(Store::open(&config, T0), Err(OpenError::KeyFileMissing { .. })));
+}
+
+/// Rows 1 to 10, each an opening with its outcome, and row 11 without one.
+async fn log_of_whole_rows() -> TempDir {
+    let fixture = Fixture::with_mode(AuditMode::Buffered);
+    // One runtime thread, and no wait in between: what is written is written at the end, unless
+    // the machine is so slow that the writer comes by; then the log is another one.
+    for number in 0..10 {
+        let admitted = admit(&fixture.store, &format!("r{number}"), &[], None).await.unwrap();
+        admitted.close(&ok(), None, T0);
+    }
+    fixture.store.record(&open_row("deny"), T0).await.unwrap();
+    fixture.store.close().await;
+    fixture.dir
+}
+
+const TAMPERINGS_OF_WHOLE_ROWS: [(&str, i64); 8] = [
+    ("UPDATE audit SET outcome = replace(outcome, '200', '500') WHERE seq = 4", 4),
+    ("UPDATE audit SET outcome = '' WHERE seq = 4", 4),
+    ("UPDATE audit SET outcome = CAST(outcome AS BLOB) WHERE seq = 10", 10),
+    ("UPDATE audit SET outcome = outcome || ' ' WHERE seq = 11", 11),
+    ("UPDATE audit SET record = record || outcome, outcome = '' WHERE seq = 2", 2),
+    (
+        "UPDATE audit SET record = record || substr(outcome, 1, 1), outcome = substr(outcome, 2)
+         WHERE seq = 3",
+        3,
+    ),
+    (
+        "INSERT INTO audit_outcome SELECT 5, 12, at, outcome, hash FROM audit WHERE seq = 5;
+         UPDATE audit SET outcome = '' WHERE seq = 5",
+        5,
+    ),
+    ("DELETE FROM audit WHERE seq = 1", 1),
+];
+
+#[tokio::test]
+async fn every_tampering_with_whole_rows_is_found_where_it_was_done() {
+    let mut log = log_of_whole_rows().await;
+    while verify(copy(log.path()).path()).await != Ok(11) {
+        log = log_of_whole_rows().await;
+    }
+    for (sql, row) in TAMPERINGS_OF_WHOLE_ROWS {
+        assert_eq!(bad_row_after(log.path(), sql).await, row, "{sql}");
+    }
 }
