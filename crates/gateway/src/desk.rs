@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState as FastState;
 use mcp::IdKey;
 use tokio::time::Instant;
 
@@ -32,7 +33,7 @@ pub(crate) struct Desk {
 
 #[derive(Debug, Default)]
 struct Sheet {
-    running: HashMap<IdKey, u32>,
+    running: HashMap<IdKey, u32, FastState>,
     /// Requests of the server, oldest first.
     asked: VecDeque<IdKey>,
     awaited: HashMap<IdKey, Waiting>,

@@ -102,7 +102,7 @@ async fn admitted(
         Verb::Post => {
             admission::body_head(&parts.headers)?;
             let body = read_body(body).await?;
-            pipeline::post(visit, &parts.headers, body).await
+            pipeline::post(visit, &parts.headers, body)?.await
         }
         Verb::Get | Verb::Delete if is_modern(&parts.headers) => Err(Refused::Method),
         // A body here has no meaning, and a server behind might give it one.

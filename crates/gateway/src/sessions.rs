@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use policy::UnixMillis;
 use store::{GrantId, ServerSlug};
 use tokio_util::sync::CancellationToken;
@@ -129,7 +130,7 @@ impl Session {
 /// All sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    table: RwLock<HashMap<Box<str>, Arc<Session>>>,
+    table: RwLock<HashMap<Box<str>, Arc<Session>, RandomState>>,
 }
 
 impl Sessions {
@@ -225,7 +226,10 @@ impl Session {
     }
 }
 
-fn make_room(table: &mut HashMap<Box<str>, Arc<Session>>, grant: &GrantId) -> Option<Arc<Session>> {
+fn make_room(
+    table: &mut HashMap<Box<str>, Arc<Session>, RandomState>,
+    grant: &GrantId,
+) -> Option<Arc<Session>> {
     if table.len() < SESSIONS_PER_GRANT_MAX {
         return None;
     }

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use policy::{DenyAll, Document, Policy, UnixMillis};
 use store::{
     GrantId, GrantRecord, PinRecord, PolicyName, PolicyRecord, Revision, ServerRecord, ServerSlug,
@@ -24,9 +25,12 @@ use crate::upstream::{Allowed, FromServer, ServerSpec, SpecError, Timeouts, Upst
 pub(crate) struct Snapshot {
     pub(crate) revision: Revision,
     pub(crate) servers: HashMap<ServerSlug, Arc<ServerEntry>>,
-    tokens: HashMap<TokenHash, TokenEntry>,
+    tokens: Tokens,
     grants: HashMap<GrantId, Arc<GrantEntry>>,
 }
+
+/// Grants by the hash of their token.
+type Tokens = HashMap<TokenHash, TokenEntry, RandomState>;
 
 #[derive(Debug)]
 struct TokenEntry {
@@ -157,7 +161,7 @@ pub(crate) fn build(
     let mut next = Snapshot {
         revision: rows.revision,
         servers,
-        tokens: HashMap::with_capacity(rows.grants.len()),
+        tokens: Tokens::with_capacity_and_hasher(rows.grants.len(), RandomState::default()),
         grants: HashMap::with_capacity(rows.grants.len()),
     };
     let none = Arc::new(PolicyEntry {
@@ -194,7 +198,7 @@ pub(crate) fn build(
     (next, stopped)
 }
 
-fn admit_tokens(tokens: &mut HashMap<TokenHash, TokenEntry>, entry: &Arc<GrantEntry>) {
+fn admit_tokens(tokens: &mut Tokens, entry: &Arc<GrantEntry>) {
     let record = &entry.record;
     if let Some(previous) = record.previous {
         let until = Some(previous.until);

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use mcp::ParamHeaders;
 use policy::{Class, Policy, Risk, Schema, Target, ToolFacts, UnixMillis};
 use store::{NewTools, PinRecord, PinState, ServerRecord, ServerSlug, Store, WriteError};
@@ -107,10 +108,13 @@ pub(crate) enum Listed {
     Yes,
 }
 
+/// Tools by name.
+type Tools = HashMap<Box<str>, Arc<Tool>, RandomState>;
+
 /// All known tools of a server, swapped whole.
 #[derive(Debug)]
 pub(crate) struct ToolTable {
-    tools: HashMap<Box<str>, Arc<Tool>>,
+    tools: Tools,
     pub(crate) listed: Listed,
 }
 
@@ -224,7 +228,7 @@ impl Shelf {
         Ok(self.swap(table_of(server, &pins), listed))
     }
 
-    fn swap(&self, tools: HashMap<Box<str>, Arc<Tool>>, listed: Listed) -> Changed {
+    fn swap(&self, tools: Tools, listed: Listed) -> Changed {
         let before = self.table.load_full();
         let known = tools.iter().map(|(name, tool)| (before.tools.get(name), Some(tool)));
         let gone = before.tools.iter().filter(|(name, _)| !tools.contains_key(*name));
@@ -328,7 +332,7 @@ pub(crate) struct Observing<'a> {
     pub(crate) now: UnixMillis,
 }
 
-fn table_of(server: &ServerRecord, pins: &[PinRecord]) -> HashMap<Box<str>, Arc<Tool>> {
+fn table_of(server: &ServerRecord, pins: &[PinRecord]) -> Tools {
     pins.iter()
         .take(TOOLS_MAX)
         .map(|pin| {

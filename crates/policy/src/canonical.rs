@@ -62,6 +62,11 @@ fn break_line(out: &mut String, depth: usize) {
 /// A JSON string in its shortest spelling: only `"`, `\` and control characters are escaped.
 pub(crate) fn push_string(out: &mut String, text: &str) {
     out.push('"');
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use crate::document::{Action, DefaultAction, Document, Entry, Limit, Rule, Rules, Selector};
@@ -73,7 +74,7 @@ impl Numbered {
 /// Selectors of one section with what belongs to each.
 #[derive(Debug, Clone)]
 pub(crate) struct Table<T> {
-    exact: HashMap<Arc<str>, T>,
+    exact: HashMap<Arc<str>, T, RandomState>,
     /// More characters other than `*` first, then by bytes.
     globs: Box<[(Glob, T)]>,
     /// By text.
@@ -91,7 +92,7 @@ enum ClassSelector {
 
 impl<T> Table<T> {
     fn new(entries: impl Iterator<Item = (Selector, T)>) -> Self {
-        let mut exact = HashMap::new();
+        let mut exact = HashMap::default();
         let mut globs: Vec<(Arc<str>, Glob, T)> = Vec::new();
         let mut classes: Vec<(&'static str, ClassSelector, T)> = Vec::new();
         for (selector, rules) in entries {

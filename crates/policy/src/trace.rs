@@ -81,6 +81,9 @@ impl Outcome {
     }
 }
 
+/// What a step usually takes as JSON, in bytes: a first guess at the room, not a bound.
+const STEP_JSON_BYTES: usize = 80;
+
 /// Names of everything that a policy's traces can mention; a trace keeps indices into it.
 pub(crate) type Names = Arc<[Arc<str>]>;
 
@@ -115,7 +118,8 @@ impl Trace {
 
     /// A JSON array of `{"rule", "result"}` objects in one line.
     pub fn to_json(&self) -> String {
-        let mut out = String::from("[");
+        let mut out = String::with_capacity(self.steps.len().saturating_mul(STEP_JSON_BYTES));
+        out.push('[');
         for (index, (rule, outcome)) in self.steps().enumerate() {
             if index > 0 {
                 out.push(',');

@@ -19,7 +19,7 @@ const ANSWERS_BYTES_MAX: usize = ANSWER_BYTES_MAX;
 /// Answers a batch with an array of the elements' answers, in their order; with 202 when none of
 /// them has one.
 pub(super) async fn answer(
-    mut visit: Visit,
+    mut visit: Box<Visit>,
     messages: Vec<ClientMessage>,
 ) -> Result<Answer, Refused> {
     visit.waiting = Waiting::No;
@@ -33,7 +33,11 @@ pub(super) async fn answer(
             crate::entry::note_visit(&element, Refused::TooLarge).await;
             Some(refusal::batch_full(request.id()).body)
         } else {
-            match Box::pin(super::one(element, message)).await {
+            let answering = match super::one(element, message) {
+                Ok(answering) => answering.await,
+                Err(refused) => Err(refused),
+            };
+            match answering {
                 Ok(answer) => body_of(answer).await,
                 Err(refused) => {
                     crate::entry::note_visit(&visit, refused).await;

@@ -22,7 +22,7 @@ use crate::upstream::{EventStream, Media, Refused as UpstreamRefused, Reply, Sen
 
 /// One request of an agent while its answer is on its way.
 pub(crate) struct Exchange {
-    pub(crate) visit: Visit,
+    pub(crate) visit: Box<Visit>,
     pub(crate) id: RawId,
     pub(crate) era: Era,
     pub(crate) expect: Expect,
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Awaited {
 }
 
 impl Exchange {
-    pub(crate) fn new(visit: Visit, request: &Request, expect: Expect) -> Self {
+    pub(crate) fn new(visit: Box<Visit>, request: &Request, expect: Expect) -> Self {
         let running = visit.desk().begin(request.id_key());
         Self {
             id: request.id().clone(),

@@ -7,7 +7,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use mcp::{Node, NodeKind};
 
 use crate::config::AuditValues;
@@ -27,8 +29,9 @@ pub(crate) const DEPTH_MAX: usize = 6;
 /// What redaction may add to short arguments without another allocation, in bytes.
 const ROOM_BYTES: usize = 32;
 
-/// Words that make a key look like a secret, compared in lower case without `-` and `_`.
-const SECRET_WORDS: [&str; 17] = [
+/// Words that make a key look like a secret wherever they stand in it, compared in lower case without
+/// `-` and `_`.
+const SECRET_WORDS: [&str; 14] = [
     "password",
     "passwd",
     "passphrase",
@@ -43,10 +46,10 @@ const SECRET_WORDS: [&str; 17] = [
     "session",
     "bearer",
     "signature",
-    "pin",
-    "cvv",
-    "otp",
 ];
+
+/// The length of the shortest of them.
+const SECRET_WORD_BYTES_MIN: usize = 5;
 
 /// Short words that must be the whole key.
 const WHOLE_WORDS: [&str; 3] = ["pin", "cvv", "otp"];
@@ -136,12 +139,16 @@ impl Writer {
     }
 
     fn string(&mut self, text: &str) {
-        match text.char_indices().nth(STRING_CHARS_MAX) {
+        let short = text.len() <= STRING_CHARS_MAX;
+        match if short { None } else { text.char_indices().nth(STRING_CHARS_MAX) } {
             None => self.text(text),
             Some((cut, _)) => {
-                let head = text.get(..cut).unwrap_or_default();
-                let cut = format!("{head}… ({} bytes)", text.len());
-                self.out.push_str(&mcp::reply::json_string(&cut));
+                self.text(text.get(..cut).unwrap_or_default());
+                // The note goes inside the quotes; it has nothing to escape.
+                self.out.pop();
+                self.out.push_str("… (");
+                self.out.push_str(itoa::Buffer::new().format(text.len()));
+                self.out.push_str(" bytes)\"");
             }
         }
     }
@@ -173,9 +180,20 @@ fn looks_secret(key: &str) -> bool {
         let letters = key.chars().filter(|c| !matches!(c, '-' | '_' | ' '));
         Cow::Owned(letters.flat_map(char::to_lowercase).collect())
     };
-    SECRET_WORDS
-        .iter()
-        .any(|word| if WHOLE_WORDS.contains(word) { plain == *word } else { plain.contains(word) })
+    WHOLE_WORDS.contains(&&*plain)
+        || plain.len() >= SECRET_WORD_BYTES_MIN
+            // Words that are constant and few always build; without them every key is a secret.
+            && secret_words().is_none_or(|words| words.is_match(&*plain))
+}
+
+/// All words in one automaton: one look at each byte of a key.
+fn secret_words() -> Option<&'static AhoCorasick> {
+    static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    WORDS
+        .get_or_init(|| {
+            AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(SECRET_WORDS).ok()
+        })
+        .as_ref()
 }
 
 /// `name/version` of a client, as it says of itself, cut to a length that a record can hold.

@@ -37,7 +37,7 @@ const JUDGING_SECONDS_MAX: u64 = 60;
 const WAIT_SECONDS_MAX: u32 = 600;
 
 /// Answers a held call: at once, or with a stream on which it waits.
-pub(super) fn answer(visit: Visit, request: Request, held: Held) -> Answer {
+pub(super) fn answer(visit: Box<Visit>, request: Request, held: Held) -> Answer {
     let wait = wait_seconds(&visit, &request, held.wait_seconds);
     let place = std::sync::Arc::clone(&visit.plane.holds).try_acquire_owned();
     let (true, Ok(place)) = (wait > 0 && visit.waiting == Waiting::Possible, place) else {
@@ -79,7 +79,7 @@ fn wait_seconds(visit: &Visit, request: &Request, own: Option<u32>) -> u32 {
 }
 
 struct Waited {
-    visit: Visit,
+    visit: Box<Visit>,
     request: Request,
     held: Held,
     until: Instant,

@@ -27,7 +27,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 
 /// Opens the GET stream of a legacy session.
-pub(crate) async fn get(visit: Visit, headers: &HeaderMap) -> Result<Answer, Refused> {
+pub(crate) async fn get(visit: Box<Visit>, headers: &HeaderMap) -> Result<Answer, Refused> {
     if matches!(visit.claim, Claim::Unknown) {
         return Err(Refused::NoSession);
     }
@@ -35,7 +35,7 @@ pub(crate) async fn get(visit: Visit, headers: &HeaderMap) -> Result<Answer, Ref
     open.verb = Verb::Get;
     open.patience = Patience::Stream;
     open.session = visit.session().map(|session| session.upstream());
-    open.headers = visit.mirrored.clone();
+    open.headers.clone_from(&visit.mirrored);
     match admission::only(headers, &LAST_EVENT_ID) {
         Ok(None) => {}
         Ok(Some(id)) if visit.desk().has_issued(id.as_bytes()) => {
@@ -68,7 +68,7 @@ pub(crate) async fn get(visit: Visit, headers: &HeaderMap) -> Result<Answer, Ref
 }
 
 /// Opens the stream of `subscriptions/listen`: for resources that the grant may see.
-pub(super) async fn subscribe(visit: Visit, request: Request) -> Answer {
+pub(super) async fn subscribe(visit: Box<Visit>, request: Request) -> Answer {
     let seen = request
         .subscribed_uris()
         .all(|uri| uri.is_some_and(|uri| rewrite::sees_resource(&visit, &uri)));
@@ -119,7 +119,7 @@ enum Subscription {
     Request { exchange: Box<Exchange>, announces: Announces },
 }
 
-fn listening(visit: Visit, subscription: Subscription, events: EventStream) -> Answer {
+fn listening(visit: Box<Visit>, subscription: Subscription, events: EventStream) -> Answer {
     let plane = Arc::clone(&visit.plane);
     let ends = [visit.grant.live.ended.clone(), plane.closing.clone()];
     let mut changes = visit.grant.live.changes.subscribe();
@@ -137,7 +137,7 @@ fn listening(visit: Visit, subscription: Subscription, events: EventStream) -> A
 }
 
 struct Listener {
-    visit: Visit,
+    visit: Box<Visit>,
     subscription: Subscription,
     events: EventStream,
     changes: watch::Receiver<u64>,

@@ -31,18 +31,22 @@ use policy::DefaultAction;
 
 pub(crate) use self::forward::{end_upstream_session, housekeeping};
 use self::judge::Attempt;
-use self::lasting::Lasting;
+use self::lasting::Answering;
 use self::visit::{Claim, Visit};
 use crate::answer::{self, Answer, Refused};
 use crate::desk::Answered;
 use crate::upstream::{Outgoing, Patience, Reply, SendError, Verb};
 
-/// Takes the body of a POST: one message, or a batch where the session may send one.
-pub(crate) async fn post(
-    mut visit: Visit,
+/// Takes the body of a POST: one message, or a batch where the session may send one. The message
+/// is read at once; what it needs to wait for is the future, one allocation of its own.
+///
+/// # Errors
+/// As [`Refused`]: what HTTP itself refuses, before any decision.
+pub(crate) fn post(
+    mut visit: Box<Visit>,
     headers: &HeaderMap,
     body: Bytes,
-) -> Result<Answer, Refused> {
+) -> Result<Answering, Refused> {
     visit.read_headers(headers)?;
     let batches = visit.session().is_some_and(|session| session.batches());
     let frame = Frame {
@@ -55,13 +59,16 @@ pub(crate) async fn post(
         batch: if batches { BatchRule::Allowed } else { BatchRule::Refused },
     };
     match decode(frame) {
-        Ok(Inbound::One(message)) => one(visit, message).await,
+        Ok(Inbound::One(message)) => one(visit, message),
         Ok(Inbound::Batch(messages)) => {
             // Of a legacy session: it is finished also when its client leaves.
             let plane = Arc::clone(&visit.plane);
-            Lasting::new(Box::pin(batch::answer(visit, messages)), plane).await
+            Ok(Answering::lasting(Box::pin(batch::answer(visit, messages)), plane))
         }
-        Err(refusal) => Ok(Box::pin(malformed(&visit, &refusal)).await),
+        Err(refusal) => {
+            let work = async move { Ok(malformed(&visit, &refusal).await) };
+            Ok(Answering::passing(Box::pin(work)))
+        }
     }
 }
 
@@ -77,7 +84,7 @@ async fn malformed(visit: &Visit, refusal: &mcp::Refusal) -> Answer {
 }
 
 /// One message.
-async fn one(mut visit: Visit, message: ClientMessage) -> Result<Answer, Refused> {
+fn one(mut visit: Box<Visit>, message: ClientMessage) -> Result<Answering, Refused> {
     let era = match &message {
         ClientMessage::Request(request) => request.era(),
         ClientMessage::Notification(notification) => notification.era(),
@@ -89,28 +96,30 @@ async fn one(mut visit: Visit, message: ClientMessage) -> Result<Answer, Refused
         (Era::Legacy, Claim::Unknown) => return Err(Refused::NoSession),
         (Era::Legacy, Claim::None | Claim::Own(_)) => {}
     }
-    match message {
-        ClientMessage::Request(request) => Ok(request_of(visit, request, era).await),
-        ClientMessage::Notification(notification) => Box::pin(notify(visit, notification)).await,
-        ClientMessage::Response(response) => Box::pin(respond(visit, response)).await,
-    }
+    Ok(match message {
+        ClientMessage::Request(request) => request_of(visit, request, era),
+        ClientMessage::Notification(notification) => {
+            Answering::passing(Box::pin(notify(visit, notification)))
+        }
+        ClientMessage::Response(response) => Answering::passing(Box::pin(respond(visit, response))),
+    })
 }
 
 /// A request. In the legacy era it is finished and recorded also when its client leaves; in the
 /// modern era leaving cancels it.
-async fn request_of(visit: Visit, request: Request, era: Era) -> Answer {
+fn request_of(visit: Box<Visit>, request: Request, era: Era) -> Answering {
     match era {
         Era::Legacy => {
             let plane = Arc::clone(&visit.plane);
-            Lasting::new(Box::pin(route::request(visit, request)), plane).await
+            Answering::lasting(route::request(visit, request), plane)
         }
-        Era::Modern => Box::pin(route::request(visit, request)).await,
+        Era::Modern => Answering::passing(route::request(visit, request)),
     }
 }
 
 /// A notification of the agent: those that the specification defines pass, a cancellation only for
 /// a request of this session (or, without one, of this grant).
-async fn notify(visit: Visit, notification: Notification) -> Result<Answer, Refused> {
+async fn notify(visit: Box<Visit>, notification: Notification) -> Result<Answer, Refused> {
     let method = notification.method();
     if *method == Method::NotifyCancelled
         && !notification.cancelled_id().is_some_and(|id| visit.desk().runs(id.key()))
@@ -138,7 +147,7 @@ async fn notify(visit: Visit, notification: Notification) -> Result<Answer, Refu
 }
 
 /// The agent's answer to a request of the server: only one that is outstanding.
-async fn respond(visit: Visit, response: ClientResponse) -> Result<Answer, Refused> {
+async fn respond(visit: Box<Visit>, response: ClientResponse) -> Result<Answer, Refused> {
     match visit.desk().answer(response.id().key()) {
         Answered::Yes => {}
         Answered::NeverAsked => {
@@ -185,7 +194,7 @@ fn is_challenge(status: StatusCode) -> bool {
 }
 
 /// The end of a session: the agent's, and the server's behind it.
-pub(crate) async fn delete(visit: Visit) -> Result<Answer, Refused> {
+pub(crate) async fn delete(visit: Box<Visit>) -> Result<Answer, Refused> {
     let session = match &visit.claim {
         Claim::Own(session) => Arc::clone(session),
         Claim::Unknown => return Err(Refused::NoSession),
@@ -194,7 +203,7 @@ pub(crate) async fn delete(visit: Visit) -> Result<Answer, Refused> {
     let mut end = Outgoing::post(Bytes::new());
     end.verb = Verb::Delete;
     end.session = Some(session.upstream());
-    end.headers = visit.mirrored.clone();
+    end.headers.clone_from(&visit.mirrored);
     let sent = match forward::upstream(&visit.server) {
         Ok(client) => client.send(forward::passage(), end).await,
         Err(error) => Err(error),
@@ -216,7 +225,7 @@ pub(crate) async fn delete(visit: Visit) -> Result<Answer, Refused> {
 }
 
 /// What a judged call becomes: it leaves, it waits, or it is refused.
-async fn judged(visit: Visit, request: Request) -> Answer {
+async fn judged(visit: Box<Visit>, request: Request) -> Answer {
     match judge::attempt(&visit, &request).await {
         Attempt::Go(call, permit) => {
             let exchange = exchange::Exchange::new(visit, &request, rewrite::Expect::Call);

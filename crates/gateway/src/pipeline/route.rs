@@ -8,6 +8,7 @@ use policy::{DefaultAction, Trace};
 
 use super::exchange::{Exchange, notice_answer};
 use super::judge::{self, Attempt};
+use super::lasting::Work;
 use super::rewrite::{self, Expect, Handshake};
 use super::visit::Visit;
 use super::{forward, listen};
@@ -78,22 +79,23 @@ fn list_kind(method: &Method) -> Option<ListKind> {
     }
 }
 
-/// Answers one request.
-pub(super) async fn request(visit: Visit, request: Request) -> Answer {
+/// Answers one request. Every route is an allocation of its own size, so that a call does not carry
+/// the room that a handshake or a stream of changes would need.
+pub(super) fn request(visit: Box<Visit>, request: Request) -> Work {
     match route(&request) {
-        Route::Judged => super::judged(visit, request).await,
-        Route::Pass => Box::pin(pass(visit, &request)).await,
-        Route::List(kind) => Box::pin(list(visit, &request, kind)).await,
-        Route::Seen => Box::pin(seen(visit, &request)).await,
-        Route::Task => Box::pin(task(visit, &request)).await,
-        Route::Tasks => Box::pin(tasks(visit, &request)).await,
-        Route::Listen => Box::pin(listen::subscribe(visit, request)).await,
-        Route::Other => Box::pin(other(visit, &request)).await,
+        Route::Judged => Box::pin(async move { Ok(super::judged(visit, request).await) }),
+        Route::Pass => Box::pin(async move { Ok(pass(visit, &request).await) }),
+        Route::List(kind) => Box::pin(async move { Ok(list(visit, &request, kind).await) }),
+        Route::Seen => Box::pin(async move { Ok(seen(visit, &request).await) }),
+        Route::Task => Box::pin(async move { Ok(task(visit, &request).await) }),
+        Route::Tasks => Box::pin(async move { Ok(tasks(visit, &request).await) }),
+        Route::Listen => Box::pin(async move { Ok(listen::subscribe(visit, request).await) }),
+        Route::Other => Box::pin(async move { Ok(other(visit, &request).await) }),
     }
 }
 
 /// Methods that pass: the handshake, discovery, liveness, the log level.
-async fn pass(visit: Visit, request: &Request) -> Answer {
+async fn pass(visit: Box<Visit>, request: &Request) -> Answer {
     let method = request.method();
     if *method == Method::Initialize {
         let info = request.client_info();
@@ -111,14 +113,14 @@ async fn pass(visit: Visit, request: &Request) -> Answer {
     send(visit, request, expect, request.body().clone()).await
 }
 
-async fn send(visit: Visit, request: &Request, expect: Expect, body: Bytes) -> Answer {
+async fn send(visit: Box<Visit>, request: &Request, expect: Expect, body: Bytes) -> Answer {
     let exchange = Exchange::new(visit, request, expect);
     let reply = forward::send(&exchange.visit, forward::passage(), body, Patience::Call).await;
     exchange.deliver(reply).await
 }
 
 /// A list: asked of the server and filtered. Who may see nothing gets an empty one.
-async fn list(visit: Visit, request: &Request, kind: ListKind) -> Answer {
+async fn list(visit: Box<Visit>, request: &Request, kind: ListKind) -> Answer {
     if visit.grant.policy.nothing {
         let body = rewrite::empty_list(request.id(), request.era(), kind);
         return answer::json(StatusCode::OK, body);
@@ -133,7 +135,7 @@ async fn list(visit: Visit, request: &Request, kind: ListKind) -> Answer {
 }
 
 /// Completions and the end of a subscription: for what the grant may see.
-async fn seen(visit: Visit, request: &Request) -> Answer {
+async fn seen(visit: Box<Visit>, request: &Request) -> Answer {
     let sees = match (request.completion_target(), request.uri()) {
         (Some(CompletionTarget::Prompt(name)), _) => rewrite::sees_prompt(&visit, &name),
         (Some(CompletionTarget::Resource(uri)), _) => rewrite::sees_resource(&visit, &uri),
@@ -147,7 +149,7 @@ async fn seen(visit: Visit, request: &Request) -> Answer {
 }
 
 /// Tasks: only those that this grant created.
-async fn task(visit: Visit, request: &Request) -> Answer {
+async fn task(visit: Box<Visit>, request: &Request) -> Answer {
     if !request.task_id().is_some_and(|task| rewrite::owns_task(&visit, task)) {
         let denial = judge::unlisted("This grant created no such task.");
         let attempt = judge::refuse(&visit, request, &Trace::empty(), denial).await;
@@ -158,7 +160,7 @@ async fn task(visit: Visit, request: &Request) -> Answer {
 
 /// The list of tasks: asked of the server, which may serve many grants as one client, and left with
 /// the tasks that this grant created. Who may do nothing created none.
-async fn tasks(visit: Visit, request: &Request) -> Answer {
+async fn tasks(visit: Box<Visit>, request: &Request) -> Answer {
     if visit.grant.policy.nothing {
         let body = rewrite::empty_list(request.id(), request.era(), ListKind::Tasks);
         return answer::json(StatusCode::OK, body);
@@ -168,7 +170,7 @@ async fn tasks(visit: Visit, request: &Request) -> Answer {
 
 /// Any other method. The revisions that have no list of tasks do not have this one either; a server
 /// may answer it all the same, so where policy lets it pass it is filtered as well.
-async fn other(visit: Visit, request: &Request) -> Answer {
+async fn other(visit: Box<Visit>, request: &Request) -> Answer {
     let policy = &visit.grant.policy;
     let open = !policy.nothing && policy.policy.default_action() == DefaultAction::Allow;
     if !open {
@@ -199,7 +201,7 @@ fn ended(attempt: Attempt) -> Answer {
 }
 
 /// Passes a request without rules of policy, with its audit record.
-async fn unruled(visit: Visit, request: &Request, expect: Expect) -> Answer {
+async fn unruled(visit: Box<Visit>, request: &Request, expect: Expect) -> Answer {
     match judge::admit_unruled(&visit, request).await {
         Attempt::Go(call, permit) => {
             let exchange = Exchange::new(visit, request, expect).with_call(call);

@@ -68,8 +68,9 @@ impl Visit {
         grant: Arc<GrantEntry>,
         server: Arc<ServerEntry>,
         now: UnixMillis,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        // One allocation, so that the many steps hand on a pointer instead of the whole.
+        Box::new(Self {
             plane: Arc::clone(plane),
             snapshot: seen.0,
             token: seen.1,
@@ -82,7 +83,7 @@ impl Visit {
             mirrored: MirroredHeaders::new(),
             waiting: Waiting::No,
             seat: Seat::default(),
-        }
+        })
     }
 
     /// Takes the session and the mirrored headers from the request.
@@ -144,7 +145,7 @@ impl Visit {
 
     /// The same visit at a later time, under the snapshot that is in force then; `None` when the
     /// grant or the server is gone. The seat goes with it.
-    pub(crate) fn again(&mut self) -> Option<Self> {
+    pub(crate) fn again(&mut self) -> Option<Box<Self>> {
         let snapshot = self.plane.snapshot.load_full();
         let now = self.plane.now();
         let grant = Arc::clone(snapshot.authenticate(&self.token, now)?);
@@ -154,7 +155,7 @@ impl Visit {
             return None;
         }
         let seat = std::mem::take(&mut self.seat);
-        Some(Self { snapshot, grant, server, now, seat, ..self.clone() })
+        Some(Box::new(Self { snapshot, grant, server, now, seat, ..self.clone() }))
     }
 }
 

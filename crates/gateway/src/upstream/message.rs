@@ -35,7 +35,7 @@ pub enum Patience {
 
 /// Headers that are mirrored to the server, at most a handful: `MCP-Protocol-Version`, `Mcp-Method`, `Mcp-Name`, `Mcp-Param-*`
 /// and `Last-Event-ID`. Any other name is left out when the message is sent.
-pub type MirroredHeaders = SmallVec<[(HeaderName, HeaderValue); 6]>;
+pub type MirroredHeaders = SmallVec<[(HeaderName, HeaderValue); 3]>;
 
 /// One message to a server, judged and permitted.
 #[derive(Debug)]

@@ -42,10 +42,22 @@ impl BucketKey {
             Algorithm::Fixed => 'f',
             Algorithm::Sliding => 's',
         };
-        // Writing to a string cannot fail.
-        let _written = write!(key, "{} {algorithm}", charge.window);
+        match charge.window.word() {
+            Some(word) => key.push_str(word),
+            None => {
+                // Writing to a string cannot fail.
+                let _written = write!(key, "{}", charge.window);
+            }
+        }
+        key.push(' ');
+        key.push(algorithm);
+        let mut length = itoa::Buffer::new();
         let mut add = |mark: char, text: &str| {
-            let _written = write!(key, " {mark}{}:{text}", text.len());
+            key.push(' ');
+            key.push(mark);
+            key.push_str(length.format(text.len()));
+            key.push(':');
+            key.push_str(text);
         };
         match charge.scope {
             Scope::Organisation => add('O', ids.organisation),

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use self::bucket::{Bucket, Fit, Origin};
@@ -127,8 +128,8 @@ pub struct RestoreError {
 /// All counters of one process.
 #[derive(Debug, Default)]
 pub struct Buckets {
-    buckets: HashMap<BucketKey, Bucket>,
-    changed: HashSet<BucketKey>,
+    buckets: HashMap<BucketKey, Bucket, RandomState>,
+    changed: HashSet<BucketKey, RandomState>,
 }
 
 /// The limits of one call that share a bucket: their amounts add up, the sum is held against each `max`, and
@@ -153,14 +154,14 @@ impl Buckets {
     /// # Errors
     /// A row that cannot be read: what was charged there is not known, so nothing may be counted.
     pub fn restore(rows: impl Iterator<Item = BucketRow>) -> Result<Self, RestoreError> {
-        let mut buckets = HashMap::new();
+        let mut buckets = HashMap::default();
         for row in rows.filter(|row| !row.state.is_empty()) {
             let Some(bucket) = Bucket::decode(&row.state) else {
                 return Err(RestoreError { key: row.key.to_string() });
             };
             buckets.insert(row.key, bucket);
         }
-        Ok(Self { buckets, changed: HashSet::new() })
+        Ok(Self { buckets, changed: HashSet::default() })
     }
 
     /// Asks whether every limit has room, charging nothing.
@@ -195,7 +196,9 @@ impl Buckets {
             let bucket = self.buckets.entry(key.clone()).or_insert_with(new);
             let origin = bucket.charge(amount, window, now);
             receipt.durable |= window.is_durable();
-            self.changed.insert(key.clone());
+            if !self.changed.contains(&key) {
+                self.changed.insert(key.clone());
+            }
             receipt.parts.push(Part { key, origin, need: Need { max: max_min, amount } });
         }
         Ok(receipt)

@@ -142,17 +142,27 @@ fn month(day: i128) -> (i128, i128) {
 }
 
 /// As written: the name, or the seconds in digits.
+impl Window {
+    /// The window's word in a policy; none for a number of seconds.
+    pub(super) const fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Second => Some("second"),
+            Self::Minute => Some("minute"),
+            Self::Hour => Some("hour"),
+            Self::Day => Some("day"),
+            Self::Week => Some("week"),
+            Self::Month => Some("month"),
+            Self::Seconds(_) => None,
+            Self::InFlight => Some("in_flight"),
+        }
+    }
+}
+
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Second => f.write_str("second"),
-            Self::Minute => f.write_str("minute"),
-            Self::Hour => f.write_str("hour"),
-            Self::Day => f.write_str("day"),
-            Self::Week => f.write_str("week"),
-            Self::Month => f.write_str("month"),
-            Self::Seconds(seconds) => write!(f, "{seconds}"),
-            Self::InFlight => f.write_str("in_flight"),
+        if let Self::Seconds(seconds) = self {
+            return write!(f, "{seconds}");
         }
+        f.write_str(self.word().unwrap_or_default())
     }
 }

@@ -109,6 +109,11 @@ impl Pool {
         place.map_err(|_closed| SendError::Unreachable(Unreachable::Stopped))
     }
 
+    /// The right to use one more connection, if nobody has to wait for it.
+    pub(super) fn try_place(&self) -> Option<Place> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
     /// The latest used connection that is still open; the place comes back if there is none.
     pub(super) fn take(self: &Arc<Self>, place: Place) -> Result<Leased, Place> {
         loop {

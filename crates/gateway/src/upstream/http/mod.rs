@@ -5,7 +5,9 @@ mod connect;
 mod link;
 mod stream;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +25,7 @@ use self::link::{Leased, Pool, RequestFailed};
 pub(crate) use self::stream::HttpEvents;
 use super::message::{
     BadAnswer, Media, Outgoing, Patience, Refused, Reply, SendError, Sent, Unreachable,
-    UpstreamSession, Verb, unless_cancelled,
+    UpstreamSession, Verb,
 };
 use super::spec::{HttpTarget, ServerSpec, SpecError, Timeouts};
 
@@ -69,6 +71,32 @@ impl HttpClient {
 
     /// Sends one message; see `Upstream::send`.
     pub(crate) async fn send(&self, out: Outgoing) -> Result<Reply, SendError> {
+        // The token is rare, and what it costs is only paid with it.
+        match out.cancel.clone() {
+            None => self.exchange(out, &AtomicBool::new(false)).await,
+            Some(cancel) => Box::pin(self.cancellable(out, cancel)).await,
+        }
+    }
+
+    async fn cancellable(
+        &self,
+        out: Outgoing,
+        cancel: CancellationToken,
+    ) -> Result<Reply, SendError> {
+        let sent = AtomicBool::new(false);
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => {
+                let written = sent.load(Ordering::Relaxed);
+                Err(SendError::Cancelled(if written { Sent::Maybe } else { Sent::No }))
+            }
+            done = self.exchange(out, &sent) => done,
+        }
+    }
+
+    /// The whole exchange. `sent` is set before the request can have been written. Futures are
+    /// pinned where they are made: handing them on by value would copy them at every step.
+    async fn exchange(&self, out: Outgoing, sent: &AtomicBool) -> Result<Reply, SendError> {
         let started = Instant::now();
         let head_by = started + self.timeouts.first_byte.min(self.timeouts.total);
         let asked = Asked {
@@ -77,26 +105,27 @@ impl HttpClient {
             patience: out.patience,
             cancel: out.cancel.clone(),
         };
-        let cancel = asked.cancel.clone();
-        let (link, response) = self.head(self.request(out), (head_by, cancel.as_ref())).await?;
-        let whole_by = started + self.timeouts.total;
-        let answer = Answer { link, whole_by, bytes_max: self.answer_bytes_max };
-        unless_cancelled(cancel.as_ref(), Sent::Maybe, read_answer(answer, response, asked)).await
-    }
-
-    /// Sends the request and waits for the head of the answer.
-    async fn head(
-        &self,
-        mut request: Request<Full<Bytes>>,
-        (head_by, cancel): (Instant, Option<&CancellationToken>),
-    ) -> Result<(Leased, Response<Incoming>), SendError> {
+        let mut request = self.request(out);
         for _ in 0..HANDOVERS_MAX {
-            let mut link = unless_cancelled(cancel, Sent::No, self.link(head_by)).await?;
-            // From here on the request may have been written, also when that is cancelled at once.
-            let asking = async { Ok(timeout_at(head_by, link.request(request)).await) };
-            match unless_cancelled(cancel, Sent::Maybe, asking).await? {
-                Ok(Ok(response)) => return Ok((link, response)),
-                Ok(Err(RequestFailed::NotSent(back))) => request = *back,
+            let mut link = match self.idle_link()? {
+                Some(link) => link,
+                None => Box::pin(self.link(head_by)).await?,
+            };
+            sent.store(true, Ordering::Relaxed);
+            let outcome = {
+                let mut asking = pin!(link.request(request));
+                timeout_at(head_by, asking.as_mut()).await
+            };
+            match outcome {
+                Ok(Ok(response)) => {
+                    let whole_by = started + self.timeouts.total;
+                    let answer = Answer { link, whole_by, bytes_max: self.answer_bytes_max };
+                    return read_answer(answer, response, asked).await;
+                }
+                Ok(Err(RequestFailed::NotSent(back))) => {
+                    sent.store(false, Ordering::Relaxed);
+                    request = *back;
+                }
                 Ok(Err(RequestFailed::Broken)) => return Err(SendError::Broken(Sent::Maybe)),
                 Ok(Err(RequestFailed::Unreadable)) => {
                     return Err(SendError::BadAnswer(BadAnswer::Unreadable));
@@ -105,6 +134,14 @@ impl HttpClient {
             }
         }
         Err(SendError::Broken(Sent::No))
+    }
+
+    /// A connection that is idle, if one is and may be used: the usual case, without a wait.
+    fn idle_link(&self) -> Result<Option<Leased>, SendError> {
+        if self.pool.is_closed() {
+            return Err(SendError::Unreachable(Unreachable::Stopped));
+        }
+        Ok(self.pool.try_place().and_then(|place| self.pool.take(place).ok()))
     }
 
     /// A connection: one that is idle, else a new one. While as many are in use as may be, it waits for one of them.
@@ -179,9 +216,12 @@ impl Answer {
     /// The body in one piece, and the connection back into the pool.
     async fn collect(self, body: Incoming) -> Result<Bytes, SendError> {
         let Self { mut link, whole_by, bytes_max } = self;
-        let bytes = timeout_at(whole_by, link.collect(body, bytes_max))
-            .await
-            .map_err(|_elapsed| SendError::TimedOut(Sent::Maybe))??;
+        let bytes = {
+            let mut collecting = pin!(link.collect(body, bytes_max));
+            timeout_at(whole_by, collecting.as_mut())
+                .await
+                .map_err(|_elapsed| SendError::TimedOut(Sent::Maybe))??
+        };
         link.give_back();
         Ok(bytes)
     }
