@@ -14,7 +14,7 @@ use crate::approval::Taken;
 use crate::audit::{AuditOpen, AuditOutcome, Leaves};
 use crate::error::Unavailable;
 use crate::store::{AuditMode, Core, Health, Store};
-use crate::writer::{Job, JobError, Ticket, Waits};
+use crate::writer::{Job, JobError, Ticket, Waits, WakesOthers};
 
 /// What a call that policy allows asks of the store.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,7 @@ impl Future for Admission {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let fate = match &self.0 {
-            Progress::Waiting(admitted) => match admitted.ticket.poll(cx) {
+            Progress::Waiting(admitted) => match admitted.ticket.poll(cx, &admitted.core.wakes) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(fate) => fate,
             },
@@ -188,6 +188,7 @@ impl Drop for Admitted {
         match self.stage {
             Stage::Closed => {}
             Stage::Here => {
+                self.core.wakes.wake_all();
                 let outcome = AuditOutcome { outcome: "not_sent", ..AuditOutcome::default() };
                 self.finish(&outcome, Some(Cause::NeverLeft), now);
             }
@@ -322,9 +323,12 @@ impl Store {
         if waits == Waits::No {
             return Ok(());
         }
-        std::future::poll_fn(|cx| ticket.poll(cx)).await.map_err(|error| match error {
-            JobError::Unavailable(unavailable) => unavailable,
-            JobError::ApprovalGone => Unavailable { why: "an approval is gone".into() },
+        let _others = WakesOthers(&self.core().wakes);
+        std::future::poll_fn(|cx| ticket.poll(cx, &self.core().wakes)).await.map_err(|error| {
+            match error {
+                JobError::Unavailable(unavailable) => unavailable,
+                JobError::ApprovalGone => Unavailable { why: "an approval is gone".into() },
+            }
         })
     }
 }

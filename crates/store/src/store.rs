@@ -25,7 +25,7 @@ use crate::reader::Readers;
 use crate::schema::migrate;
 use crate::seal::{Keys, UnsealError};
 use crate::secret::Secret;
-use crate::writer::{self, ClosureChange, Job, Queue, Ticket, Tx, WriterStart};
+use crate::writer::{self, ClosureChange, Job, Queue, Ticket, Tx, Wakes, WakesOthers, WriterStart};
 
 /// How long a reader of the log waits for rows that are on their way, in milliseconds.
 const FLUSH_MS_MAX: u64 = 2_000;
@@ -181,6 +181,7 @@ impl Drop for Handle {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) queue: Queue,
+    pub(crate) wakes: Wakes,
     pub(crate) readers: Readers,
     pub(crate) keys: Keys,
     pub(crate) audit_mode: AuditMode,
@@ -256,6 +257,7 @@ impl Store {
         drop(opening);
         let core = Arc::new(Core {
             queue: Queue::default(),
+            wakes: Wakes::default(),
             readers: Readers::new(&database),
             approvals: ApprovalIndex::new(approval::read_live(&connection, now)?, now),
             buckets: Mutex::new(read_counters(&connection)?),
@@ -349,7 +351,8 @@ impl Store {
         if queue.push(Job::Flush(Arc::clone(&ticket))).is_err() {
             return;
         }
-        let done = std::future::poll_fn(|cx| ticket.poll(cx));
+        let _others = WakesOthers(&self.core().wakes);
+        let done = std::future::poll_fn(|cx| ticket.poll(cx, &self.core().wakes));
         let done = tokio::time::timeout(Duration::from_millis(FLUSH_MS_MAX), done).await;
         if !matches!(done, Ok(Ok(()))) {
             tracing::debug!("the log is read before the last rows are in it");

@@ -31,10 +31,9 @@ impl ObjectText {
     }
 
     /// Adds a member that is an integer.
-    pub(super) fn integer(&mut self, key: &'static str, value: impl Into<i128>) {
+    pub(super) fn integer(&mut self, key: &'static str, value: impl itoa::Integer) {
         self.key(key);
-        // Writing into a string does not fail.
-        let _infallible = write!(self.text, "{}", value.into());
+        self.text.push_str(itoa::Buffer::new().format(value));
     }
 
     /// Adds a member that is a JSON text already, if there is one.
@@ -61,12 +60,22 @@ impl ObjectText {
     }
 }
 
+/// Whether a byte is escaped.
+fn is_odd(b: u8) -> bool {
+    b < 0x20 || matches!(b, b'"' | b'\\' | 0x7f)
+}
+
 /// Appends a JSON string. Control characters are escaped, so that a record is one line.
 pub(super) fn push_string(text: &mut String, value: &str) {
     text.push('"');
     let mut rest = value;
-    while let Some(place) = rest.bytes().position(|b| b < 0x20 || matches!(b, b'"' | b'\\' | 0x7f))
-    {
+    // Nearly every text is plain, which many bytes at a time show at once.
+    if !value.bytes().fold(false, |odd, b| odd | is_odd(b)) {
+        text.push_str(value);
+        text.push('"');
+        return;
+    }
+    while let Some(place) = rest.bytes().position(is_odd) {
         let (plain, odd) = rest.split_at_checked(place).unwrap_or((rest, ""));
         text.push_str(plain);
         let mut characters = odd.chars();

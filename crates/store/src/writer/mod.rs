@@ -22,7 +22,7 @@ use rusqlite::Connection;
 
 pub(crate) use change::{ClosureChange, Tx};
 pub(crate) use queue::{Job, Queue, Waits};
-pub(crate) use ticket::{JobError, Ticket};
+pub(crate) use ticket::{JobError, Ticket, Wakes, WakesOthers};
 
 use crate::approval::Taken;
 use crate::audit::{ANCHOR_FILE, Anchor, Head, HeadFault, read_head, write_head};
@@ -187,9 +187,14 @@ impl Writer {
             let patience = Patience {
                 callers,
                 idle: quiet.then_some(Duration::from_millis(POLL_MS)),
-                linger: Duration::from_millis(linger_ms),
+                linger: Duration::from_millis(if self.core.wakes.is_empty() {
+                    linger_ms
+                } else {
+                    linger_ms.min(LINGER_DURABLE_MS)
+                }),
             };
             more = self.core.queue.take(&mut jobs, patience);
+            self.core.wakes.wake_all();
             if self.unsynced_waits > 0 {
                 self.unsynced_waits = self.unsynced_waits.saturating_add(1);
             }
@@ -210,6 +215,7 @@ impl Writer {
         // commits may not be synced.
         self.closing = true;
         self.work(&mut Vec::new());
+        self.core.wakes.wake_all();
     }
 
     /// Nothing is queued: try again what failed, or look what other processes changed.
@@ -337,6 +343,7 @@ impl Writer {
             self.core.set_health(Health::Good);
         }
         let mut latest = i64::MIN;
+        let mut wakers = Vec::with_capacity(batch.iter().filter(|job| job.is_awaited()).count());
         for (index, job) in batch.drain(..).enumerate() {
             match job {
                 Job::Open { ticket, time, approval, .. } => {
@@ -345,17 +352,19 @@ impl Writer {
                     if let Some((id, _)) = &approval {
                         self.core.approvals.taken(id, Taken::ForGood);
                     }
-                    if approval_gone.contains(&index) {
-                        ticket.settle(Err(JobError::ApprovalGone));
+                    let fate = if approval_gone.contains(&index) {
+                        Err(JobError::ApprovalGone)
                     } else {
-                        ticket.settle(Ok(()));
-                    }
+                        Ok(())
+                    };
+                    wakers.extend(ticket.settle(fate));
                 }
                 Job::Outcome { .. } => {}
                 Job::Change(change) => change.finish(Ok(())),
-                Job::Flush(ticket) => ticket.settle(Ok(())),
+                Job::Flush(ticket) => wakers.extend(ticket.settle(Ok(()))),
             }
         }
+        self.core.wakes.hand_on(wakers);
         if latest.saturating_sub(SWEEP_MS) > self.swept_at {
             // By the time of the look before: a clock that jumps ahead for a moment forgets no
             // counter that is still needed when it comes back.
@@ -372,6 +381,7 @@ impl Writer {
         self.core.set_health(Health::Failing { why: unavailable.why.clone() });
         self.set_busy_timeout(BUSY_FAILING_MS_MAX);
         self.core.readers.forget();
+        let mut wakers = Vec::new();
         for job in batch.drain(..) {
             match job {
                 Job::Open { ticket, waits: Waits::Yes, approval, .. } => {
@@ -379,7 +389,7 @@ impl Writer {
                         self.core.approvals.taken(id, Taken::NotAtAll);
                     }
                     ticket.place(None);
-                    ticket.settle(Err(JobError::Unavailable(unavailable.clone())));
+                    wakers.extend(ticket.settle(Err(JobError::Unavailable(unavailable.clone()))));
                 }
                 kept @ (Job::Open { waits: Waits::No, .. } | Job::Outcome { .. }) => {
                     if let Job::Open { ticket, .. } = &kept {
@@ -393,10 +403,11 @@ impl Writer {
                 }
                 Job::Change(change) => change.finish(Err(unavailable.clone())),
                 Job::Flush(ticket) => {
-                    ticket.settle(Err(JobError::Unavailable(unavailable.clone())));
+                    wakers.extend(ticket.settle(Err(JobError::Unavailable(unavailable.clone()))));
                 }
             }
         }
+        self.core.wakes.hand_on(wakers);
         keep_newest(&mut self.unsaved);
     }
 

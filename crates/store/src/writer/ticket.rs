@@ -16,6 +16,53 @@ pub(crate) enum JobError {
     Unavailable(Unavailable),
 }
 
+/// Callers whose jobs are done and who are not woken yet. Waking a task from another thread costs
+/// a system call, from its own runtime none: so the writer wakes one of them, and that one wakes the
+/// others. Where it does not come to that, because it is gone or sleeps on, the writer does it a
+/// moment later.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes(Mutex<Vec<Waker>>);
+
+impl Wakes {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writer's part: wakes one of them and leaves the others to it.
+    pub(crate) fn hand_on(&self, mut wakers: Vec<Waker>) {
+        let first = wakers.pop();
+        if !wakers.is_empty() {
+            self.waiting().append(&mut wakers);
+        }
+        if let Some(first) = first {
+            first.wake();
+        }
+    }
+
+    /// Wakes all that are left.
+    pub(crate) fn wake_all(&self) {
+        let wakers = std::mem::take(&mut *self.waiting());
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Whether some are left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting().is_empty()
+    }
+}
+
+/// Held while a caller waits: if it goes away instead, the others are woken all the same.
+#[derive(Debug)]
+pub(crate) struct WakesOthers<'a>(pub(crate) &'a Wakes);
+
+impl Drop for WakesOthers<'_> {
+    fn drop(&mut self) {
+        self.0.wake_all();
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     seq: Option<i64>,
@@ -46,15 +93,12 @@ impl Ticket {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The job was committed, or was not; wakes the caller.
-    pub(crate) fn settle(&self, fate: Result<(), JobError>) {
+    /// The job was committed, or was not. Gives back what wakes the caller, if it waits.
+    #[must_use = "the caller sleeps until it is woken"]
+    pub(crate) fn settle(&self, fate: Result<(), JobError>) -> Option<Waker> {
         let mut state = self.state();
         state.fate = Some(fate);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        state.waker.take()
     }
 
     /// The opening row stands at this position in a transaction that is to be committed; `None`:
@@ -88,13 +132,18 @@ impl Ticket {
         }
     }
 
-    /// Waits for the fate.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<(), JobError>> {
+    /// Waits for the fate, and passes on that others know theirs, too.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>, wakes: &Wakes) -> Poll<Result<(), JobError>> {
         let mut state = self.state();
         if let Some(fate) = &state.fate {
-            return Poll::Ready(fate.clone());
+            let fate = fate.clone();
+            drop(state);
+            wakes.wake_all();
+            return Poll::Ready(fate);
         }
-        state.waker = Some(cx.waker().clone());
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
         Poll::Pending
     }
 }

@@ -134,6 +134,29 @@ async fn whoever_reads_the_log_finds_what_happened_before() {
 }
 
 #[tokio::test]
+async fn callers_that_go_away_or_sleep_on_keep_nobody_waiting() {
+    use futures_util::FutureExt as _;
+    let fixture = Fixture::new();
+    let open = open_row("many");
+    let request = AdmitRequest { charges: &[], scope: ids(), approval: None, open: &open, now: T0 };
+    let mut asleep = Vec::new();
+    for number in 0..30 {
+        let mut admission = fixture.store.admit(&request);
+        // Looked at once, with a waker that wakes nobody.
+        match (&mut admission).now_or_never() {
+            Some(admitted) => admitted.unwrap().close(&ok(), None, T0),
+            None if number % 3 == 0 => drop(admission),
+            None => asleep.push(admission),
+        }
+    }
+    admit(&fixture.store, "awake", &[], None).await.unwrap().close(&ok(), None, T0);
+    for admission in asleep {
+        admission.await.unwrap().close(&ok(), None, T0);
+    }
+    assert_eq!(whole_log(&fixture.store).await.entries.len(), 31);
+}
+
+#[tokio::test]
 async fn buffered_mode_waits_only_for_what_must_survive() {
     use futures_util::FutureExt as _;
     let fixture = Fixture::with_mode(AuditMode::Buffered);
