@@ -112,7 +112,7 @@ impl Exchange {
                 self.close_broken(status);
                 notice_answer(refusal::bad_answer(&self.id))
             }
-            Ok(Reply::Refused(refused)) => notice_answer(self.refused(refused).await),
+            Ok(Reply::Refused(refused)) => notice_answer(Box::pin(self.refused(refused)).await),
             Err(error) => notice_answer(self.failed(&error)),
         }
     }

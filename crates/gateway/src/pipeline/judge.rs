@@ -110,19 +110,19 @@ async fn find_tool(
     {
         tracing::info!(server = visit.server.record.slug.as_str(), %error, "no list, no call");
         let denial = unlisted("The server's tools are not known.");
-        ledger::note(visit, request, &Facts::of(&Trace::empty(), Some(&denial))).await;
+        Box::pin(ledger::note(visit, request, &Facts::of(&Trace::empty(), Some(&denial)))).await;
         return Err(Attempt::Refused(refusal::unreachable(request.id())));
     }
     let tool = visit.server.shelf.with_table(|table| table.get(name).cloned());
     let Some(tool) = tool else {
         let denial = unlisted("The server never listed this tool.");
-        ledger::note(visit, request, &Facts::of(&Trace::empty(), Some(&denial))).await;
+        Box::pin(ledger::note(visit, request, &Facts::of(&Trace::empty(), Some(&denial)))).await;
         return Err(Attempt::Refused(refusal::unknown_tool(request.id(), name)));
     };
     if request.era() == Era::Modern && !tool.mirrored().is_empty() {
         let headers = visit.param_headers();
         if let Err(refused) = mcp::check_param_headers(request, tool.mirrored(), &headers) {
-            crate::entry::note_malformed(visit, &refused).await;
+            Box::pin(crate::entry::note_malformed(visit, &refused)).await;
             return Err(Attempt::Refused(Notice {
                 status: http::StatusCode::BAD_REQUEST,
                 body: refused.to_body(),
@@ -229,9 +229,11 @@ async fn settle(visit: &Visit, request: &Request, judged: &Judged<'_>, args: Val
         Verdict::Allow(obligations) => {
             match admit(visit, request, trace, (obligations, None)).await {
                 Ok(call) => Attempt::Go(call, Permit::new(Basis::Decision)),
-                Err(Unadmitted::Denied(denial)) => refuse(visit, request, trace, denial).await,
+                Err(Unadmitted::Denied(denial)) => {
+                    Box::pin(refuse(visit, request, trace, denial)).await
+                }
                 Err(Unadmitted::ApprovalGone) => {
-                    refuse(visit, request, trace, unrecordable()).await
+                    Box::pin(refuse(visit, request, trace, unrecordable())).await
                 }
             }
         }
@@ -243,7 +245,7 @@ async fn settle(visit: &Visit, request: &Request, judged: &Judged<'_>, args: Val
             }
             match check(visit, obligations) {
                 Ok(()) => Box::pin(hold(visit, request, judged, (ask, obligations, args))).await,
-                Err(denial) => refuse(visit, request, trace, denial).await,
+                Err(denial) => Box::pin(refuse(visit, request, trace, denial)).await,
             }
         }
     }

@@ -89,7 +89,7 @@ pub(crate) async fn answer(visit: &Visit, expect: &Expect, era: Era, response: R
         Expect::Raw => response.body().clone(),
         Expect::Call => call(visit, era, &response),
         Expect::List(_) | Expect::Discover if failed => response.body().clone(),
-        Expect::List(kind) => list(visit, *kind, era, &response).await,
+        Expect::List(kind) => Box::pin(list(visit, *kind, era, &response)).await,
         Expect::Discover => discovered(visit, &response),
         Expect::Initialize(handshake) if failed => {
             if let Some(session) = &handshake.session {

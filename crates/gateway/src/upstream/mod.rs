@@ -12,6 +12,7 @@ mod stdio;
 
 use std::time::Duration;
 
+use futures_util::future::Either;
 use tokio::sync::watch;
 
 pub use mcp::sse::Event;
@@ -51,11 +52,11 @@ enum Client {
 }
 
 impl Client {
-    async fn dispatch(&self, out: Outgoing) -> Result<Reply, SendError> {
+    fn dispatch(&self, out: Outgoing) -> impl Future<Output = Result<Reply, SendError>> + Send {
         match self {
-            Self::Http(client) => client.send(out).await,
+            Self::Http(client) => Either::Left(client.send(out)),
             // Kept out of the room that a call over HTTP takes.
-            Self::Stdio(client) => Box::pin(client.send(out)).await,
+            Self::Stdio(client) => Either::Right(Box::pin(client.send(out))),
         }
     }
 
@@ -90,10 +91,17 @@ impl Upstream {
 
     /// Sends one message and waits for the head of its reply. Dropping the future ends the exchange with the server. Nothing is
     /// ever sent twice.
-    pub async fn send(&self, permit: Permit, out: Outgoing) -> Result<Reply, SendError> {
-        // The permit is the right to be here, and is used up by having been moved in.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the permit is the right to be here, and is used up by having been moved in"
+    )]
+    pub fn send(
+        &self,
+        permit: Permit,
+        out: Outgoing,
+    ) -> impl Future<Output = Result<Reply, SendError>> + Send {
         let Permit { .. } = permit;
-        self.client.dispatch(out).await
+        self.client.dispatch(out)
     }
 
     /// Lists all tools of the server under one permit, following its cursors within bounds and within the server's total time-out.

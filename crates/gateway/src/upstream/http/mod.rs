@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -69,18 +70,30 @@ impl HttpClient {
         self.pool.close();
     }
 
-    /// Sends one message; see `Upstream::send`.
-    pub(crate) async fn send(&self, out: Outgoing) -> Result<Reply, SendError> {
+    /// Sends one message; see `Upstream::send`. Not an `async fn`, as those around it: each would
+    /// hold the message once more.
+    pub(crate) fn send(
+        &self,
+        out: Outgoing,
+    ) -> impl Future<Output = Result<Reply, SendError>> + Send {
+        let asked = Asked {
+            verb: out.verb,
+            in_session: out.session.is_some(),
+            patience: out.patience,
+            cancel: out.cancel.clone(),
+        };
+        let request = self.request(out);
         // The token is rare, and what it costs is only paid with it.
-        match out.cancel.clone() {
-            None => self.exchange(out, &AtomicBool::new(false)).await,
-            Some(cancel) => Box::pin(self.cancellable(out, cancel)).await,
+        match asked.cancel.clone() {
+            None => Either::Left(self.exchange(asked, request, None)),
+            Some(cancel) => Either::Right(Box::pin(self.cancellable(asked, request, cancel))),
         }
     }
 
     async fn cancellable(
         &self,
-        out: Outgoing,
+        asked: Asked,
+        request: Request<Full<Bytes>>,
         cancel: CancellationToken,
     ) -> Result<Reply, SendError> {
         let sent = AtomicBool::new(false);
@@ -90,28 +103,28 @@ impl HttpClient {
                 let written = sent.load(Ordering::Relaxed);
                 Err(SendError::Cancelled(if written { Sent::Maybe } else { Sent::No }))
             }
-            done = self.exchange(out, &sent) => done,
+            done = self.exchange(asked, request, Some(&sent)) => done,
         }
     }
 
     /// The whole exchange. `sent` is set before the request can have been written. Futures are
     /// pinned where they are made: handing them on by value would copy them at every step.
-    async fn exchange(&self, out: Outgoing, sent: &AtomicBool) -> Result<Reply, SendError> {
+    async fn exchange(
+        &self,
+        asked: Asked,
+        mut request: Request<Full<Bytes>>,
+        sent: Option<&AtomicBool>,
+    ) -> Result<Reply, SendError> {
         let started = Instant::now();
         let head_by = started + self.timeouts.first_byte.min(self.timeouts.total);
-        let asked = Asked {
-            verb: out.verb,
-            in_session: out.session.is_some(),
-            patience: out.patience,
-            cancel: out.cancel.clone(),
-        };
-        let mut request = self.request(out);
+        let written =
+            |now: bool| sent.into_iter().for_each(|sent| sent.store(now, Ordering::Relaxed));
         for _ in 0..HANDOVERS_MAX {
             let mut link = match self.idle_link()? {
                 Some(link) => link,
                 None => Box::pin(self.link(head_by)).await?,
             };
-            sent.store(true, Ordering::Relaxed);
+            written(true);
             let outcome = {
                 let mut asking = pin!(link.request(request));
                 timeout_at(head_by, asking.as_mut()).await
@@ -123,7 +136,7 @@ impl HttpClient {
                     return read_answer(answer, response, asked).await;
                 }
                 Ok(Err(RequestFailed::NotSent(back))) => {
-                    sent.store(false, Ordering::Relaxed);
+                    written(false);
                     request = *back;
                 }
                 Ok(Err(RequestFailed::Broken)) => return Err(SendError::Broken(Sent::Maybe)),
