@@ -4,6 +4,8 @@ mod envelope;
 mod era;
 
 #[cfg(test)]
+mod json_tests;
+#[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
