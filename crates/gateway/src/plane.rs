@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::GatewayConfig;
 use crate::metrics::{Metrics, RefusedLabels};
+use crate::pipeline::hold::Attended;
 use crate::seats::OPEN_PER_GRANT_MAX;
 use crate::sessions::{Sessions, hex};
 use crate::slow_reader::STALL_SECONDS_MAX;
@@ -64,6 +65,8 @@ pub(crate) struct Plane {
     pub(crate) over: CancellationToken,
     /// Places for held calls.
     pub(crate) holds: Arc<Semaphore>,
+    /// Held calls whose client waits with them.
+    pub(crate) attended: Attended,
     request_prefix: Box<str>,
     request_count: AtomicU64,
     rejected_second: AtomicU64,
@@ -85,6 +88,7 @@ impl Plane {
             closing: CancellationToken::new(),
             over: CancellationToken::new(),
             holds: Arc::new(Semaphore::new(HOLDS_WAITING_MAX)),
+            attended: Attended::default(),
             request_prefix,
             request_count: AtomicU64::new(0),
             rejected_second: AtomicU64::new(0),

@@ -3,8 +3,10 @@ mod peer;
 mod world;
 
 mod approvals;
+mod batches;
 mod calls;
 mod doors;
+mod holds;
 mod life;
 mod seats;
 mod sessions;

@@ -1,13 +1,19 @@
 //! Holding a call (GATEWAY.md section 7): the agent gets its stream at once and hears that the call
 //! is alive; a person's decision wakes it, and an approved call goes on in the same request. The
 //! decision is always made anew: what waited is judged again, by the policy that is in force then.
+//!
+//! A modern client that leaves withdraws its call. A legacy client that leaves cancels nothing
+//! (GATEWAY.md section 2): the call waits on and runs when it is approved, unless the same call was
+//! made again and waits with a client; then that one goes on, so that one approval runs one call.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use mcp::{Era, Request, reply, sse};
-use policy::ApprovalState;
+use policy::{ApprovalId, ApprovalState};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 
@@ -19,6 +25,7 @@ use super::rewrite::Expect;
 use super::visit::{Visit, Waiting};
 use crate::answer::{self, Answer};
 use crate::body::{AnswerBody, LiveStream, OnLeave};
+use crate::plane::Plane;
 use crate::upstream::{Patience, Reply};
 
 /// How many pieces of a held call's stream may wait for a slow reader.
@@ -39,20 +46,20 @@ const WAIT_SECONDS_MAX: u32 = 600;
 /// Answers a held call: at once, or with a stream on which it waits.
 pub(super) fn answer(visit: Box<Visit>, request: Request, held: Held) -> Answer {
     let wait = wait_seconds(&visit, &request, held.wait_seconds);
-    let place = std::sync::Arc::clone(&visit.plane.holds).try_acquire_owned();
+    let place = Arc::clone(&visit.plane.holds).try_acquire_owned();
     let (true, Ok(place)) = (wait > 0 && visit.waiting == Waiting::Possible, place) else {
         return notice_answer(held.notice);
     };
     let (pieces, reader) = mpsc::channel(PIECES_MAX);
-    let plane = std::sync::Arc::clone(&visit.plane);
+    let plane = Arc::clone(&visit.plane);
     let ended = visit.grant.live.ended.clone();
     plane.metrics.holds.inc();
-    let task_plane = std::sync::Arc::clone(&plane);
+    let task_plane = Arc::clone(&plane);
     let until = Instant::now() + Duration::from_secs(u64::from(wait));
     let total = Duration::from_millis(u64::from(visit.server.record.timeouts.total_ms));
     let by = until + total + Duration::from_secs(JUDGING_SECONDS_MAX);
     plane.tracker.spawn(async move {
-        let waited = Waited { visit, request, held, until, told: 0 };
+        let waited = Waited { visit, request, held, until, told: 0, client: Client::There };
         tokio::select! {
             biased;
             () = task_plane.over.cancelled() => {}
@@ -85,14 +92,69 @@ struct Waited {
     until: Instant,
     /// How often the client was told that the call waits.
     told: u32,
+    client: Client,
+}
+
+/// Whether the client still reads the stream of its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    There,
+    /// It left, and its call goes on (legacy).
+    Left,
+}
+
+/// How many calls wait for each approval with a client that reads their stream.
+#[derive(Debug, Default)]
+pub(crate) struct Attended {
+    calls: Mutex<HashMap<ApprovalId, usize>>,
+}
+
+impl Attended {
+    /// How many wait for this approval.
+    pub(crate) fn calls(&self, id: &ApprovalId) -> usize {
+        self.book().get(id).copied().unwrap_or(0)
+    }
+
+    fn book(&self) -> MutexGuard<'_, HashMap<ApprovalId, usize>> {
+        // Every change is a single insertion or removal: the book is whole also after a panic.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One call that waits with a client.
+struct Attendance {
+    plane: Arc<Plane>,
+    id: ApprovalId,
+}
+
+impl Attendance {
+    fn of(plane: &Arc<Plane>, id: &ApprovalId) -> Self {
+        let mut book = plane.attended.book();
+        let calls = book.entry(id.clone()).or_insert(0);
+        *calls = calls.saturating_add(1);
+        drop(book);
+        Self { plane: Arc::clone(plane), id: id.clone() }
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        let mut book = self.plane.attended.book();
+        if let Some(calls) = book.get_mut(&self.id) {
+            *calls = calls.saturating_sub(1);
+            if *calls == 0 {
+                book.remove(&self.id);
+            }
+        }
+    }
 }
 
 /// Why a wait ended.
 enum Woken {
     Decided,
     TooLate,
-    /// The client left, the grant was revoked or the gateway shuts down: nothing may go out any
-    /// more. An approval stays usable for the retry.
+    /// A modern client left, or the grant was revoked: nothing may go out any more. An approval
+    /// stays usable for the retry.
     Left,
 }
 
@@ -100,18 +162,31 @@ impl Waited {
     /// Waits, judges again when a person decided, and ends the stream with an answer.
     async fn run(mut self, pieces: &mpsc::Sender<Bytes>) {
         for round in 0..=ROUNDS_MAX {
-            let woken = if round == ROUNDS_MAX { Woken::TooLate } else { self.wait(pieces).await };
+            let plane = Arc::clone(&self.visit.plane);
+            // Kept until the call has ended, so that nobody else takes its approval meanwhile.
+            let mut attendance = match self.client {
+                Client::There => Some(Attendance::of(&plane, &self.held.asked.id)),
+                Client::Left => None,
+            };
+            let woken = if round == ROUNDS_MAX {
+                Woken::TooLate
+            } else {
+                self.wait(pieces, &mut attendance).await
+            };
             match woken {
                 Woken::Left => return,
                 Woken::TooLate => {
                     self.say(pieces, self.held.notice.body.clone()).await;
                     return;
                 }
+                Woken::Decided if self.client == Client::Left && !self.is_still_wanted() => return,
                 Woken::Decided => {}
             }
             let Some(again) = self.visit.again() else { return };
             self.visit = again;
             match judge::attempt(&self.visit, &self.request).await {
+                // Nobody is there to be asked for anew.
+                Attempt::Held(_) if self.client == Client::Left => return,
                 Attempt::Held(held) => self.held = *held,
                 Attempt::Refused(notice) => {
                     self.say(pieces, notice.body).await;
@@ -134,44 +209,73 @@ impl Waited {
         }
     }
 
+    /// Whether a call without a client is to go on: it was approved, and nobody else waits to make
+    /// it.
+    fn is_still_wanted(&self) -> bool {
+        let plane = &self.visit.plane;
+        let id = &self.held.asked.id;
+        let approved = plane
+            .store
+            .live_approval(id)
+            .is_some_and(|record| record.state == ApprovalState::Approved);
+        approved && plane.attended.calls(id) == 0
+    }
+
     async fn say(&self, pieces: &mpsc::Sender<Bytes>, message: Bytes) {
         if pieces.send(sse::encode(&message)).await.is_err() {
             tracing::debug!("the client of a held call left");
         }
     }
 
-    async fn wait(&mut self, pieces: &mpsc::Sender<Bytes>) -> Woken {
-        let store = &self.visit.plane.store;
-        let mut changes = store.approval_changes();
+    /// Waits for the decision. A decision that comes as the wait ends still counts.
+    async fn wait(
+        &mut self,
+        pieces: &mpsc::Sender<Bytes>,
+        attendance: &mut Option<Attendance>,
+    ) -> Woken {
+        let plane = Arc::clone(&self.visit.plane);
+        let mut changes = plane.store.approval_changes();
         let step = Duration::from_secs(PROGRESS_SECONDS);
         let first = if self.told == 0 { Instant::now() } else { Instant::now() + step };
         let mut ticks = interval_at(first, step);
+        let mut over = false;
         loop {
-            if pieces.is_closed() {
+            if self.request.era() == Era::Modern && pieces.is_closed() {
                 return Woken::Left;
             }
-            let record = store.live_approval(&self.held.asked.id);
+            let record = plane.store.live_approval(&self.held.asked.id);
             if record.is_none_or(|record| record.state != ApprovalState::Pending) {
                 return Woken::Decided;
             }
+            if over {
+                return Woken::TooLate;
+            }
             tokio::select! {
-                () = pieces.closed() => return Woken::Left,
-                () = self.visit.grant.live.ended.cancelled() => return Woken::Left,
-                () = self.visit.plane.closing.cancelled() => return Woken::TooLate,
-                () = sleep_until(self.until) => return Woken::TooLate,
-                moved = changes.changed() => {
-                    if moved.is_err() {
-                        return Woken::TooLate;
-                    }
-                }
-                _tick = ticks.tick() => {
-                    let Some(token) = self.request.progress_token() else { continue };
-                    self.told = self.told.saturating_add(1);
-                    let note = waiting_note(token, self.told);
-                    if pieces.send(sse::encode(&note)).await.is_err() {
+                () = pieces.closed(), if self.client == Client::There => {
+                    if self.request.era() == Era::Modern {
                         return Woken::Left;
                     }
+                    self.client = Client::Left;
+                    *attendance = None;
                 }
+                () = self.visit.grant.live.ended.cancelled() => return Woken::Left,
+                () = plane.closing.cancelled() => over = true,
+                () = sleep_until(self.until) => over = true,
+                moved = changes.changed() => over |= moved.is_err(),
+                _tick = ticks.tick() => self.tell(pieces).await,
+            }
+        }
+    }
+
+    /// Tells a client with a progress token that its call waits.
+    async fn tell(&mut self, pieces: &mpsc::Sender<Bytes>) {
+        if self.client == Client::There
+            && let Some(token) = self.request.progress_token()
+        {
+            self.told = self.told.saturating_add(1);
+            let note = waiting_note(token, self.told);
+            if pieces.send(sse::encode(&note)).await.is_err() {
+                tracing::debug!("the client of a held call left");
             }
         }
     }

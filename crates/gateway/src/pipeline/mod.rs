@@ -6,7 +6,7 @@ mod batch;
 pub(crate) mod exchange;
 mod facts;
 mod forward;
-mod hold;
+pub(crate) mod hold;
 mod judge;
 mod lasting;
 mod ledger;

@@ -4,10 +4,10 @@ use store::{Actor, Answer, Decision};
 use super::agent::{Agent, Got, call, read, read_until};
 use super::world::{Setup, World};
 
-const ASK: &str =
+pub(super) const ASK: &str =
     r#"{"version":"1","default":"deny","tools":{"delete_all":{"deny_if":[{"conditions":[]}]}}}"#;
 
-async fn decide(world: &World, id: &str, answer: Answer) {
+pub(super) async fn decide(world: &World, id: &str, answer: Answer) {
     let decision = Decision {
         answer,
         by: Actor::parse("boss").expect("an actor"),
@@ -20,7 +20,7 @@ async fn decide(world: &World, id: &str, answer: Answer) {
     world.store.decide_approval(&id, decision, now).await.expect("decided");
 }
 
-fn asked(got: &Got) -> String {
+pub(super) fn asked(got: &Got) -> String {
     assert!(got.text().starts_with("[APPROVAL REQUIRED] "), "{got:?}");
     assert!(got.text().contains("call again with exactly the same arguments"), "{got:?}");
     let approval = &got.json()["result"]["_meta"]["portcullis/decision"]["approval"];
@@ -81,8 +81,17 @@ async fn a_changed_definition_or_policy_is_not_what_was_approved() {
     world.stop().await;
 }
 
-async fn held(world: &World, agent: &Agent) -> (tokio::net::TcpStream, String) {
-    let mut stream = agent.open("POST", "/mcp/pay", &call(1, "delete_all", "{}")).await;
+pub(super) async fn held(world: &World, agent: &Agent) -> (tokio::net::TcpStream, String) {
+    held_as(world, agent, &call(1, "delete_all", "{}")).await
+}
+
+/// Makes a call that is held; its stream, and the first approval that is asked for.
+pub(super) async fn held_as(
+    world: &World,
+    agent: &Agent,
+    body: &str,
+) -> (tokio::net::TcpStream, String) {
+    let mut stream = agent.open("POST", "/mcp/pay", body).await;
     let head = read_until(&mut stream, "\r\n\r\n").await;
     assert!(head.contains("text/event-stream") && head.contains("x-accel-buffering: no"), "{head}");
     let mut changes = world.store.approval_changes();
@@ -107,22 +116,6 @@ async fn a_held_call_goes_on_in_the_same_request_once_it_is_approved() {
     let rest = read_until(&mut stream, "ran delete_all").await;
     assert!(!rest.contains("id: "), "{rest}");
     assert_eq!(world.peer.ran(), ["delete_all"]);
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn a_held_call_whose_client_left_does_not_run_and_keeps_its_approval() {
-    let world =
-        World::with(Setup { policy: Some(ASK), wait_seconds: 30, ..Setup::default() }).await;
-    let (stream, id) = held(&world, &world.agent()).await;
-    drop(stream);
-    while world.gateway.plane.holds.available_permits() < crate::plane::HOLDS_WAITING_MAX {
-        tokio::task::yield_now().await;
-    }
-    decide(&world, &id, Answer::Approve).await;
-    assert!(world.peer.ran().is_empty());
-    let got = world.agent().post(&call(2, "delete_all", "{}")).await;
-    assert!(got.body.contains("ran delete_all"), "{got:?}");
     world.stop().await;
 }
 

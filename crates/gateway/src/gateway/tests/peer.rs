@@ -127,6 +127,10 @@ impl Peer {
         calls.collect()
     }
 
+    pub(super) fn has_sessions(&self) -> bool {
+        self.state.lock().expect("not poisoned").sessions.is_some()
+    }
+
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.state.lock().expect("not poisoned").seen.clone()
     }

@@ -6,10 +6,16 @@ const INITIALIZE: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"sam
 
 pub(super) async fn opened(world: &World) -> (Agent, String) {
     world.peer.set(|state| state.sessions = Some(Vec::new()));
-    let got = world.agent().post(&method(0, "initialize", INITIALIZE)).await;
+    opened_as(world, &world.agent()).await
+}
+
+/// Opens a further session.
+async fn opened_as(world: &World, agent: &Agent) -> (Agent, String) {
+    assert!(world.peer.has_sessions());
+    let got = agent.post(&method(0, "initialize", INITIALIZE)).await;
     assert_eq!(got.status, 200, "{got:?}");
     let session = got.header("mcp-session-id").expect("a session").to_owned();
-    (world.agent().with("Mcp-Session-Id", &session), session)
+    (agent.with("Mcp-Session-Id", &session), session)
 }
 
 #[tokio::test]
@@ -79,5 +85,33 @@ async fn cancellations_pass_only_for_requests_that_run_and_responses_only_for_re
     let unknown = r#"{"jsonrpc":"2.0","method":"notifications/tools/call"}"#;
     let got = world.agent().with_token(super::world::TOKEN).post(unknown).await;
     assert!(got.status == 202 || got.status == 400, "{got:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_is_cancelled_from_its_own_session_only() {
+    let world = World::new(ALLOW).await;
+    let (agent, _session) = opened(&world).await;
+    let (second, _session) = opened_as(&world, &world.agent()).await;
+    let (foreign, _session) = opened_as(&world, &world.other_agent()).await;
+    world.peer.gate.send_replace(true);
+    let running = agent.open("POST", "/mcp/pay", &call(9, "read_item", "{}")).await;
+    while world.peer.ran().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9}}"#;
+    let text = cancel.replace('9', "\"9\"");
+    let others = [&second, &foreign, &world.agent(), &world.other_agent()];
+    for (who, body) in others.map(|other| (other, cancel)).into_iter().chain([(&agent, &*text)]) {
+        assert_eq!(who.post(body).await.status, 202);
+    }
+    assert!(world.peer.seen().iter().all(|seen| !seen.body.contains("cancelled")));
+    assert_eq!(agent.post(cancel).await.status, 202);
+    let seen = world.peer.seen();
+    let sent: Vec<_> = seen.iter().filter(|seen| seen.body.contains("cancelled")).collect();
+    assert_eq!(sent.len(), 1);
+    assert!(sent[0].head.contains("upstream-session-"), "{:?}", sent[0]);
+    world.peer.gate.send_replace(false);
+    assert_eq!(read(running).await.status, 200);
     world.stop().await;
 }

@@ -445,3 +445,95 @@ async fn every_element_of_a_batch_is_decided_on_its_own() {
     assert_eq!(agent.with_token(TOKEN).post("[]").await.status, 400);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_grant_whose_time_is_over_hears_nothing_more() {
+    let setup = Setup { policy: Some(ALLOW), grant_seconds: Some(600), ..Setup::default() };
+    let world = World::with(setup).await;
+    let (agent, _session) = opened(&world).await;
+    let get = world.peer.stream("GET");
+    let mut listener = listen(&agent).await;
+    let subscription = world.peer.stream("subscriptions/listen");
+    let filter = r#""notifications":{"toolsListChanged":true}"#;
+    let (modern_agent, body) = modern(&world.agent(), "subscriptions/listen", filter, "{}");
+    let mut subscriber = modern_agent.open("POST", "/mcp/pay", &body).await;
+    let _head = read_until(&mut subscriber, ":\n\n").await;
+    world.pass(599);
+    give(&get, ": still here\n\n").await;
+    let _shown = read_until(&mut listener, "still here").await;
+    world.pass(1);
+    for (stream, socket) in [(&get, &mut listener), (&subscription, &mut subscriber)] {
+        let mut rest = Vec::new();
+        let ended = timeout(Duration::from_secs(20), socket.read_to_end(&mut rest)).await;
+        ended.expect("closed in time").expect("closed in order");
+        stream.closed().await;
+    }
+    assert_eq!(agent.post(&method(1, "ping", "{}")).await.status, 401);
+    // The subscription had a record, which says that it is over.
+    loop {
+        let rows = world.audit().await;
+        let row = rows.iter().find(|row| row.method.as_deref() == Some("subscriptions/listen"));
+        if let Some(end) = row.and_then(|row| row.outcome.clone()).filter(|end| end != "unknown") {
+            assert_eq!(end, "cancelled");
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_parked_call_that_nothing_answers_is_given_up_recorded_and_counted() {
+    let world = World::new(ALLOW).await;
+    let (agent, _session) = opened(&world).await;
+    let stream = world.peer.stream("tools/call");
+    let running = agent.open("POST", "/mcp/pay", &call(7, "pay", "{}")).await;
+    give(&stream, "id: e-1\ndata: \n\n").await;
+    drop(stream);
+    let _parked = read(running).await;
+    world.begin_shutdown();
+    assert_eq!(outcome(&world).await, "timeout");
+    let metrics = world.gateway.encode_metrics();
+    assert!(metrics.contains("outcomes_total{outcome=\"timeout\"} 1"), "{metrics}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn calls_beyond_the_bound_of_parked_ones_are_not_parked() {
+    let world = World::new(ALLOW).await;
+    let (agent, _session) = opened(&world).await;
+    let park = |id: u32| {
+        let (world, agent) = (&world, &agent);
+        async move {
+            let stream = world.peer.stream("tools/call");
+            let running = agent.open("POST", "/mcp/pay", &call(id, "pay", "{}")).await;
+            give(&stream, &format!("id: e-{id}\ndata: \n\n")).await;
+            drop(stream);
+            read(running).await.body
+        }
+    };
+    let bound = u32::try_from(crate::desk::AWAITED_MAX).expect("a small number");
+    for id in 0..bound {
+        let shown = park(id).await;
+        assert_eq!(shown, format!(":\n\nid: e-{id}\ndata: \n\n"));
+    }
+    let shown = park(bound).await;
+    assert!(shown.contains("1002"), "the agent is told that there is no answer: {shown}");
+    assert_eq!(outcome_of(&world, "broken").await, 1);
+    world.begin_shutdown();
+    assert_eq!(outcome_of(&world, "timeout").await, crate::desk::AWAITED_MAX);
+    world.stop().await;
+}
+
+/// Waits until calls ended so; how many.
+async fn outcome_of(world: &World, end: &str) -> usize {
+    loop {
+        let rows = world.audit().await;
+        let ended = rows.iter().filter(|row| row.outcome.as_deref() == Some(end)).count();
+        let open = rows.iter().any(|row| row.outcome.as_deref() == Some("unknown"));
+        if ended > 0 && (end != "timeout" || !open) {
+            return ended;
+        }
+        tokio::task::yield_now().await;
+    }
+}

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
 use super::peer::Peer;
-use crate::plane::Bounds;
+use crate::plane::{Bounds, HOLDS_WAITING_MAX};
 use crate::{AuditValues, Classifier, Clock, Gateway, GatewayConfig, HoldWaits, Randomness};
 
 pub(super) const TOKEN: &str = "agent-a-token-0123456789";
@@ -49,6 +49,8 @@ pub(super) struct Setup {
     /// How long a call may take.
     pub(super) total_ms: u32,
     pub(super) bounds: Bounds,
+    /// How long the grants last, by the world's clock.
+    pub(super) grant_seconds: Option<u32>,
     /// The server does not list its tools before `Peer::first_list` says so.
     pub(super) holds_first_list: bool,
 }
@@ -61,6 +63,7 @@ impl Default for Setup {
             drain_seconds: 5,
             total_ms: Timeouts::default().total_ms,
             bounds: Bounds::default(),
+            grant_seconds: None,
             holds_first_list: false,
         }
     }
@@ -98,7 +101,7 @@ impl World {
                 server: slug.clone(),
                 policy,
                 token_hash: TokenHash::of(token),
-                expires_at: None,
+                expires_at: setup.grant_seconds.map(|seconds| now.plus_seconds(seconds)),
                 tags: BTreeMap::new(),
                 owner: None,
             };
@@ -158,6 +161,22 @@ impl World {
     /// Waits until no agent is connected any more.
     pub(super) async fn disconnected(&self) {
         while self.gateway.plane.metrics.connections.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(super) fn now(&self) -> UnixMillis {
+        UnixMillis(self.clock.load(Ordering::SeqCst))
+    }
+
+    /// Moves the gateway's clock on.
+    pub(super) fn pass(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    /// Waits until no held call waits any more.
+    pub(super) async fn nothing_held(&self) {
+        while self.gateway.plane.holds.available_permits() < HOLDS_WAITING_MAX {
             tokio::task::yield_now().await;
         }
     }

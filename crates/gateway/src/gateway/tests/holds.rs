@@ -1,0 +1,284 @@
+//! What may happen to a call while it waits for a person.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use policy::ApprovalId;
+use store::{Answer, ServerSlug};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+use super::agent::{Agent, call, modern, read_until};
+use super::approvals::{ASK, asked, decide, held, held_as};
+use super::streams::outcome;
+use super::world::{Setup, World};
+
+async fn world() -> World {
+    World::with(Setup { policy: Some(ASK), wait_seconds: 30, ..Setup::default() }).await
+}
+
+fn stateless(agent: &Agent) -> (Agent, String) {
+    let params = r#""name":"delete_all","arguments":{}"#;
+    let (agent, body) = modern(agent, "tools/call", params, "{}");
+    (agent.with("Mcp-Name", "delete_all"), body)
+}
+
+/// Waits until as many calls wait for an approval with their client.
+async fn attended(world: &World, id: &str, calls: usize) {
+    let id: ApprovalId = id.parse().expect("an id");
+    while world.gateway.plane.attended.calls(&id) != calls {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What is left of a stream when it ends.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let ended = stream.read_to_end(&mut bytes);
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("in time").expect("read");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test]
+async fn a_stateless_client_that_leaves_withdraws_its_call_and_the_approval_serves_the_next() {
+    let world = world().await;
+    let (agent, body) = stateless(&world.agent());
+    let (stream, id) = held_as(&world, &agent, &body).await;
+    drop(stream);
+    world.nothing_held().await;
+    decide(&world, &id, Answer::Approve).await;
+    assert!(world.peer.ran().is_empty());
+    let got = agent.post(&body).await;
+    assert!(got.body.contains("ran delete_all"), "{got:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_legacy_client_that_leaves_cancels_nothing_and_its_call_runs_once_it_is_approved() {
+    let world = world().await;
+    let (stream, id) = held(&world, &world.agent()).await;
+    attended(&world, &id, 1).await;
+    drop(stream);
+    attended(&world, &id, 0).await;
+    assert!(world.peer.ran().is_empty());
+    decide(&world, &id, Answer::Approve).await;
+    world.nothing_held().await;
+    assert_eq!(world.peer.ran(), ["delete_all"]);
+    assert_eq!(outcome_of(&world, &id).await, "ok");
+    // The approval is used up.
+    let (_stream, other) = held(&world, &world.agent()).await;
+    assert_ne!(other, id);
+    world.stop().await;
+}
+
+/// How the call ended that used an approval.
+async fn outcome_of(world: &World, id: &str) -> String {
+    loop {
+        let rows = world.audit().await;
+        let ran = |row: &&store::AuditEntry| {
+            row.approval_id.as_deref() == Some(id) && row.verdict == "allow"
+        };
+        let end = rows.iter().find(ran).and_then(|row| row.outcome.clone());
+        if let Some(end) = end.filter(|end| end != "unknown") {
+            return end;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn of_a_call_whose_client_left_and_the_same_made_again_the_one_with_a_client_runs() {
+    let world = world().await;
+    let (left, id) = held(&world, &world.agent()).await;
+    attended(&world, &id, 1).await;
+    drop(left);
+    attended(&world, &id, 0).await;
+    let (mut again, joined) = held(&world, &world.agent()).await;
+    assert_eq!(joined, id);
+    attended(&world, &id, 1).await;
+    decide(&world, &id, Answer::Approve).await;
+    let shown = read_until(&mut again, "ran delete_all").await;
+    assert!(shown.contains("\"id\":1"), "{shown}");
+    world.nothing_held().await;
+    assert_eq!(world.peer.ran(), ["delete_all"]);
+    let pending = store::ApprovalFilter::default();
+    let all = world.store.approvals(pending, 10, world.now()).await.expect("approvals");
+    assert_eq!(all.len(), 1, "nobody is asked again: {all:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_approval_that_comes_as_the_wait_ends_runs_the_call_once_now_or_at_the_next() {
+    let world = World::with(Setup { policy: Some(ASK), wait_seconds: 1, ..Setup::default() }).await;
+    let rounds = (0..12_u32).map(|round| {
+        let world = &world;
+        async move {
+            let body = call(round, "delete_all", &format!(r#"{{"n":{round}}}"#));
+            let mut stream = world.agent().open("POST", "/mcp/pay", &body).await;
+            let _head = read_until(&mut stream, ":\n\n").await;
+            let id = loop {
+                let all = store::ApprovalFilter::default();
+                let all = world.store.approvals(all, 50, world.now()).await.expect("approvals");
+                let own = format!(r#"{{"n":{round}}}"#);
+                if let Some(record) = all.iter().find(|record| record.arguments == own) {
+                    break record.id.to_string();
+                }
+            };
+            // Around the end of the wait, which began a moment ago.
+            tokio::time::sleep(Duration::from_millis(u64::from(950 + 8 * round))).await;
+            decide(world, &id, Answer::Approve).await;
+            let shown = rest(&mut stream).await;
+            if shown.contains("ran delete_all") {
+                return;
+            }
+            assert!(shown.contains("[APPROVAL REQUIRED]"), "{shown}");
+            let got = world.agent().post(&body).await;
+            assert!(got.body.contains("ran delete_all"), "{got:?}");
+        }
+    });
+    join_all(rounds).await;
+    assert_eq!(world.peer.ran().len(), 12);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_grant_ends_the_wait_and_nothing_runs() {
+    let world = world().await;
+    let (mut stream, id) = held(&world, &world.agent()).await;
+    world.revoke().await;
+    let shown = rest(&mut stream).await;
+    assert!(!shown.contains("result"), "{shown}");
+    world.nothing_held().await;
+    decide(&world, &id, Answer::Approve).await;
+    assert_eq!(world.agent().post(&call(2, "delete_all", "{}")).await.status, 401);
+    assert!(world.peer.ran().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_grant_whose_time_is_over_ends_the_wait_and_nothing_runs() {
+    let setup =
+        Setup { policy: Some(ASK), wait_seconds: 30, grant_seconds: Some(600), ..Setup::default() };
+    let world = World::with(setup).await;
+    let (mut stream, id) = held(&world, &world.agent()).await;
+    world.pass(601);
+    let shown = rest(&mut stream).await;
+    assert!(!shown.contains("result"), "{shown}");
+    world.nothing_held().await;
+    decide(&world, &id, Answer::Approve).await;
+    assert!(world.peer.ran().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_policy_that_denies_meanwhile_denies_the_approved_call() {
+    let world = world().await;
+    let (mut stream, id) = held(&world, &world.agent()).await;
+    world
+        .set_policy(r#"{"version":"1","default":"deny","tools":{"delete_all":{"action":"deny"}}}"#)
+        .await;
+    decide(&world, &id, Answer::Approve).await;
+    let shown = rest(&mut stream).await;
+    assert!(shown.contains("[POLICY DENIED]") && shown.contains("action_deny"), "{shown}");
+    assert!(world.peer.ran().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_definition_that_changes_meanwhile_is_not_what_was_approved() {
+    for tells in [false, true] {
+        let world = world().await;
+        let (mut stream, id) = held(&world, &world.agent()).await;
+        world.peer.set(|state| state.tools[2] = super::peer::tool("delete_all", "deletes more"));
+        if tells {
+            let slug = ServerSlug::parse("pay").expect("a slug");
+            world.gateway.inspect(&slug).await.expect("inspected");
+        }
+        decide(&world, &id, Answer::Approve).await;
+        let shown = rest(&mut stream).await;
+        assert!(shown.contains("[POLICY DENIED]") && shown.contains("quarantined"), "{shown}");
+        assert!(world.peer.ran().is_empty());
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_removed_ends_the_wait_and_nothing_runs() {
+    let world = world().await;
+    let (mut stream, id) = held(&world, &world.agent()).await;
+    let slug = ServerSlug::parse("pay").expect("a slug");
+    world.store.remove_server(&slug).await.expect("removed");
+    let shown = rest(&mut stream).await;
+    assert!(!shown.contains("result"), "{shown}");
+    world.nothing_held().await;
+    let known: ApprovalId = id.parse().expect("an id");
+    if world.store.live_approval(&known).is_some() {
+        decide(&world, &id, Answer::Approve).await;
+    }
+    assert!(world.peer.ran().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_the_wait_with_the_link_and_the_request_stays() {
+    let world = world().await;
+    let (mut stream, id) = held(&world, &world.agent()).await;
+    world.begin_shutdown();
+    let shown = rest(&mut stream).await;
+    assert!(shown.contains("[APPROVAL REQUIRED]") && shown.contains(&id), "{shown}");
+    let pending = store::ApprovalFilter::default();
+    let pending = world.store.approvals(pending, 10, world.now()).await.expect("approvals");
+    assert_eq!(pending.len(), 1, "{pending:?}");
+    assert_eq!(pending[0].state, policy::ApprovalState::Pending);
+    assert!(world.peer.ran().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_retry_brings_along_changes_nothing_about_how_it_is_judged() {
+    let world = World::new(
+        r#"{"version":"1","default":"deny","tools":{"pay":{"limits":[{"window":"hour","max":2}]},"delete_all":{"action":"approve"}}}"#,
+    )
+    .await;
+    let brought = r#""inputResponses":{"k":{"action":"accept","content":{"n":1.50}}},"requestState":"opaque \\u00e9 state""#;
+    let ask = |tool: &str, more: &str| {
+        let comma = if more.is_empty() { "" } else { "," };
+        let params = format!(r#""name":"{tool}","arguments":{{"n":1}}{comma}{more}"#);
+        let (agent, body) = modern(&world.agent(), "tools/call", &params, "{}");
+        (agent.with("Mcp-Name", tool), body)
+    };
+    // The first round, and the retry: two calls, each charged, the second one as it was sent.
+    for more in ["", brought] {
+        let (agent, body) = ask("pay", more);
+        assert!(agent.post(&body).await.body.contains("ran pay"));
+        assert!(world.peer.seen().iter().any(|seen| seen.body == body), "{body}");
+    }
+    let (agent, body) = ask("pay", brought);
+    assert!(agent.post(&body).await.body.contains("limit_exceeded"));
+    // An answer to a question of the server approves nothing.
+    let (agent, body) = ask("delete_all", brought);
+    asked(&agent.post(&body).await);
+    let (agent, body) = ask("read_item", brought);
+    assert!(agent.post(&body).await.body.contains("not_listed"));
+    assert_eq!(world.peer.ran(), ["pay", "pay"]);
+    // Anything else beside a call's members is refused unread.
+    let (agent, body) = ask("pay", r#""inputResponse":{}"#);
+    assert_eq!(agent.post(&body).await.status, 400);
+    let rows = world.audit().await;
+    let verdicts: Vec<&str> = rows.iter().map(|row| row.verdict.as_str()).collect();
+    assert_eq!(verdicts, ["allow", "allow", "deny", "hold", "deny", "deny"]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_approved_call_ends_its_stream_with_its_outcome_also_when_it_fails() {
+    let world = world().await;
+    let (stream, id) = held(&world, &world.agent()).await;
+    world.peer.set(|state| state.fault = Some((500, "text/plain", String::new())));
+    decide(&world, &id, Answer::Approve).await;
+    let mut stream = stream;
+    let shown = rest(&mut stream).await;
+    assert!(shown.contains("1002"), "{shown}");
+    assert_eq!(outcome(&world).await, "broken");
+    world.stop().await;
+}
