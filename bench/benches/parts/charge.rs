@@ -5,6 +5,8 @@ use std::hint::black_box;
 use criterion::Criterion;
 use policy::{Algorithm, Buckets, Charge, Micro, Scope, ScopeIds, UnixMillis, Window};
 
+use crate::cpu_time::CpuTime;
+
 /// 2026-01-01T00:00:00Z.
 const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 
@@ -37,7 +39,7 @@ fn filled(grants: usize, charge: &Charge) -> Buckets {
     buckets
 }
 
-pub(super) fn all(criterion: &mut Criterion) {
+pub(super) fn all(criterion: &mut Criterion<CpuTime>) {
     const ROOM: u64 = 1_000_000_000_000;
     let mut group = criterion.benchmark_group("charge");
     for (name, algorithm) in [("fixed", Algorithm::Fixed), ("sliding", Algorithm::Sliding)] {

@@ -11,6 +11,8 @@ use mcp::{
 };
 use policy::Value;
 
+use crate::cpu_time::CpuTime;
+
 /// A call whose arguments are this JSON text.
 fn call(arguments: &str) -> Bytes {
     Bytes::from(format!(
@@ -64,7 +66,7 @@ fn request(body: &Bytes) -> Option<Request> {
     }
 }
 
-pub(super) fn all(criterion: &mut Criterion) {
+pub(super) fn all(criterion: &mut Criterion<CpuTime>) {
     let bodies = [
         ("a call of 200 B", call(&text(70))),
         ("a call with a string of 64 KiB", call(&text(64 * 1024))),

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 use mcp::{CacheRewrite, ListItem, ListKind, definition_pin, filter_list, list_items};
 
+use crate::cpu_time::CpuTime;
+
 /// A definition of about 1 KiB.
 fn definition(number: usize) -> String {
     let description = "what this tool does, for whom, and when it must not be used; ".repeat(13);
@@ -14,7 +16,7 @@ fn definition(number: usize) -> String {
     )
 }
 
-pub(super) fn all(criterion: &mut Criterion) {
+pub(super) fn all(criterion: &mut Criterion<CpuTime>) {
     let definitions: Vec<String> = (0..200).map(definition).collect();
     let tools = definitions.join(",");
     let body = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{tools}]}}}}"#));

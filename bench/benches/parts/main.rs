@@ -5,18 +5,22 @@
 
 mod audit;
 mod charge;
+mod cpu_time;
 mod decide;
 mod decode;
 mod list;
 
 use criterion::Criterion;
 
+use crate::cpu_time::CpuTime;
+
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
-    decode::all(&mut criterion);
-    decide::all(&mut criterion);
-    list::all(&mut criterion);
-    charge::all(&mut criterion);
-    audit::all(&mut criterion);
-    criterion.final_summary();
+    let mut pure = Criterion::default().with_measurement(CpuTime).configure_from_args();
+    decode::all(&mut pure);
+    decide::all(&mut pure);
+    list::all(&mut pure);
+    charge::all(&mut pure);
+    let mut lasting = Criterion::default().configure_from_args();
+    audit::all(&mut lasting);
+    lasting.final_summary();
 }

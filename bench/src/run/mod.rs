@@ -36,7 +36,7 @@ Examples:
   cargo xtask bench                                   all workloads, about 12 minutes
   cargo xtask bench -w W1 -w W3 -r 3 -d 2             two workloads, shorter
   cargo xtask bench -w W1 --rate 2000 proxy portcullis
-  cargo xtask bench -w W5 --sessions 5000             memory of idle sessions
+  cargo xtask bench -w W5 --sessions 500              memory of idle sessions
   cargo xtask bench --markdown --json figures.json    tables for a page, every run in a file";
 
 /// What to run.
@@ -67,9 +67,10 @@ pub(crate) struct RunArgs {
     /// which a call was due; 0: no [default: 1000, W1 only]
     #[arg(long, value_name = "N")]
     rate: Option<f64>,
-    /// Idle sessions of W5
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    sessions: usize,
+    /// Idle sessions of W5, at most 1000: a gateway has at most 1024 connections to one server
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    sessions: u32,
     /// Write every run and the summary to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -142,9 +143,10 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), String> {
     let mut ended = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     // Whatever ends this, targets are killed and data is removed as the values that hold them go.
     tokio::select! {
-        outcome = measured => outcome?,
+        biased;
         _pressed = tokio::signal::ctrl_c() => return Err("interrupted".to_owned()),
         _asked = ended.recv() => return Err("ended".to_owned()),
+        outcome = measured => outcome?,
     }
     bench.progress.finish_and_clear();
     crate::say(&report::text(&results, bench.args.markdown));
