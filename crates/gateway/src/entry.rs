@@ -76,11 +76,7 @@ async fn admitted(
     let now = plane.now();
     let token = bearer(&parts.headers);
     let Some(grant) = snapshot.authenticate(&token, now) else {
-        Box::pin(note_refused(plane, Refused::Unauthorized)).await;
-        let mut answer = match slug {
-            Some(slug) => answer::unauthorized(&challenge(&door.metadata_url, Some(slug))),
-            None => answer::unauthorized(&door.challenge),
-        };
+        let mut answer = Box::pin(unauthorized(plane, door, slug)).await;
         if !body.is_end_stream() {
             // The body is not waited for, and nothing after it is read as a request.
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -102,7 +98,11 @@ async fn admitted(
         Verb::Post => {
             admission::body_head(&parts.headers)?;
             let body = read_body(body).await?;
-            pipeline::post(visit, &parts.headers, body)?.await
+            // A body may come slowly: what counts is the grant and its policy at its end.
+            match visit.renew() {
+                Some(()) => pipeline::post(visit, &parts.headers, body)?.await,
+                None => Ok(Box::pin(unauthorized(plane, door, slug)).await),
+            }
         }
         Verb::Get | Verb::Delete if is_modern(&parts.headers) => Err(Refused::Method),
         // A body here has no meaning, and a server behind might give it one.
@@ -128,6 +128,15 @@ async fn crowded(visit: &Visit) -> Answer {
         record(&visit.plane, refusal.word(), Some(visit)).await;
     }
     answer::refused(refusal)
+}
+
+/// Records and answers a request whose token opens nothing.
+async fn unauthorized(plane: &Plane, door: &Door, slug: Option<&str>) -> Answer {
+    note_refused(plane, Refused::Unauthorized).await;
+    match slug {
+        Some(slug) => answer::unauthorized(&challenge(&door.metadata_url, Some(slug))),
+        None => answer::unauthorized(&door.challenge),
+    }
 }
 
 /// Whether the request says that it is of a revision without sessions.

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 use policy::{DenyAll, Document, Policy, UnixMillis};
@@ -50,6 +51,8 @@ pub(crate) struct GrantEntry {
 /// session.
 #[derive(Debug)]
 pub(crate) struct GrantLive {
+    /// Tells it apart from every other of this process; never 0.
+    pub(crate) number: u64,
     /// Cancelled when the grant is revoked, removed or over.
     pub(crate) ended: CancellationToken,
     /// Counts up when the lists that the grant sees changed.
@@ -62,7 +65,9 @@ pub(crate) struct GrantLive {
 
 impl GrantLive {
     fn new() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(1);
         Self {
+            number: MADE.fetch_add(1, Ordering::Relaxed),
             ended: CancellationToken::new(),
             changes: watch::Sender::new(0),
             desk: Arc::new(Desk::default()),

@@ -22,8 +22,8 @@ use crate::config::Classifier;
 /// How many tools of one server are known at a time; a list with more is cut off.
 pub(crate) const TOOLS_MAX: usize = 50_000;
 
-/// The longest definition that is pinned, in bytes; a longer one is quarantined as unreadable, by
-/// never being known.
+/// The longest definition that is pinned, in bytes. A longer one is as unreadable as one that can be
+/// read in two ways: a new tool with such a definition is never known, a known one is quarantined.
 pub(crate) const DEFINITION_BYTES_MAX: usize = 256 * 1024;
 
 /// One known tool.
@@ -358,11 +358,13 @@ fn new_pins(seen: &[Seen<'_>], before: &ToolTable, context: &Observing<'_>) -> V
     for item in seen {
         let old = before.tools.get(item.name);
         let unchanged = old.is_some_and(|old| *old.definition == *item.raw);
-        if unchanged && !twice.contains(item.name) || item.raw.len() > DEFINITION_BYTES_MAX {
+        if unchanged && !twice.contains(item.name) {
             continue;
         }
-        let Ok(definition) = mcp::definition_pin(item.raw.as_bytes()) else { continue };
-        let digest = definition.digest;
+        let Some(digest) = readable_digest(item.raw) else {
+            pins.extend(old.and_then(|old| unreadable_pin(item, old, context)));
+            continue;
+        };
         let repeated = twice.contains(item.name);
         if old.is_some_and(|old| *old.digest == *digest && (!repeated || old.is_quarantined())) {
             continue;
@@ -385,6 +387,23 @@ fn new_pins(seen: &[Seen<'_>], before: &ToolTable, context: &Observing<'_>) -> V
         pins.push(pin_record(item, digest, state, context));
     }
     pins
+}
+
+/// The digest of a definition; `None` for one that is too long or can be read in two ways.
+fn readable_digest(raw: &str) -> Option<String> {
+    if raw.len() > DEFINITION_BYTES_MAX {
+        return None;
+    }
+    mcp::definition_pin(raw.as_bytes()).ok().map(|pin| pin.digest)
+}
+
+/// The pin of a known tool whose definition cannot be pinned any more: quarantined, with a
+/// definition that only names it. `None` when that is what is pinned already.
+fn unreadable_pin(item: &Seen<'_>, old: &Tool, context: &Observing<'_>) -> Option<PinRecord> {
+    let digest = policy::sha256(item.raw.as_bytes()).to_string();
+    let bare = format!("{{\"name\":{}}}", mcp::reply::json_string(item.name));
+    let named = Seen { name: item.name, raw: &bare };
+    (*old.digest != *digest).then(|| pin_record(&named, digest, PinState::Quarantined, context))
 }
 
 fn pin_record(

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::{
+    fold,
     id::{IdKey, RawId},
     method::Method,
+    scan::case_twins,
     splice::{self, Edit},
     tape::{Entry, Node, NodeKind, Tokens},
     version::{Era, ProtocolVersion},
@@ -22,6 +24,11 @@ pub const META_CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// Key of `_meta`: the subscription that a notification belongs to.
 pub const META_SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// Member of `subscriptions/listen`'s parameters: what is listened to.
+const FILTER: &str = "notifications";
+/// Member of that filter: the URIs of resources.
+const SUBSCRIBED: &str = "resourceSubscriptions";
 
 /// What a POST of the client holds.
 #[derive(Debug)]
@@ -283,13 +290,18 @@ impl Request {
         self.params().is_some_and(|params| params.get("task").is_some())
     }
 
-    /// What `completion/complete` completes. `None` for other methods, and for a reference that is neither prompt nor resource:
+    /// What `completion/complete` completes. `None` for other methods, for a reference that is neither prompt nor resource, and
+    /// for one that two readers could take for different things (two keys equal ignoring case, a prompt's name beside a URI):
     /// such a request names nothing that policy could allow.
     pub fn completion_target(&self) -> Option<CompletionTarget<'_>> {
         if self.method != Method::CompletionComplete {
             return None;
         }
         let reference = self.params()?.get("ref")?;
+        let twins = case_twins(self.body(), reference.members());
+        if twins || (reference.get("name").is_some() && reference.get("uri").is_some()) {
+            return None;
+        }
         match reference.get("type")?.as_str()?.as_ref() {
             "ref/prompt" => reference.get("name")?.as_str().map(CompletionTarget::Prompt),
             "ref/resource" => reference.get("uri")?.as_str().map(CompletionTarget::Resource),
@@ -299,15 +311,29 @@ impl Request {
 
     /// The filter of `subscriptions/listen`: `params.notifications`.
     pub fn subscription_filter(&self) -> Option<Node<'_>> {
-        (self.method == Method::SubscriptionsListen).then(|| self.params()?.get("notifications"))?
+        (self.method == Method::SubscriptionsListen).then(|| self.params()?.get(FILTER))?
     }
 
-    /// The resources that `subscriptions/listen` wants updates of. An element that is no string yields `None`: deny it.
+    /// The resources that `subscriptions/listen` wants updates of. An element that is no string yields `None`: deny it. So does
+    /// a filter that a lenient reader could understand otherwise: of another type, or under another spelling of its names.
     pub fn subscribed_uris(&self) -> impl Iterator<Item = Option<Cow<'_, str>>> {
-        let list =
-            self.subscription_filter().and_then(|filter| filter.get("resourceSubscriptions"));
-        list.into_iter().flat_map(Node::elements).map(Node::as_str)
+        let filter = self.subscription_filter();
+        let list = filter.and_then(|filter| filter.get(SUBSCRIBED));
+        let odd = self.params().is_some_and(|params| has_respelt(params, FILTER))
+            || filter.is_some_and(|filter| {
+                filter.kind() != NodeKind::Object || has_respelt(filter, SUBSCRIBED)
+            })
+            || list.is_some_and(|list| list.kind() != NodeKind::Array);
+        let listed = list.into_iter().flat_map(Node::elements).map(Node::as_str);
+        odd.then_some(None).into_iter().chain(listed)
     }
+}
+
+/// Whether an object has a key that equals `name` ignoring case, but not exactly.
+fn has_respelt(object: Node<'_>, name: &str) -> bool {
+    let folded = fold::folded(name);
+    let respelt = |text: Cow<'_, str>| text != name && fold::folded(&text) == folded;
+    object.members().any(|(key, _)| key.text().is_some_and(respelt))
 }
 
 /// The arguments of a call, always an object.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,15 +13,16 @@ use store::{Claim, TokenHash};
 
 use super::problem::Refusal;
 use crate::Console;
-use crate::ops::OpError;
+use crate::ops::{Actor, OpError};
 
 /// Bytes of a key, at most.
 const KEY_BYTES_MAX: usize = 200;
 /// Bytes of an answer that is remembered, at most; a longer one is not remembered.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Wraps the whole API. The claim is made under the presented token's hash, so that one caller's keys
-/// never meet another's; a token that is none is refused by the endpoint, and its answer is not kept.
+/// Wraps the whole API. The claim is made under the presented token's hash and its role of now, so
+/// that one caller's keys never meet another's, and a role that was taken away takes its answers
+/// along. A token that is none claims nothing and gets nothing that was remembered.
 pub(super) async fn replay(
     State(console): State<Console>,
     request: Request,
@@ -55,10 +56,11 @@ async fn keyed(
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let role = Actor::from_request_parts(&mut parts, &console).await?.role;
     let presented = parts.headers.get(header::AUTHORIZATION).map(|v| v.as_bytes().to_vec());
     let presented = String::from_utf8_lossy(&presented.unwrap_or_default()).into_owned();
-    let actor = hex(&TokenHash::of(&presented).0);
+    let actor = format!("{} {}", hex(&TokenHash::of(&presented).0), role.as_str());
     let limited = http_body_util::Limited::new(body, super::BODY_BYTES_MAX);
     let bytes = limited.collect().await.map_err(|_too_large_or_cut_off| {
         let detail = format!("the body is larger than {} bytes", super::BODY_BYTES_MAX);

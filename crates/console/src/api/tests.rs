@@ -23,6 +23,7 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 struct Api {
     router: Router,
     tokens: Vec<(ApiRole, Token)>,
+    store: Store,
     _dir: tempfile::TempDir,
 }
 
@@ -48,7 +49,7 @@ async fn api() -> Api {
         tokens.push((role, token));
     }
     let console = Console {
-        store,
+        store: store.clone(),
         clock: Arc::new(|| NOW),
         entropy: Entropy::system(),
         inspect: Arc::new(|_slug| {
@@ -56,7 +57,7 @@ async fn api() -> Api {
         }),
         check_server: Arc::new(|_record| Ok(())),
     };
-    Api { router: super::router(console), tokens, _dir: dir }
+    Api { router: super::router(console), tokens, store, _dir: dir }
 }
 
 impl Api {
@@ -283,6 +284,23 @@ async fn the_same_idempotency_key_runs_a_request_once() {
     assert_eq!(api.send(post(&other)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     let (_, listed) = api.call("GET /api/v1/grants", token, None).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_an_idempotency_key_remembers_ends_with_its_token() {
+    let api = api().await;
+    api.admin("POST /api/v1/servers", server("pay")).await;
+    let post = |token: Option<&str>| {
+        let grant = json!({ "label": "agent", "server": "pay" });
+        request("POST /api/v1/grants", token, Some(grant)).header("idempotency-key", "k").body_of()
+    };
+    let token = api.token(ApiRole::Admin);
+    assert_eq!(api.send(post(token)).await.0, StatusCode::CREATED);
+    api.store.remove_api_token(&Label::parse("admin").unwrap()).await.unwrap();
+    for stranger in [token, None, Some("no-token-of-anybody")] {
+        let (status, body) = api.send(post(stranger)).await;
+        assert_eq!((status, body.get("token")), (StatusCode::UNAUTHORIZED, None), "{body}");
+    }
 }
 
 #[tokio::test]

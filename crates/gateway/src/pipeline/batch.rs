@@ -1,5 +1,6 @@
 //! Batches, for sessions that negotiated 2025-03-26: every element is decided on its own, one after
-//! the other, and leaves as a message of its own. No element waits for a person.
+//! the other, and leaves as a message of its own. No element waits for a person. A batch ends where
+//! its grant or session does: what comes after that is neither run nor answered.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -25,7 +26,11 @@ pub(super) async fn answer(
     visit.waiting = Waiting::No;
     let mut answers = BytesMut::new();
     for message in messages {
-        let mut element = visit.clone();
+        // Each element is judged by what is in force when its turn comes.
+        let Some(mut element) = still_open(&visit) else {
+            crate::entry::note_visit(&visit, Refused::Unauthorized).await;
+            break;
+        };
         element.request_id = visit.plane.request_id();
         let answered = if answers.len() >= ANSWERS_BYTES_MAX
             && let ClientMessage::Request(request) = &message
@@ -55,6 +60,16 @@ pub(super) async fn answer(
     }
     answers.extend_from_slice(b"]");
     Ok(answer::json(StatusCode::OK, answers.freeze()))
+}
+
+/// The visit of the next element; `None` when the grant or the session has ended.
+fn still_open(visit: &Visit) -> Option<Box<Visit>> {
+    if visit.session().is_some_and(|session| session.ended()) {
+        return None;
+    }
+    let mut element = Box::new(visit.clone());
+    element.renew()?;
+    Some(element)
 }
 
 /// The JSON-RPC answer in an element's answer. Of an event stream only the answer counts: a batch

@@ -59,12 +59,21 @@ pub(crate) fn arguments(values: AuditValues, arguments: Option<Node<'_>>) -> Cow
     let Some(node) = arguments else { return Cow::Borrowed("{}") };
     let length = node.raw().len();
     if values == AuditValues::Full && length <= ARGUMENTS_BYTES_MAX {
-        return Cow::Borrowed(node.raw_str());
+        return one_line(node.raw_str());
     }
     let room = length.min(ARGUMENTS_BYTES_MAX).saturating_add(ROOM_BYTES);
     let mut writer = Writer { out: String::with_capacity(room), values };
     writer.object(node, 0);
     Cow::Owned(writer.out)
+}
+
+/// A JSON text on one line, so that nobody can write lines of an export: line ends and tabs can only
+/// stand between tokens, where a space means the same.
+fn one_line(json: &str) -> Cow<'_, str> {
+    if json.bytes().all(|byte| byte >= b' ') {
+        return Cow::Borrowed(json);
+    }
+    Cow::Owned(json.chars().map(|c| if c.is_ascii_control() { ' ' } else { c }).collect())
 }
 
 struct Writer {

@@ -38,6 +38,7 @@ pub(crate) async fn send(
         session,
         headers: visit.mirrored.clone(),
         patience,
+        agent: visit.grant.live.number,
         cancel: None,
     };
     let server = upstream(&visit.server)?;

@@ -113,6 +113,9 @@ async fn find_tool(
         Box::pin(ledger::note(visit, request, &Facts::of(&Trace::empty(), Some(&denial)))).await;
         return Err(Attempt::Refused(refusal::unreachable(request.id())));
     }
+    if !listed && !visit.stands() {
+        return Err(moved(visit, request, &Trace::empty()).await);
+    }
     let tool = visit.server.shelf.with_table(|table| table.get(name).cloned());
     let Some(tool) = tool else {
         let denial = unlisted("The server never listed this tool.");
@@ -367,12 +370,23 @@ async fn still_as_approved(
     }
     let now = visit.server.shelf.with_table(|table| table.get(&tool.name).cloned());
     let same = now.is_some_and(|now| now.digest == tool.digest && !now.is_quarantined());
-    if same {
+    if same && visit.stands() {
         return Ok(());
+    }
+    if same {
+        return Err(moved(visit, request, &judged.judgement.trace).await);
     }
     let message = format!("The definition of {} changed after the approval.", tool.name);
     let denial = Denial::bare(Reason::Quarantined, &message);
     Err(refuse(visit, request, &judged.judgement.trace, denial).await)
+}
+
+/// The refusal of a call whose policy changed, or whose grant ended, while the server was listed for
+/// it: the same call again is judged by what is in force then.
+async fn moved(visit: &Visit, request: &Request, trace: &Trace) -> Attempt {
+    let message = "The grant or its policy changed while this call was on its way.";
+    let denial = Denial::bare(Reason::PolicyInvalid, message);
+    Box::pin(refuse(visit, request, trace, denial)).await
 }
 
 async fn wait_for(visit: &Visit, request: &Request, trace: &Trace, what: (&Ask, Asked)) -> Attempt {

@@ -36,10 +36,13 @@ enum Route {
     Other,
 }
 
-fn route(request: &Request) -> Route {
+/// The decision that a method takes. One that a modern revision does not have is any other method,
+/// unless the policy would let that pass: a server may act on it all the same, so that what another
+/// revision guards is then guarded as there.
+fn route(visit: &Visit, request: &Request) -> Route {
     let method = request.method();
     let known = method.exists(request.effective_version(), Sender::Client);
-    if request.era() == Era::Modern && !known {
+    if request.era() == Era::Modern && !known && !(is_open(visit) && is_guarded(method)) {
         return Route::Other;
     }
     if matches!(
@@ -56,7 +59,7 @@ fn route(request: &Request) -> Route {
         Route::List(kind)
     } else if matches!(method, Method::ResourcesUnsubscribe | Method::CompletionComplete) {
         Route::Seen
-    } else if request.task_id().is_some() {
+    } else if is_about_task(method) {
         Route::Task
     } else if *method == Method::TasksList {
         Route::Tasks
@@ -65,6 +68,25 @@ fn route(request: &Request) -> Route {
     } else {
         Route::Other
     }
+}
+
+/// Whether the policy lets methods pass that nothing names.
+fn is_open(visit: &Visit) -> bool {
+    let policy = &visit.grant.policy;
+    !policy.nothing && policy.policy.default_action() == DefaultAction::Allow
+}
+
+/// Legacy methods of which each has an object that a grant may not see.
+fn is_guarded(method: &Method) -> bool {
+    let of_resource = matches!(method, Method::ResourcesSubscribe | Method::ResourcesUnsubscribe);
+    of_resource || is_about_task(method)
+}
+
+fn is_about_task(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::TasksGet | Method::TasksResult | Method::TasksCancel | Method::TasksUpdate
+    )
 }
 
 fn list_kind(method: &Method) -> Option<ListKind> {
@@ -82,7 +104,7 @@ fn list_kind(method: &Method) -> Option<ListKind> {
 /// Answers one request. Every route is an allocation of its own size, so that a call does not carry
 /// the room that a handshake or a stream of changes would need.
 pub(super) fn request(visit: Box<Visit>, request: Request) -> Work {
-    match route(&request) {
+    match route(&visit, &request) {
         Route::Judged => Box::pin(async move { Ok(super::judged(visit, request).await) }),
         Route::Pass => Box::pin(async move { Ok(pass(visit, &request).await) }),
         Route::List(kind) => Box::pin(async move { Ok(list(visit, &request, kind).await) }),
@@ -171,9 +193,7 @@ async fn tasks(visit: Box<Visit>, request: &Request) -> Answer {
 /// Any other method. The revisions that have no list of tasks do not have this one either; a server
 /// may answer it all the same, so where policy lets it pass it is filtered as well.
 async fn other(visit: Box<Visit>, request: &Request) -> Answer {
-    let policy = &visit.grant.policy;
-    let open = !policy.nothing && policy.policy.default_action() == DefaultAction::Allow;
-    if !open {
+    if !is_open(&visit) {
         return refused(&visit, request).await;
     }
     let expect = if *request.method() == Method::TasksList {

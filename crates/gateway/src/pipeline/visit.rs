@@ -143,6 +143,28 @@ impl Visit {
             .collect()
     }
 
+    /// Takes the time and the snapshot that are in force now; `None` when the grant or the server is
+    /// gone. Costs next to nothing while nothing changed.
+    pub(crate) fn renew(&mut self) -> Option<()> {
+        if !Arc::ptr_eq(&self.plane.snapshot.load(), &self.snapshot) {
+            *self = *self.again()?;
+            return Some(());
+        }
+        self.now = self.plane.now();
+        self.snapshot.authenticate(&self.token, self.now)?;
+        Some(())
+    }
+
+    /// Whether grant and policy are still those that this visit began with.
+    pub(crate) fn stands(&self) -> bool {
+        let snapshot = self.plane.snapshot.load();
+        let grant = snapshot.authenticate(&self.token, self.plane.now());
+        grant.is_some_and(|grant| {
+            grant.record.id == self.grant.record.id
+                && Arc::ptr_eq(&grant.policy, &self.grant.policy)
+        })
+    }
+
     /// The same visit at a later time, under the snapshot that is in force then; `None` when the
     /// grant or the server is gone. The seat goes with it.
     pub(crate) fn again(&mut self) -> Option<Box<Self>> {

@@ -50,6 +50,9 @@ pub struct Outgoing {
     pub headers: MirroredHeaders,
     /// How long the reply may take.
     pub patience: Patience,
+    /// Whose message it is: a child on stdio is shared, and without sessions agents are told apart by
+    /// this alone. `0`: the gateway's own.
+    pub agent: u64,
     /// Ends the exchange from outside. Dropping the future or the stream does the same, without the cost of a token.
     pub cancel: Option<CancellationToken>,
 }
@@ -63,6 +66,7 @@ impl Outgoing {
             session: None,
             headers: SmallVec::new(),
             patience: Patience::Call,
+            agent: 0,
             cancel: None,
         }
     }

@@ -130,7 +130,7 @@ fn verify(
         match kind {
             RowKind::Outcome(_) => ended += 1,
             RowKind::Opening => {
-                leaving += u64::from(content.record.contains("\"leaves\":1"));
+                leaving += u64::from(leaves(&content.record));
                 ended += u64::from(!content.outcome.is_empty());
             }
         }
@@ -153,6 +153,17 @@ fn verify(
         openings: u64::try_from(walk.openings).unwrap_or_default(),
         open: leaving.saturating_sub(ended),
     })
+}
+
+/// Whether an opening record is one that an outcome follows. Arguments may hold the same words, so
+/// only the record's own member counts.
+fn leaves(record: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Own {
+        leaves: Option<u8>,
+    }
+    record.contains("\"leaves\":1")
+        && serde_json::from_str::<Own>(record).is_ok_and(|own| own.leaves == Some(1))
 }
 
 /// The walk must end exactly where the signed head says.

@@ -12,5 +12,6 @@ mod peers;
 mod real_servers;
 mod regressions;
 mod reload;
+mod scenarios;
 mod server_faults;
 mod strangers;

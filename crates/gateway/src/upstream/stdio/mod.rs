@@ -31,7 +31,7 @@ pub(crate) use self::events::StdioEvents;
 use self::handshake::Hello;
 pub(crate) use self::handshake::{own_client, own_id};
 use self::lane::{Lanes, Ready};
-use self::mux::{Item, Owner, WAITING_MESSAGES_MAX};
+use self::mux::{Item, Owner, Party, WAITING_MESSAGES_MAX};
 use self::sessions::Declared;
 use super::message::{
     Media, Outgoing, Patience, Refused, Reply, SendError, Sent, UpstreamSession, Verb,
@@ -72,7 +72,8 @@ impl StdioClient {
 
     /// Sends one message; see `Upstream::send`.
     pub(crate) async fn send(&self, out: Outgoing) -> Result<Reply, SendError> {
-        self.exchange(out, Owner::Agent(None)).await
+        let agent = Party::Agent(out.agent);
+        self.exchange(out, Owner::Agent(agent)).await
     }
 
     /// Sends a message of the gateway itself.
@@ -144,7 +145,7 @@ impl StdioClient {
                 }
                 let owner = match owner {
                     Owner::Gateway => Owner::Gateway,
-                    Owner::Agent(_) => Owner::Agent(session),
+                    Owner::Agent(_) => Owner::Agent(party(session, out)),
                 };
                 call(&child, out.body.clone(), owner, waits).await
             }
@@ -174,7 +175,9 @@ impl StdioClient {
         }
         let body = if *method == Method::NotifyCancelled {
             // Another agent's request, or one that has ended, is nothing to cancel.
-            let Some(body) = own_cancellation(&child, session, note) else { return accepted };
+            let Some(body) = own_cancellation(&child, party(session, out), note) else {
+                return accepted;
+            };
             body
         } else {
             note.body().clone()
@@ -228,14 +231,15 @@ impl StdioClient {
     }
 }
 
+/// Whom a message belongs to.
+fn party(session: Option<u64>, out: &Outgoing) -> Party {
+    session.map_or(Party::Agent(out.agent), Party::Session)
+}
+
 /// A cancellation with the number under which the child knows the request.
-fn own_cancellation(
-    child: &Child,
-    session: Option<u64>,
-    note: &ServerNotification,
-) -> Option<Bytes> {
+fn own_cancellation(child: &Child, party: Party, note: &ServerNotification) -> Option<Bytes> {
     let id = note.params()?.get("requestId")?;
-    let number = child.mux.number_of(session, id)?.to_string();
+    let number = child.mux.number_of(party, id)?.to_string();
     replace_values(note.body(), &[(&["params", "requestId"], &number)]).ok()
 }
 
@@ -329,7 +333,7 @@ fn open_session(child: &Child, hello: &Hello, request: &ServerRequest) -> Reply 
 
 /// Whether another session still needs the subscription that this one ends.
 fn still_subscribed(child: &Child, session: Option<u64>, request: &ServerRequest) -> bool {
-    let Some((session, uri)) = session.zip(uri_of(request)) else { return false };
+    let Some(uri) = uri_of(request) else { return false };
     child.mux.with_sessions(|sessions| sessions.unsubscribe(session, &uri))
 }
 

@@ -45,8 +45,17 @@ pub(super) enum Closed {
 pub(super) enum Owner {
     /// The gateway itself: handshakes and listings.
     Gateway,
-    /// An agent, within a legacy session or without any.
-    Agent(Option<u64>),
+    /// An agent.
+    Agent(Party),
+}
+
+/// Whom a message of an agent belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Party {
+    /// A legacy session.
+    Session(u64),
+    /// No session: the agent by its number (`Outgoing::agent`).
+    Agent(u64),
 }
 
 /// A request that waits for its answer.
@@ -139,9 +148,9 @@ impl Mux {
     }
 
     /// The number of an agent's own open request, for `notifications/cancelled`.
-    pub(super) fn number_of(&self, session: Option<u64>, id: Node<'_>) -> Option<i64> {
+    pub(super) fn number_of(&self, party: Party, id: Node<'_>) -> Option<i64> {
         let state = self.lock();
-        let mut own = state.open.iter().filter(|(_, open)| open.owner == Owner::Agent(session));
+        let mut own = state.open.iter().filter(|(_, open)| open.owner == Owner::Agent(party));
         own.find(|(_, open)| same_id(&open.id, id)).map(|(number, _)| *number)
     }
 
@@ -292,7 +301,8 @@ impl Mux {
             return;
         };
         let text = number.to_string();
-        let open = state.open.values().find(|open| open.owner == Owner::Agent(Some(asked.session)));
+        let asker = Owner::Agent(Party::Session(asked.session));
+        let open = state.open.values().find(|open| open.owner == asker);
         if let (Some(open), Ok(body)) =
             (open, replace_values(notification.body(), &[(&["params", "requestId"], &text)]))
         {
@@ -318,7 +328,7 @@ impl Mux {
         }
         let mut state = self.lock();
         let owner = state.only_owner().map(|(number, open)| (number, open.owner));
-        let Some((call, Owner::Agent(Some(session)))) = owner else {
+        let Some((call, Owner::Agent(Party::Session(session)))) = owner else {
             return refuse("no single client has a call open that this could belong to");
         };
         if !can(state.sessions.declared(session)) || state.asked.len() >= ASKED_MAX {
@@ -348,7 +358,7 @@ impl State {
         let calls =
             || self.open.iter().filter(|(_, open)| open.owner != Owner::Gateway && !open.listens);
         let (number, latest) = calls().max_by_key(|(number, _)| **number)?;
-        let in_session = matches!(latest.owner, Owner::Agent(Some(_)));
+        let in_session = matches!(latest.owner, Owner::Agent(Party::Session(_)));
         let alone = calls().nth(1).is_none()
             || (in_session && calls().all(|(_, open)| open.owner == latest.owner));
         alone.then_some((*number, latest))

@@ -101,9 +101,11 @@ impl Sessions {
         session.map(|session| session.subscribed.insert(uri));
     }
 
-    /// Ends a subscription of a session; true if another session still holds one, so that the child must keep it.
-    pub(super) fn unsubscribe(&mut self, number: u64, uri: &str) -> bool {
-        self.open.get_mut(&number).map(|session| session.subscribed.remove(uri));
+    /// Ends a subscription of a session, or of an agent without one; true if another session still holds one, so that the child
+    /// must keep it.
+    pub(super) fn unsubscribe(&mut self, number: Option<u64>, uri: &str) -> bool {
+        let own = number.and_then(|number| self.open.get_mut(&number));
+        own.map(|session| session.subscribed.remove(uri));
         self.open.values().any(|session| session.subscribed.contains(uri))
     }
 

@@ -15,7 +15,7 @@ use super::{forwarded, open, runs_of};
 const CALLS_AT_ONCE: usize = 100;
 
 /// A recorder behind the gateway as a child process; `change` may change the server's block.
-async fn piped(change: impl FnOnce(Server, &Recorder) -> Server) -> Scene {
+pub(crate) async fn piped(change: impl FnOnce(Server, &Recorder) -> Server) -> Scene {
     let log = Log::default();
     let recorder = Recorder::start(Options::strict(SERVER), log.clone()).await;
     let server = change(Server::piped(SERVER, &recorder), &recorder);
@@ -33,7 +33,7 @@ fn stat_of(pid: i32) -> Option<(char, i32)> {
 }
 
 /// The children of the gateway, with their states; a dead one that nobody asked for is `Z`.
-fn children(scene: &Scene) -> Vec<(i32, char)> {
+pub(crate) fn children(scene: &Scene) -> Vec<(i32, char)> {
     let own = scene.gateway.pid().as_raw_nonzero().get();
     let all = std::fs::read_dir("/proc").expect("/proc");
     let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
@@ -43,7 +43,7 @@ fn children(scene: &Scene) -> Vec<(i32, char)> {
 }
 
 /// Whether a process still runs.
-pub(super) fn runs(pid: i32) -> bool {
+pub(crate) fn runs(pid: i32) -> bool {
     stat_of(pid).is_some_and(|(state, _parent)| state != 'Z')
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 /// What the server does after a request; a connection goes on after the last step.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Writes these bytes.
     Send(Vec<u8>),
     /// Writes these bytes again and again until the other side closes.
@@ -24,21 +24,21 @@ pub(super) enum Step {
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// The request line and the headers.
-    pub(super) head: String,
+    pub(crate) head: String,
     /// The body.
-    pub(super) body: Value,
+    pub(crate) body: Value,
 }
 
 impl Seen {
     /// The JSON-RPC method; empty without one.
-    pub(super) fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.body["method"].as_str().unwrap_or_default()
     }
 
     /// The value of a header.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(':'));
         let same = |held: &str| held.eq_ignore_ascii_case(name);
         lines.filter(|(held, _value)| same(held)).map(|(_held, value)| value.trim()).next()
@@ -49,7 +49,7 @@ type Script = dyn Fn(&Seen) -> Vec<Step> + Send + Sync;
 
 /// A running scripted server.
 #[derive(Debug)]
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<AtomicUsize>,
@@ -58,7 +58,7 @@ pub(super) struct Scripted {
 
 impl Scripted {
     /// Starts a server that asks `script` what to do.
-    pub(super) async fn start(script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback");
         let address = listener.local_addr().expect("bound");
         let (seen, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
@@ -76,7 +76,7 @@ impl Scripted {
     }
 
     /// A gateway in front of it, with one grant, `agent`.
-    pub(super) async fn behind(&self, policy: &Value, lines: &[&str]) -> Gateway {
+    pub(crate) async fn behind(&self, policy: &Value, lines: &[&str]) -> Gateway {
         let url = format!("http://{}/mcp", self.address);
         let server = Server::http("alpha", &url, "Bearer of-no-meaning");
         let server = lines.iter().fold(server, |server, line| server.with(line));
@@ -84,19 +84,19 @@ impl Scripted {
     }
 
     /// Every request so far.
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no holder panics").clone()
     }
 
     /// How many requests of that method came.
-    pub(super) fn count(&self, method: &str) -> usize {
+    pub(crate) fn count(&self, method: &str) -> usize {
         let seen = self.seen.lock().expect("no holder panics");
         seen.iter().filter(|seen| seen.method() == method).count()
     }
 
     /// How many handshakes came that carry this client's name: the gateway's own, for listing tools, come whenever
     /// it likes and carry another.
-    pub(super) fn handshakes_of(&self, client: &str) -> usize {
+    pub(crate) fn handshakes_of(&self, client: &str) -> usize {
         let own = |seen: &&Seen| {
             seen.method() == "initialize" && seen.body["params"]["clientInfo"]["name"] == client
         };
@@ -104,7 +104,7 @@ impl Scripted {
     }
 
     /// How many connections were made.
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
@@ -153,7 +153,7 @@ async fn request(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<Seen>
 }
 
 /// A whole answer: the status with its header lines, and a body with its length.
-pub(super) fn answer(head: &str, body: impl AsRef<[u8]>) -> Step {
+pub(crate) fn answer(head: &str, body: impl AsRef<[u8]>) -> Step {
     let body = body.as_ref();
     let mut bytes =
         format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
@@ -162,22 +162,22 @@ pub(super) fn answer(head: &str, body: impl AsRef<[u8]>) -> Step {
 }
 
 /// A JSON answer with status 200.
-pub(super) fn json_answer(body: impl AsRef<[u8]>) -> Step {
+pub(crate) fn json_answer(body: impl AsRef<[u8]>) -> Step {
     answer("200 OK\r\nContent-Type: application/json", body)
 }
 
 /// A result under the id of its request.
-pub(super) fn result(seen: &Seen, result: &Value) -> Step {
+pub(crate) fn result(seen: &Seen, result: &Value) -> Step {
     json_answer(json!({ "jsonrpc": "2.0", "id": seen.body["id"], "result": result }).to_string())
 }
 
 /// A tool without conditions on its arguments.
-pub(super) fn tool(name: &str) -> Value {
+pub(crate) fn tool(name: &str) -> Value {
     json!({ "name": name, "description": "A tool", "inputSchema": { "type": "object" } })
 }
 
 /// What an ordinary legacy server with sessions does; `None` where the test is to say it.
-pub(super) fn usual(seen: &Seen, tools: &[Value]) -> Option<Vec<Step>> {
+pub(crate) fn usual(seen: &Seen, tools: &[Value]) -> Option<Vec<Step>> {
     let verb = seen.head.split(' ').next().unwrap_or_default();
     Some(vec![match (verb, seen.method()) {
         ("DELETE", _) => answer("204 No Content", ""),
