@@ -62,19 +62,14 @@ pub(crate) async fn list_now(plane: &Plane, server: &ServerEntry) -> Result<Chan
     };
     let listing = upstream.list_tools(pipeline::housekeeping()).await?;
     let mut seen = Vec::with_capacity(listing.tools.len());
-    let names: Vec<Option<String>> = listing.tools.iter().map(|raw| name_of(raw)).collect();
-    for (raw, name) in listing.tools.iter().zip(&names) {
-        if let (Some(name), Ok(raw)) = (name, std::str::from_utf8(raw)) {
+    for (raw, name) in listing.tools.iter().zip(&listing.names) {
+        if let Ok(raw) = std::str::from_utf8(raw) {
             seen.push(Seen { name, raw });
         }
     }
     let changed = server.shelf.observe(&seen, Whole::Yes, &observing(plane, server)).await?;
     announce(plane, &server.record.slug, &changed);
     Ok(changed)
-}
-
-fn name_of(raw: &[u8]) -> Option<String> {
-    mcp::definition_pin(raw).ok().map(|pin| pin.name)
 }
 
 /// Pins what a list on its way to an agent shows.

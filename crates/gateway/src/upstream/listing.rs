@@ -28,8 +28,10 @@ const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 /// The tools of a server as it listed them.
 #[derive(Debug, Clone)]
 pub struct Listing {
-    /// The raw definitions in the order of the server.
+    /// The raw definitions in the order of the server, those without a readable name left out.
     pub tools: Vec<Bytes>,
+    /// Their names.
+    pub names: Vec<String>,
 }
 
 /// Why the tools of a server could not be listed.
@@ -132,7 +134,7 @@ fn discovers(response: &Response) -> bool {
 }
 
 async fn pages(client: &Client, standing: &Standing) -> Result<Listing, ListError> {
-    let mut tools = Vec::new();
+    let (mut tools, mut names) = (Vec::new(), Vec::new());
     let mut cursors = HashSet::new();
     let mut cursor: Option<String> = None;
     let mut bytes = 0_usize;
@@ -151,9 +153,12 @@ async fn pages(client: &Client, standing: &Standing) -> Result<Listing, ListErro
         if bytes > LIST_BYTES_MAX || tools.len().saturating_add(page.items.len()) > LIST_TOOLS_MAX {
             return Err(ListError::Endless);
         }
-        tools.extend(page.items.into_iter().map(|(_, range)| body.slice(range)));
+        for (name, range) in page.items {
+            tools.push(body.slice(range));
+            names.push(name);
+        }
         match page.next_cursor {
-            None => return Ok(Listing { tools }),
+            None => return Ok(Listing { tools, names }),
             Some(next) if cursors.insert(next.clone()) => cursor = Some(next),
             Some(_) => return Err(ListError::Endless),
         }

@@ -106,10 +106,10 @@ async fn s52_a_definition_that_cannot_be_read_any_more_is_a_changed_one() {
         let mut changed = tools.clone();
         changed[0]["description"] = change;
         scene.recorder.set_tools(changed);
-        inspect(&scene).await;
+        let listed = inspect(&scene).await;
         let denied = scene.call("agent", "read_item", json!({})).await;
         let reason = it::scene::decision(&denied)["reason"].clone();
-        assert_eq!(reason, json!("quarantined"), "{}", denied.text());
+        assert_eq!(reason, json!("quarantined"), "{} {}", listed.text(), denied.text());
         // What was accepted is accepted again.
         scene.recorder.set_tools(tools.clone());
         inspect(&scene).await;
