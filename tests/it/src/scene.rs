@@ -43,6 +43,11 @@ impl Plan {
         Self::with(Options::strict(SERVER)).await
     }
 
+    /// The server that will stand behind the gateway.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
     /// Adds a grant of that label with that policy.
     #[must_use]
     pub fn granting(mut self, label: &str, policy: &Value) -> Self {

@@ -121,6 +121,8 @@ pub struct Config {
     pub policy_texts: BTreeMap<String, String>,
     /// The grants.
     pub grants: Vec<Grant>,
+    /// More variables of the process.
+    pub variables: Vec<(String, String)>,
 }
 
 impl Default for Config {
@@ -136,6 +138,7 @@ impl Default for Config {
             policies: BTreeMap::new(),
             policy_texts: BTreeMap::new(),
             grants: Vec::new(),
+            variables: Vec::new(),
         }
     }
 }
@@ -164,7 +167,8 @@ impl Config {
     /// The environment that the file refers to.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
         let credentials = self.servers.iter().filter_map(|server| server.credential.clone());
-        credentials.chain([("API_TOKEN".to_owned(), ADMIN_TOKEN.to_owned())]).collect()
+        let own = [("API_TOKEN".to_owned(), ADMIN_TOKEN.to_owned())];
+        credentials.chain(own).chain(self.variables.clone()).collect()
     }
 
     /// Writes the file and its policies.

@@ -83,6 +83,11 @@ impl Scripted {
         Gateway::start(Config::with_servers(vec![server]).granting("agent", policy)).await
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Every request so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no holder panics").clone()
