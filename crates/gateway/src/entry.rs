@@ -99,10 +99,14 @@ async fn admitted(
             admission::body_head(&parts.headers)?;
             let body = read_body(body).await?;
             // A body may come slowly: what counts is the grant and its policy at its end.
-            match visit.renew() {
-                Some(()) => pipeline::post(visit, &parts.headers, body)?.await,
-                None => Ok(Box::pin(unauthorized(plane, door, slug)).await),
+            if visit.renew().is_none() {
+                return Ok(Box::pin(unauthorized(plane, door, slug)).await);
             }
+            let done = pipeline::post(visit, &parts.headers, body)?.await;
+            // The connection writes the answer at once. Those of all who are ready are closed first
+            // and written together, so that a client that sleeps is woken once for many of them.
+            tokio::task::yield_now().await;
+            done
         }
         Verb::Get | Verb::Delete if is_modern(&parts.headers) => Err(Refused::Method),
         // A body here has no meaning, and a server behind might give it one.

@@ -115,6 +115,9 @@ impl HttpClient {
         mut request: Request<Full<Bytes>>,
         sent: Option<&AtomicBool>,
     ) -> Result<Reply, SendError> {
+        // Whoever is ready reads and is decided first, then all write: a server that sleeps is then
+        // woken once for many messages. The same is done with the answers (`entry`).
+        tokio::task::yield_now().await;
         let started = Instant::now();
         let head_by = started + self.timeouts.first_byte.min(self.timeouts.total);
         let written =
