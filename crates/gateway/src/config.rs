@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use policy::UnixMillis;
 
+use crate::observer::CallObserver;
+
 /// The gateway's only clock: the wall clock of the edge, as a function.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> UnixMillis + Send + Sync>);
@@ -136,4 +138,6 @@ pub struct GatewayConfig {
     pub randomness: Randomness,
     /// How long calls that run may take to finish once the gateway shuts down, in seconds.
     pub drain_seconds: u32,
+    /// Hears of every call once it is over; without one nothing is collected for it.
+    pub observer: Option<CallObserver>,
 }

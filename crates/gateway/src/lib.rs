@@ -14,6 +14,7 @@ mod entry;
 mod gateway;
 mod listing;
 mod metrics;
+mod observer;
 mod pipeline;
 mod plane;
 mod seats;
@@ -32,5 +33,8 @@ pub use config::{
 };
 pub use gateway::{Gateway, ServeError, ServerStatus, Status};
 pub use listing::{Inspection, ListingError};
+pub use observer::{
+    CallEnd, CallObserver, FinishedCall, NAME_CHARS_MAX, OTHER_METHOD, TRACE_PARENT_BYTES_MAX,
+};
 pub use pipeline::permit;
 pub use pipeline::permit::Permit;

@@ -44,10 +44,11 @@ const JUDGING_SECONDS_MAX: u64 = 60;
 const WAIT_SECONDS_MAX: u32 = 600;
 
 /// Answers a held call: at once, or with a stream on which it waits.
-pub(super) fn answer(visit: Box<Visit>, request: Request, held: Held) -> Answer {
+pub(super) fn answer(visit: Box<Visit>, request: Request, mut held: Held) -> Answer {
     let wait = wait_seconds(&visit, &request, held.wait_seconds);
     let place = Arc::clone(&visit.plane.holds).try_acquire_owned();
     let (true, Ok(place)) = (wait > 0 && visit.waiting == Waiting::Possible, place) else {
+        held.stays_held(visit.plane.now());
         return notice_answer(held.notice);
     };
     let (pieces, reader) = mpsc::channel(PIECES_MAX);
@@ -174,19 +175,22 @@ impl Waited {
                 self.wait(pieces, &mut attendance).await
             };
             match woken {
-                Woken::Left => return,
+                Woken::Left => return self.stays_held(),
                 Woken::TooLate => {
+                    self.stays_held();
                     self.say(pieces, self.held.notice.body.clone()).await;
                     return;
                 }
-                Woken::Decided if self.client == Client::Left && !self.is_still_wanted() => return,
+                Woken::Decided if self.client == Client::Left && !self.is_still_wanted() => {
+                    return self.stays_held();
+                }
                 Woken::Decided => {}
             }
-            let Some(again) = self.visit.again() else { return };
+            let Some(again) = self.visit.again() else { return self.stays_held() };
             self.visit = again;
             match judge::attempt(&self.visit, &self.request).await {
                 // Nobody is there to be asked for anew.
-                Attempt::Held(_) if self.client == Client::Left => return,
+                Attempt::Held(_) if self.client == Client::Left => return self.stays_held(),
                 Attempt::Held(held) => self.held = *held,
                 Attempt::Refused(notice) => {
                     self.say(pieces, notice.body).await;
@@ -207,6 +211,10 @@ impl Waited {
                 }
             }
         }
+    }
+
+    fn stays_held(&mut self) {
+        self.held.stays_held(self.visit.plane.now());
     }
 
     /// Whether a call without a client is to go on: it was approved, and nobody else waits to make

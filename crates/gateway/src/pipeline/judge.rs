@@ -9,7 +9,7 @@ use mcp::{Era, Method, Request, Token};
 use policy::{
     ApprovalRecord, ApprovalState, Ask, BuildError, Call, CallIdentity, ClientFacts, Denial,
     GrantFacts, Judgement, Kind, Obligations, Policy, Reason, ScopeIds, Settled, Target, Trace,
-    Value, Verdict, call_digest, canonical_json, decide,
+    UnixMillis, Value, Verdict, call_digest, canonical_json, decide,
 };
 use store::{AdmitError, AdmitRequest, CheckError, Opened};
 
@@ -19,6 +19,7 @@ use super::permit::{Basis, Permit};
 use super::refusal::{self, Asked, Notice};
 use super::visit::Visit;
 use crate::listing;
+use crate::observer::{CallEnd, Watched};
 use crate::tools::{Listed, Tool};
 
 /// How often a call is settled anew when its approval was used up, or another call came first, in
@@ -46,6 +47,16 @@ pub(crate) struct Held {
     pub(crate) notice: Notice,
     /// The rules' own time to wait, in seconds.
     pub(crate) wait_seconds: Option<u32>,
+    watched: Option<Box<Watched>>,
+}
+
+impl Held {
+    /// Nobody decided while the agent waited, or nobody waited: the observer hears of a hold.
+    pub(crate) fn stays_held(&mut self, now: UnixMillis) {
+        if let Some(watched) = self.watched.take() {
+            watched.ended(CallEnd::default(), now);
+        }
+    }
 }
 
 /// The call as policy sees it, with what it borrows.
@@ -398,7 +409,8 @@ async fn wait_for(visit: &Visit, request: &Request, trace: &Trace, what: (&Ask, 
         return Box::pin(refuse(visit, request, trace, unrecordable())).await;
     }
     let notice = refusal::held(request, &denial, &visit.request_id, (&asked, &visit.plane));
-    Attempt::Held(Box::new(Held { asked, notice, wait_seconds: ask.wait_seconds }))
+    let watched = ledger::watch(visit, request, "hold", &known);
+    Attempt::Held(Box::new(Held { asked, notice, wait_seconds: ask.wait_seconds, watched }))
 }
 
 /// Why a call that policy allows is not admitted.
@@ -438,7 +450,8 @@ async fn admit(
     match admission.await {
         Ok(admitted) => {
             visit.plane.metrics.allowed.inc();
-            Ok(OpenCall::new(visit, request, admitted))
+            let watched = ledger::watch(visit, request, "allow", &known);
+            Ok(OpenCall::new(visit, request, admitted, watched))
         }
         Err(AdmitError::Exceeded(exceeded)) => {
             Err(Unadmitted::Denied(over_limit(obligations, exceeded)))

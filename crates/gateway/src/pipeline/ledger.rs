@@ -2,14 +2,16 @@
 //! before it leaves or is refused. The outcome of a call is written by `opencall`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use mcp::Request;
+use mcp::{Method, Request};
 use policy::{Denial, Trace};
 use store::{AuditGrant, AuditKind, AuditOpen};
 
 use super::facts;
 use super::visit::Visit;
 use crate::metrics::DecisionLabels;
+use crate::observer::{self, CallEnd, FinishedCall, OTHER_METHOD, Watched};
 
 /// What a row says beside the visit and the request.
 pub(super) struct Facts<'a> {
@@ -41,6 +43,46 @@ pub(super) async fn note(visit: &Visit, request: &Request, known: &Facts<'_>) {
     if let Err(error) = record(visit, request, "deny", known).await {
         tracing::error!(why = error.why, "a refusal could not be recorded");
     }
+    if let Some(watched) = watch(visit, request, "deny", known) {
+        watched.ended(CallEnd::default(), visit.plane.now());
+    }
+}
+
+/// What the observer, if there is one, will hear of this call.
+pub(super) fn watch(
+    visit: &Visit,
+    request: &Request,
+    verdict: &'static str,
+    known: &Facts<'_>,
+) -> Option<Box<Watched>> {
+    let observer = visit.plane.config.observer.as_ref()?;
+    let policy = &visit.grant.policy;
+    let known_method = !matches!(request.method(), Method::Other(_));
+    let method = if known_method { request.method().as_str() } else { OTHER_METHOD };
+    let name = (*request.method() == Method::ToolsCall).then(|| request.name()).flatten();
+    let listed = |name: &&str| visit.server.shelf.with_table(|table| table.get(name).is_some());
+    let rule = known.denial.map(|denial| &*denial.rule).filter(|rule| !rule.is_empty());
+    let parent = request.meta().and_then(|meta| meta.get("traceparent")?.as_str());
+    let call = FinishedCall {
+        request_id: visit.request_id.clone(),
+        grant: visit.grant.record.label.as_str().into(),
+        server: visit.server.record.slug.as_str().into(),
+        method: method.into(),
+        tool: name.filter(listed).map(observer::cut),
+        protocol_version: request.protocol_version().map(mcp::ProtocolVersion::as_str),
+        policy: policy.name.as_ref().map(|name| name.as_str().into()),
+        policy_version: policy.version,
+        revision: visit.snapshot.revision,
+        verdict,
+        reason: known.denial.map(|denial| denial.reason.as_str()),
+        rule: rule.map(observer::cut),
+        end: CallEnd::default(),
+        ended_at: visit.now,
+        latency: Duration::ZERO,
+        message_parent: parent.and_then(|text| observer::trace_parent(&text)),
+        request_parent: visit.trace_parent.clone(),
+    };
+    Some(Watched::new(observer, visit.started, call))
 }
 
 /// Counts a verdict of a call that does not leave.

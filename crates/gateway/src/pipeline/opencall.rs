@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::visit::Visit;
 use crate::metrics::OutcomeLabels;
+use crate::observer::{CallEnd, Watched};
 use crate::plane::Plane;
 use crate::upstream::{SendError, Sent};
 
@@ -22,6 +23,7 @@ pub(crate) struct OpenCall {
     admitted: Option<Admitted>,
     started: Instant,
     request_bytes: u64,
+    watched: Option<Box<Watched>>,
 }
 
 /// How a call ended.
@@ -41,12 +43,19 @@ impl End {
 }
 
 impl OpenCall {
-    pub(crate) fn new(visit: &Visit, request: &Request, admitted: Admitted) -> Self {
+    /// `watched` is what an observer, if there is one, hears of at the end.
+    pub(crate) fn new(
+        visit: &Visit,
+        request: &Request,
+        admitted: Admitted,
+        watched: Option<Box<Watched>>,
+    ) -> Self {
         Self {
             plane: Arc::clone(&visit.plane),
             admitted: Some(admitted),
             started: visit.started,
             request_bytes: request.body().len() as u64,
+            watched,
         }
     }
 
@@ -116,6 +125,14 @@ impl OpenCall {
             self.plane.metrics.outcomes.get_or_create(&labels).inc();
         }
         self.plane.metrics.latency.observe(elapsed.as_secs_f64());
+        if let Some(watched) = self.watched.take() {
+            let end = CallEnd {
+                outcome: Some(end.word),
+                upstream_status: end.status,
+                error_code: end.code,
+            };
+            watched.ended(end, self.plane.now());
+        }
     }
 }
 

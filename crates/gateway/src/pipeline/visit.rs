@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::admission;
 use crate::answer::{MCP_SESSION_ID, Refused};
 use crate::desk::Desk;
+use crate::observer::trace_parent;
 use crate::plane::Plane;
 use crate::seats::Seat;
 use crate::sessions::Session;
@@ -22,6 +23,9 @@ use crate::upstream::MirroredHeaders;
 const MIRRORED_HEADERS_MAX: usize = 64;
 
 const PARAM_PREFIX: &str = "mcp-param-";
+
+/// Where the caller's trace goes on (W3C Trace Context, section 3.2).
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Whether a held call may be kept waiting on an event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,8 @@ pub(crate) struct Visit {
     pub(crate) waiting: Waiting,
     /// Held for as long as the request or its stream is open.
     pub(crate) seat: Seat,
+    /// The header `traceparent`; read only for an observer.
+    pub(crate) trace_parent: Option<Box<str>>,
 }
 
 impl Visit {
@@ -83,6 +89,7 @@ impl Visit {
             mirrored: MirroredHeaders::new(),
             waiting: Waiting::No,
             seat: Seat::default(),
+            trace_parent: None,
         })
     }
 
@@ -110,6 +117,12 @@ impl Visit {
             .filter_map(|value| value.to_str().ok())
             .any(|value| value.contains("text/event-stream") || value.contains("*/*"));
         self.waiting = if takes_events { Waiting::Possible } else { Waiting::No };
+        if self.plane.config.observer.is_some() {
+            self.trace_parent = admission::only(headers, &TRACE_PARENT)
+                .ok()
+                .flatten()
+                .and_then(|value| trace_parent(value.to_str().ok()?));
+        }
         Ok(())
     }
 

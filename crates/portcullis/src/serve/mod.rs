@@ -141,6 +141,7 @@ pub(crate) fn gateway_config(config: &Config, ready: Ready) -> GatewayConfig {
         clock: Clock::new(clock::now),
         randomness: Randomness::new(fill_with_random_bytes),
         drain_seconds: config.drain_seconds,
+        observer: None,
     }
 }
 

@@ -12,13 +12,20 @@ use store::{
     Revision, Role, ServerRecord, ServerSlug, Store, StoreConfig, Timeouts, TokenHash, Transport,
 };
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
 use super::peer::Peer;
 use crate::plane::{Bounds, HOLDS_WAITING_MAX};
-use crate::{AuditValues, Classifier, Clock, Gateway, GatewayConfig, HoldWaits, Randomness};
+use crate::{
+    AuditValues, CallObserver, Classifier, Clock, FinishedCall, Gateway, GatewayConfig, HoldWaits,
+    Randomness,
+};
+
+/// More calls than any test makes.
+const HEARD_MAX: usize = 64;
 
 pub(super) const TOKEN: &str = "agent-a-token-0123456789";
 pub(super) const OTHER_TOKEN: &str = "agent-b-token-0123456789";
@@ -53,6 +60,7 @@ pub(super) struct Setup {
     pub(super) grant_seconds: Option<u32>,
     /// The server does not list its tools before `Peer::first_list` says so.
     pub(super) holds_first_list: bool,
+    pub(super) observer: Option<CallObserver>,
 }
 
 impl Default for Setup {
@@ -65,6 +73,7 @@ impl Default for Setup {
             bounds: Bounds::default(),
             grant_seconds: None,
             holds_first_list: false,
+            observer: None,
         }
     }
 }
@@ -72,6 +81,13 @@ impl Default for Setup {
 impl World {
     pub(super) async fn new(policy: &'static str) -> Self {
         Self::with(Setup { policy: Some(policy), ..Setup::default() }).await
+    }
+
+    /// A world with an observer, and what it hears.
+    pub(super) async fn observed(setup: Setup) -> (Self, mpsc::Receiver<FinishedCall>) {
+        let (tell, heard) = mpsc::channel(HEARD_MAX);
+        let observer = CallObserver::new(move |call| tell.try_send(call).expect("room"));
+        (Self::with(Setup { observer: Some(observer), ..setup }).await, heard)
     }
 
     pub(super) async fn with(setup: Setup) -> Self {
@@ -123,6 +139,7 @@ impl World {
                 clock: Clock::new(move || UnixMillis(reading.load(Ordering::SeqCst))),
                 randomness: Randomness::new(fill),
                 drain_seconds: setup.drain_seconds,
+                observer: setup.observer,
             },
             store.clone(),
             setup.bounds,
