@@ -32,13 +32,14 @@ struct Step {
     run: fn(&Repository) -> Result<Tally, String>,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "tidy", about: "the repository's own rules", run: tidy_step },
     Step { name: "fmt", about: "cargo fmt --check", run: fmt },
     Step { name: "clippy", about: "every target, warnings are errors", run: clippy },
     Step { name: "build", about: "the binaries that the tests start", run: build },
     Step { name: "tools", about: "installs peers and tools below target/tools", run: tools_step },
-    Step { name: "test", about: "all tests but the two steps after next", run: tests },
+    Step { name: "test", about: "all tests but those of steps of their own below", run: tests },
+    Step { name: "otel", about: "the build with traces: clippy, its tests", run: otel },
     Step { name: "doc", about: "documentation tests", run: doc },
     Step { name: "conformance", about: "the official suite, direct and through", run: conformance },
     Step { name: "real-servers", about: "published servers and SDK clients", run: real_servers },
@@ -136,7 +137,7 @@ fn tools_step(found: &Repository) -> Result<Tally, String> {
 }
 
 /// Modules of the integration binary that have a step of their own.
-const OWN_STEPS: [&str; 2] = ["conformance", "real_servers"];
+const OWN_STEPS: [&str; 3] = ["conformance", "otel", "real_servers"];
 
 fn tests(found: &Repository) -> Result<Tally, String> {
     ready(found)?;
@@ -144,7 +145,7 @@ fn tests(found: &Repository) -> Result<Tally, String> {
     let filter = format!("not (package(it) & test(/^({own})::/))");
     let skips: Vec<String> =
         OWN_STEPS.iter().flat_map(|own| ["--skip".to_owned(), format!("{own}::")]).collect();
-    nextest(found, "--workspace", &filter, &skips)
+    nextest(found, &["--workspace"], &filter, &skips)
 }
 
 fn conformance(found: &Repository) -> Result<Tally, String> {
@@ -158,7 +159,33 @@ fn real_servers(found: &Repository) -> Result<Tally, String> {
 fn one_module(found: &Repository, module: &str) -> Result<Tally, String> {
     ready(found)?;
     let wanted = format!("{module}::");
-    nextest(found, "--package=it", &format!("test(/^{wanted}/)"), &[wanted])
+    nextest(found, &["--package=it"], &format!("test(/^{wanted}/)"), &[wanted])
+}
+
+/// The feature of the product that brings traces.
+const TRACES: &str = "--features=portcullis/otel";
+
+/// The product with traces is built in place of the usual one, because both share all but a few
+/// crates in one folder; it is then put beside it, and the usual one comes back. The whole
+/// workspace is named each time, so that Cargo settles the same features for the other crates.
+fn otel(found: &Repository) -> Result<Tally, String> {
+    let workspace = ["--workspace", TRACES, "--locked"];
+    let with = |before: &[&str], after: &[&str]| {
+        let arguments: Vec<&str> = before.iter().chain(&workspace).chain(after).copied().collect();
+        simple(found, &arguments)
+    };
+    let clippy = with(&["clippy", "--all-targets", "--quiet"], &["--", "-D", "warnings"])?;
+    let built = with(&["build", "--bins", "--quiet"], &[]);
+    let folder = found.target().join("debug");
+    let copied = built.and_then(|built| {
+        let copied = std::fs::copy(folder.join("portcullis"), folder.join("portcullis-otel"));
+        copied.map(|_bytes| built).map_err(|problem| format!("cannot copy the build: {problem}"))
+    });
+    let usual = build(found)?;
+    let filter = "(package(portcullis) & test(/^traces::/)) | (package(it) & test(/^otel::/))";
+    let plain = ["traces::".to_owned(), "otel::".to_owned()];
+    let tests = nextest(found, &["--workspace", TRACES], filter, &plain)?;
+    Ok(clippy.add(copied?).add(usual).add(tests))
 }
 
 /// The binaries and tools that integration tests start.
@@ -170,22 +197,20 @@ fn ready(found: &Repository) -> Result<(), String> {
 /// Runs tests with nextest, or, loudly, with what Cargo brings.
 fn nextest(
     found: &Repository,
-    packages: &str,
+    packages: &[&str],
     filter: &str,
     plain: &[String],
 ) -> Result<Tally, String> {
     if process::there_is("cargo", &["nextest", "--version"]) {
-        let arguments = ["nextest", "run", packages, "--locked", "--no-fail-fast", "-E", filter];
-        let (ok, lines) = process::watched(cargo(found, &arguments))?;
+        let mut command = cargo(found, &["nextest", "run", "--locked", "--no-fail-fast"]);
+        command.args(packages).args(["-E", filter]);
+        let (ok, lines) = process::watched(command)?;
         return Ok(summary(&lines, ok));
     }
     say("!!! cargo-nextest is missing: falling back to `cargo test`, which runs the tests of one \
          binary in one process and shows less. `cargo install cargo-nextest --locked` gets it.\n");
-    let mut fallback = cargo(
-        found,
-        &["test", packages, "--locked", "--no-fail-fast", "--bins", "--lib", "--tests", "--"],
-    );
-    fallback.args(plain);
+    let mut fallback = cargo(found, &["test", "--locked", "--no-fail-fast"]);
+    fallback.args(packages).args(["--bins", "--lib", "--tests", "--"]).args(plain);
     Ok(Tally::one(process::run(fallback).is_ok()))
 }
 

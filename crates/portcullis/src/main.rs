@@ -12,6 +12,7 @@ mod exit;
 mod failure;
 mod input;
 mod manage;
+mod outgoing;
 mod output;
 mod policies;
 mod runtime;
@@ -19,6 +20,7 @@ mod scratch;
 mod serve;
 mod telemetry;
 mod tool_file;
+mod traces;
 
 use std::process::ExitCode;
 

@@ -99,7 +99,7 @@ impl Gateway {
             .append(true)
             .open(self.folder().join("serve.log"))
             .expect("a log file");
-        let mut command = Command::new(places::binary("portcullis"));
+        let mut command = Command::new(&self.config.program);
         command
             .arg("serve")
             .arg("--config")

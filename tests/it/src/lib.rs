@@ -2,6 +2,7 @@
 //! client, the `portcullis` process, and the one place that waits. Never product code.
 
 pub mod bypass;
+pub mod collector;
 pub mod fixture;
 pub mod gateway;
 pub mod places;

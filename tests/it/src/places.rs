@@ -28,6 +28,16 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// The product as a build with traces, which `cargo xtask test otel` puts beside the usual one.
+///
+/// # Panics
+/// When it has not been built; says how to build it.
+pub fn binary_with_traces() -> PathBuf {
+    let path = build_dir().join("portcullis-otel");
+    assert!(path.is_file(), "{} is missing: run `cargo xtask test otel`", path.display());
+    path
+}
+
 /// A file that `cargo xtask test tools` puts below the target folder's `tools`.
 ///
 /// # Panics

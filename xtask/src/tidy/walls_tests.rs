@@ -20,6 +20,8 @@ fn a_wall_is_a_fault_to_cross() {
     assert_eq!(check(&crossed).len(), 1);
     assert_eq!(check(&[package("policy", &["tokio"])]).len(), 1);
     assert_eq!(check(&[package("gateway", &["rmcp"])]).len(), 1);
+    assert_eq!(check(&[package("gateway", &["opentelemetry_sdk"])]).len(), 1);
+    assert_eq!(check(&[package("portcullis", &["opentelemetry_sdk"])]), Vec::<String>::new());
     assert_eq!(check(&[package("newcomer", &[])]).len(), 1);
 }
 

@@ -9,7 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -17,11 +17,11 @@ use mcp::sse::{Event, FrameSplitter};
 use thiserror::Error;
 use tokio::time::timeout;
 
+use crate::outgoing::{CONNECT_SECONDS_MAX, connector};
+
 /// Bytes of an answer or of one event, at most: what the gateway takes from a server, and room for
 /// what it adds.
 const ANSWER_BYTES_MAX: usize = 33 * 1024 * 1024;
-/// How long a connection may take, in seconds.
-const CONNECT_SECONDS_MAX: u64 = 10;
 /// How long an answer may take to begin, in seconds; servers may be given long times.
 const ANSWER_SECONDS_MAX: u64 = 3600;
 /// How long a stream may be silent, in seconds. The gateway sends a comment every 15.
@@ -98,21 +98,10 @@ impl Endpoint {
         let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
             .map_err(|_unfit| EndpointError::Token)?;
         bearer.set_sensitive(true);
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(Duration::from_secs(CONNECT_SECONDS_MAX)));
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(provider)
-            .map_err(std::io::Error::other)?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .pool_timer(TokioTimer::new())
-            .build(connector);
+            .build(connector()?);
         Ok(Self { uri: url.parse()?, token: bearer, client })
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gateway::upstream::{ListError, SendError, Unreachable};
-use gateway::{Gateway, ListingError};
+use gateway::{Gateway, GatewayConfig, ListingError};
 use policy::{ApprovalState, Document};
 use store::{
     APPROVALS_PAGE_ROWS_MAX, ApprovalFilter, Entropy, FileGrant, FileObjects, FilePolicy,
@@ -37,6 +37,7 @@ use crate::scratch::Scratch;
 use crate::serve::signals::Signals;
 use crate::serve::{self, Ready};
 use crate::tool_file;
+use crate::traces::Traces;
 
 /// Variables that a program gets without being asked for: where things are, nothing secret.
 const PASSED: [&str; 9] =
@@ -118,15 +119,18 @@ pub(crate) async fn run(args: RunArgs, environment: Environment) -> Result<Exit,
     let store = open(&config)?;
     let applied = store.apply_file_objects(objects, clock::now()).await;
     applied.map_err(|error| Failure::because(Exit::Failed, "cannot start", &error))?;
-    let ran = serve_client(&config, (&store, &home), (&server.slug, &token), &mut signals).await;
+    let traces = Traces::start(&environment)?;
+    let parts = (&store, &home, &traces);
+    let ran = serve_client(&config, parts, (&server.slug, &token), &mut signals).await;
     store.close().await;
+    traces.finish().await;
     ran
 }
 
 /// Starts gateway and program, and carries the client's messages.
 async fn serve_client(
     config: &Config,
-    (store, home): (&Store, &Home),
+    (store, home, traces): (&Store, &Home, &Traces),
     (slug, token): (&ServerSlug, &Token),
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
@@ -134,7 +138,9 @@ async fn serve_client(
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let ready = Ready { gateway: address, console: address };
-    let gateway = Gateway::new(serve::gateway_config(config, ready), store.clone());
+    let observed =
+        GatewayConfig { observer: traces.observer(), ..serve::gateway_config(config, ready) };
+    let gateway = Gateway::new(observed, store.clone());
     gateway.reload().await?;
     let stop = CancellationToken::new();
     let mut beside = JoinSet::new();

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::config::{self, Config, Environment};
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
+use crate::traces::Traces;
 
 /// What `serve` is started with.
 #[derive(Debug)]
@@ -67,7 +68,10 @@ pub(crate) async fn run(options: ServeOptions) -> Result<Exit, Failure> {
     store.apply_file_objects(objects::of(&config), clock::now()).await.map_err(|error| {
         Failure::because(Exit::Failed, "the configuration cannot be put in force", &error)
     })?;
-    let gateway = Gateway::new(gateway_config(&config, doors.ready), store.clone());
+    let traces = Traces::start(&options.environment)?;
+    let observed =
+        GatewayConfig { observer: traces.observer(), ..gateway_config(&config, doors.ready) };
+    let gateway = Gateway::new(observed, store.clone());
     let revision = gateway.reload().await?;
     tracing::info!(
         gateway = %doors.ready.gateway,
@@ -78,7 +82,11 @@ pub(crate) async fn run(options: ServeOptions) -> Result<Exit, Failure> {
         "portcullis is ready"
     );
     let parts = Parts { store, gateway, config: &config, environment: options.environment };
-    parts.serve(doors, options.ready, options.stop, &mut signals).await
+    let ended = parts.serve(doors, options.ready, options.stop, &mut signals).await;
+    if matches!(ended, Ok(Exit::Good)) {
+        traces.finish().await;
+    }
+    ended
 }
 
 /// Both listeners, bound.
@@ -120,7 +128,7 @@ fn open_store(config: &Config) -> Result<Store, Failure> {
     opened.map_err(|error| Failure::because(Exit::Failed, "cannot open the store", &error))
 }
 
-/// What the gateway takes of `config`.
+/// What the gateway takes of `config`; nobody observes its calls.
 pub(crate) fn gateway_config(config: &Config, ready: Ready) -> GatewayConfig {
     let url = |address: SocketAddr| format!("http://{address}");
     GatewayConfig {

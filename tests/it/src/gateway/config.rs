@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -107,6 +107,8 @@ impl Grant {
 /// A whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The program that serves.
+    pub program: PathBuf,
     /// Lines before the first table.
     pub lines: Vec<String>,
     /// Lines of `[approvals]`.
@@ -128,6 +130,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            program: places::binary("portcullis"),
             lines: Vec::new(),
             approvals: vec![
                 "wait_seconds = 0".to_owned(),
@@ -164,7 +167,7 @@ impl Config {
         format!("token-of-the-grant-{label}")
     }
 
-    /// The environment that the file refers to.
+    /// The environment: what the file refers to, and the variables.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
         let credentials = self.servers.iter().filter_map(|server| server.credential.clone());
         let own = [("API_TOKEN".to_owned(), ADMIN_TOKEN.to_owned())];

@@ -8,6 +8,7 @@ mod crash;
 mod drain;
 mod fidelity;
 mod limits;
+mod otel;
 mod peers;
 mod real_servers;
 mod regressions;
