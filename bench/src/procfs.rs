@@ -33,6 +33,11 @@ impl CpuTime {
         Ok(Self { whole, living: Duration::from_nanos(nanos), tick })
     }
 
+    /// All that was spent so far, to a tick.
+    pub(crate) fn spent(self) -> Duration {
+        self.whole.max(self.living)
+    }
+
     /// Time spent since an earlier reading: the exact figure, unless a thread has ended in between.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let whole = self.whole.saturating_sub(earlier.whole);

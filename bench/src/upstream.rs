@@ -29,6 +29,9 @@ pub(crate) struct UpstreamArgs {
     /// The workload that it serves
     #[arg(long)]
     workload: Workload,
+    /// How many tools it has [default: the workload's]
+    #[arg(long)]
+    tools: Option<usize>,
 }
 
 /// Serves until it is ended.
@@ -36,7 +39,8 @@ pub(crate) struct UpstreamArgs {
 /// # Errors
 /// When it cannot listen.
 pub(crate) async fn run(args: UpstreamArgs) -> Result<(), String> {
-    let shape = args.workload.shape();
+    let mut shape = args.workload.shape();
+    shape.tools = args.tools.unwrap_or(shape.tools);
     let server = Rc::new(Server {
         framing: shape.framing,
         quick: args.workload != Workload::W5,

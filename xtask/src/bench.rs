@@ -2,6 +2,7 @@
 //! beside it. What is measured, and how, lives in `bench`.
 
 use std::fs;
+use std::io::Write;
 
 use serde_json::Value;
 
@@ -20,9 +21,10 @@ pub(crate) fn run(found: &Repository, arguments: &[String]) -> Result<bool, Stri
     }
     // One after the other: built together, the gateway would get what `bench` asks of their common
     // dependencies, and would not be the program that `cargo build --release` makes.
-    for package in ["portcullis", "bench"] {
+    for (package, about) in [("portcullis", "the gateway"), ("bench", "what measures it")] {
+        note(&format!("builds {about}; the first time, this takes some minutes\n"));
         let package = format!("--package={package}");
-        let words = ["build", "--release", "--bins", "--locked", "--quiet", &package];
+        let words = ["build", "--release", "--bins", "--locked", &package];
         process::run(command(found.root(), "cargo", &words))?;
     }
     let program = found.target().join("release/bench");
@@ -32,7 +34,12 @@ pub(crate) fn run(found: &Repository, arguments: &[String]) -> Result<bool, Stri
     Ok(process::run(command(&here, program, &words)).is_ok())
 }
 
-/// The rows that a run of everything has: workload and target.
+/// Says something to a person, beside what goes to a file.
+fn note(text: &str) {
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// The rows that a run of all workloads has: workload and target.
 const ROWS: [(&str, &str); 21] = [
     ("W1", "proxy"),
     ("W1", "portcullis"),
@@ -73,13 +80,26 @@ pub(crate) fn smoke(found: &Repository) -> Result<usize, String> {
     let results = serde_json::from_str(&text).map_err(|problem| problem.to_string())?;
     let missing: Vec<String> =
         ROWS.iter().filter(|row| !is_right(&results, row)).map(|row| format!("{row:?}")).collect();
-    if missing.is_empty() {
-        return Ok(ROWS.len());
+    if !missing.is_empty() {
+        return Err(format!(
+            "rows that are missing or hold no right answer: {}",
+            missing.join(", ")
+        ));
     }
-    Err(format!("rows that are missing or hold no right answer: {}", missing.join(", ")))
+    let of = |list: &str| results.get(list).and_then(Value::as_array).map_or(0, Vec::len);
+    let (scale, limits) = (of("scale"), of("limits"));
+    if (scale, limits) != (SCALE_ROWS, LIMIT_ROWS) {
+        return Err(format!("{scale} rows of `scale` and {limits} of `limits`"));
+    }
+    Ok(ROWS.len() + scale + limits)
 }
 
-const SMOKE: &str = "run -r 1 -d 0.3 --warmup 0.1 --settle 0.1 -c 4 --sessions 25";
+/// Rows of the part `scale`.
+const SCALE_ROWS: usize = 6;
+/// Rows of the part `limits`.
+const LIMIT_ROWS: usize = 12;
+
+const SMOKE: &str = "run --quick -d 0.3 --warmup 0.1 --settle 0.1 -c 4 --sessions 25 --rows 1000";
 
 /// Whether a row is there, with answers and without refusals or errors.
 fn is_right(results: &Value, (workload, target): &(&str, &str)) -> bool {

@@ -40,10 +40,7 @@ pub(super) async fn run(args: &LoadArgs, door: &Door) -> Result<Found, String> {
     let memory = || args.watch.map(Memory::of).transpose();
     tokio::time::sleep(seconds(args.warmup)?).await;
     let before = memory()?;
-    let mut streams = Vec::with_capacity(args.sessions);
-    for _ in 0..args.sessions {
-        streams.push(open(door).await?);
-    }
+    let mut streams = opened(door, args.sessions).await?;
     tokio::time::sleep(seconds(args.settle)?).await;
     let open = memory()?;
     let request = door.request("POST", session.as_deref(), &message::announce());
@@ -62,6 +59,18 @@ pub(super) async fn run(args: &LoadArgs, door: &Door) -> Result<Found, String> {
     let peak_kib = memory()?.map(|memory| memory.peak_kib);
     let answers = sessions;
     Ok(Found { answers, errors, first_problem, peak_kib, idle: Some(idle), ..Found::default() })
+}
+
+/// So many sessions whose connections wait.
+///
+/// # Errors
+/// When a session or its stream cannot be opened.
+pub(super) async fn opened(door: &Door, sessions: usize) -> Result<Vec<Connection>, String> {
+    let mut streams = Vec::with_capacity(sessions);
+    for _ in 0..sessions {
+        streams.push(open(door).await?);
+    }
+    Ok(streams)
 }
 
 /// A session whose connection waits for what the server has to say.

@@ -52,9 +52,12 @@ pub(crate) struct LoadArgs {
     /// Calls a second; without it, each connection calls as soon as it has an answer
     #[arg(long)]
     rate: Option<f64>,
-    /// Sessions that only wait (W5)
-    #[arg(long, default_value_t = 1000)]
+    /// Sessions that only wait: all that there is in W5, and beside the calls otherwise
+    #[arg(long, default_value_t = 0)]
     sessions: usize,
+    /// Bearer token of the sessions that wait beside calls [default: that of the calls]
+    #[arg(long)]
+    waiting_token: Option<String>,
     /// How many tools a list must have
     #[arg(long, default_value_t = 0)]
     tools: usize,
@@ -117,6 +120,9 @@ async fn calls(args: &LoadArgs, door: &Door) -> Result<Found, String> {
     let expected = Expected { shape, request_bytes: request.len(), tools: args.tools };
     let tally = Rc::new(Tally::new()?);
     let schedule = args.rate.map(Schedule::new).transpose()?.map(Rc::new);
+    let waiting_door = Door { token: args.waiting_token.clone(), ..door.clone() };
+    let waiting_door = if args.waiting_token.is_some() { &waiting_door } else { door };
+    let waiting = idle::opened(waiting_door, args.sessions).await?;
     let mut workers = JoinSet::new();
     for _ in 0..args.connections.max(1) {
         let caller = Caller::introduced(door, &request, expected).await?;
@@ -137,6 +143,8 @@ async fn calls(args: &LoadArgs, door: &Door) -> Result<Found, String> {
         });
     }
     let mut found = measure(args, &tally).await?;
+    // Held until here, and closed before memory is read.
+    drop(waiting);
     if tokio::time::timeout(LAST_ANSWERS_MAX, drained(&mut workers)).await.is_err() {
         tally.note(&Fault::Wrong("calls that were not answered".to_owned()));
     }

@@ -36,10 +36,15 @@ fn launched(place: &Place, cores: &[usize], program: &Path) -> Command {
 }
 
 impl Child {
-    /// Starts the mock server of a workload.
-    pub(super) async fn announced(place: &Place, workload: Workload) -> Result<Self, String> {
+    /// Starts the mock server of a workload, with so many tools.
+    pub(super) async fn announced(
+        place: &Place,
+        workload: Workload,
+        tools: usize,
+    ) -> Result<Self, String> {
         let mut command = launched(place, &place.load_cores, &place.own);
-        command.args(["upstream", "--workload", workload.name()]);
+        let tools = tools.to_string();
+        command.args(["upstream", "--workload", workload.name(), "--tools", &tools]);
         Self::that_says_where(command).await
     }
 

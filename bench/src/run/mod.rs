@@ -2,13 +2,19 @@
 //! then C B A, …) while the others are stopped, and summed up. A run with a refusal or an error does
 //! not count, and the command fails.
 
+mod args;
 mod child;
 mod config;
+mod decision;
+mod fill;
+mod limits;
 mod report;
+mod scale;
 mod summary;
 mod target;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
@@ -18,114 +24,11 @@ use crate::load::Found;
 use crate::workload::Workload;
 use crate::{launch, procfs};
 
+use args::Part;
+pub(crate) use args::{EXAMPLES, RunArgs};
 use child::Child;
 use summary::{Pace, Results, Row, Run};
-use target::{Kind, Place, Target};
-
-/// What stands below `--help`.
-pub(crate) const EXAMPLES: &str = "\
-Targets: proxy (body-blind, the floor), portcullis (buffered audit, 10 tools with two conditions and
-one limit each), portcullis-durable (the same, each call waits for its row on disk), portcullis-500
-(W6 only: 500 tools with five conditions). Ratios are against the first one.
-
-With two cores or more, the target has the first core for itself; the load generator and the mock
-server share the others. A cheap target is then limited by those, so compare its processor time for
-one call rather than its calls a second.
-
-Examples:
-  cargo xtask bench                                   all workloads, about 12 minutes
-  cargo xtask bench -w W1 -w W3 -r 3 -d 2             two workloads, shorter
-  cargo xtask bench -w W1 --rate 2000 proxy portcullis
-  cargo xtask bench -w W5 --sessions 500              memory of idle sessions
-  cargo xtask bench --markdown --json figures.json    tables for a page, every run in a file";
-
-/// What to run.
-#[derive(Debug, clap::Args)]
-pub(crate) struct RunArgs {
-    /// What is measured [default: all that the workload has a use for]
-    #[arg(value_name = "TARGET")]
-    targets: Vec<Kind>,
-    /// A workload; repeatable [default: all]
-    #[arg(short, long = "workload", value_name = "W", ignore_case = true)]
-    workloads: Vec<Workload>,
-    /// How often each target is measured, for each workload
-    #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: u32,
-    /// Seconds of each measurement
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 4.0)]
-    duration: f64,
-    /// Seconds of calls before each measurement
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
-    warmup: f64,
-    /// Seconds after each measurement, before memory is read
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.5)]
-    settle: f64,
-    /// Connections [default: 32, or 16 where bodies are large]
-    #[arg(short, long, value_name = "N")]
-    connections: Option<usize>,
-    /// Measure also at a fixed rate of so many calls a second, with latency counted from the time at
-    /// which a call was due; 0: no [default: 1000, W1 only]
-    #[arg(long, value_name = "N")]
-    rate: Option<f64>,
-    /// Idle sessions of W5, at most 1000: a gateway has at most 1024 connections to one server
-    #[arg(long, value_name = "N", default_value_t = 1000,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
-    sessions: u32,
-    /// Write every run and the summary to a file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Print the tables as Markdown
-    #[arg(long)]
-    markdown: bool,
-    /// Keep the gateway's data below this folder while it runs: durable figures are those of its disk
-    /// [default: the system's folder for temporary files]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-}
-
-/// Calls a second of the fixed-rate part of W1.
-const RATE_DEFAULT: f64 = 1000.0;
-
-impl RunArgs {
-    fn workloads(&self) -> Vec<Workload> {
-        let wanted =
-            |workload: &Workload| self.workloads.is_empty() || self.workloads.contains(workload);
-        Workload::ALL.into_iter().filter(wanted).collect()
-    }
-
-    fn kinds(&self, workload: Workload) -> Vec<Kind> {
-        if !self.targets.is_empty() {
-            return self.targets.clone();
-        }
-        Kind::ALL.into_iter().filter(|kind| kind.is_for(workload)).collect()
-    }
-
-    /// The ways in which a workload is run.
-    fn paces(&self, workload: Workload) -> Vec<Pace> {
-        let rate = match (workload, self.rate) {
-            (Workload::W5, _) => return vec![Pace::Idle],
-            (Workload::W1, None) => RATE_DEFAULT,
-            (_, rate) => rate.unwrap_or(0.0),
-        };
-        let fixed = (rate > 0.0).then_some(Pace::Fixed(rate));
-        std::iter::once(Pace::Closed).chain(fixed).collect()
-    }
-
-    fn rounds(&self, pace: Pace) -> u32 {
-        if pace == Pace::Idle { 1 } else { self.rounds }
-    }
-
-    /// How many measurements there will be.
-    fn measurements(&self) -> u64 {
-        let of = |workload: Workload| {
-            let targets = u64::try_from(self.kinds(workload).len()).unwrap_or(u64::MAX);
-            let paces = self.paces(workload);
-            let direct = |pace: &Pace| u64::from(matches!(pace, Pace::Fixed(_)));
-            paces.iter().map(|p| u64::from(self.rounds(*p)) * (targets + direct(p))).sum::<u64>()
-        };
-        self.workloads().into_iter().map(of).sum()
-    }
-}
+use target::{Place, Target};
 
 /// Runs everything and prints the tables.
 ///
@@ -137,6 +40,12 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), String> {
     let measured = async {
         for workload in bench.args.workloads() {
             bench.workload(workload, &mut results).await?;
+        }
+        if bench.args.wants(Part::Scale) {
+            results.scale = scale::run(&bench).await?;
+        }
+        if bench.args.wants(Part::Limits) {
+            results.limits = limits::run(&bench).await?;
         }
         Ok::<(), String>(())
     };
@@ -160,7 +69,18 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), String> {
     }
 }
 
-/// What all workloads share.
+/// One call of the load generator.
+#[derive(Debug, Clone, Copy)]
+struct Ask {
+    workload: Workload,
+    pace: Pace,
+    /// Connections, if not what the workload has.
+    connections: Option<usize>,
+    /// Sessions that wait meanwhile.
+    sessions: u32,
+}
+
+/// What all parts share.
 struct Bench {
     args: RunArgs,
     place: Place,
@@ -182,16 +102,19 @@ impl Bench {
         let (target_cores, load_cores) = split(&launch::cores());
         let path = folder.path().to_path_buf();
         let place = Place { own, gateway, folder: path, target_cores, load_cores };
-        let progress = ProgressBar::new(args.measurements());
+        let steps = |part, count| if args.wants(part) { count } else { 0 };
+        let further = steps(Part::Scale, scale::steps(&args)) + steps(Part::Limits, limits::STEPS);
+        let progress = ProgressBar::new(args.measurements() + further);
         let style = "{bar:24} {pos}/{len}  {msg}  {elapsed} (about {eta} left)";
         if let Ok(style) = ProgressStyle::with_template(style) {
             progress.set_style(style);
         }
+        progress.enable_steady_tick(TICK);
         Ok(Self { args, place, progress, _folder: folder })
     }
 
     async fn workload(&self, workload: Workload, results: &mut Results) -> Result<(), String> {
-        let upstream = Child::announced(&self.place, workload).await?;
+        let upstream = Child::announced(&self.place, workload, workload.shape().tools).await?;
         let mut targets = Vec::new();
         for kind in self.args.kinds(workload) {
             self.progress.set_message(format!("{} {}: starts", workload.name(), kind.name()));
@@ -214,7 +137,9 @@ impl Bench {
                 for target in order {
                     let message = format!("{} {}", workload.name(), target.name());
                     self.progress.set_message(message);
-                    let found = self.measure(workload, pace, target).await?;
+                    let sessions = if pace == Pace::Idle { self.args.sessions } else { 0 };
+                    let ask = Ask { workload, pace, connections: None, sessions };
+                    let found = self.measure(ask, target).await?;
                     results.record(workload, pace, target.name(), Run { round, found });
                     self.progress.inc(1);
                 }
@@ -227,14 +152,10 @@ impl Bench {
     }
 
     /// Lets one target run, and calls it.
-    async fn measure(
-        &self,
-        workload: Workload,
-        pace: Pace,
-        target: &Target,
-    ) -> Result<Found, String> {
-        let args = &self.args;
-        let connections = args.connections.unwrap_or(workload.shape().connections);
+    async fn measure(&self, ask: Ask, target: &Target) -> Result<Found, String> {
+        let (args, Ask { workload, pace, connections, sessions }) = (&self.args, ask);
+        let connections = args.connections.or(connections);
+        let connections = connections.unwrap_or(workload.shape().connections);
         let mut words: Vec<String> = vec!["load".to_owned()];
         let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
         option("workload", workload.name().to_owned());
@@ -244,10 +165,13 @@ impl Bench {
         option("warmup", args.warmup.to_string());
         option("duration", args.duration.to_string());
         option("settle", args.settle.to_string());
-        option("sessions", args.sessions.to_string());
+        option("sessions", sessions.to_string());
         option("tools", target.listed(workload).to_string());
         if let Some(token) = target.token() {
             option("token", token.to_owned());
+        }
+        if let Some(token) = target.waiting_token() {
+            option("waiting-token", token.to_owned());
         }
         if let Some(pid) = target.pid() {
             option("watch", pid.to_string());
@@ -263,6 +187,9 @@ impl Bench {
         serde_json::from_str(&line).map_err(|error| format!("{name}: {error}: {line}"))
     }
 }
+
+/// How often the line that shows the progress is drawn.
+const TICK: Duration = Duration::from_secs(1);
 
 /// The first core for the target and the rest for everything else; with one core, no pinning.
 fn split(cores: &[usize]) -> (Vec<usize>, Vec<usize>) {

@@ -3,7 +3,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::summary::{Pace, Results, Row};
+use super::summary::{Limit, Pace, Results, Row};
 use crate::clock;
 use crate::load::Found;
 
@@ -20,6 +20,20 @@ pub(super) fn text(results: &Results, markdown: bool) -> String {
         let title = format!("{}: {} ({how})", workload.name(), workload.shape().about);
         let title = if markdown { format!("### {title}\n") } else { title };
         lines.extend([String::new(), title, drawn(heads, cells, markdown)]);
+    }
+    let further = [
+        (
+            "scale: W1 where there is more of one thing (closed loop)",
+            &SCALE[..],
+            scale(&results.scale),
+        ),
+        ("limits: what there may be at most", &LIMITS[..], limits(&results.limits)),
+    ];
+    for (title, heads, cells) in further {
+        if !cells.is_empty() {
+            let title = if markdown { format!("### {title}\n") } else { title.to_owned() };
+            lines.extend([String::new(), title, drawn(heads, cells, markdown)]);
+        }
     }
     lines.join("\n") + "\n"
 }
@@ -72,6 +86,50 @@ const IDLE: [&str; 7] = [
     "denied/errors",
 ];
 
+const SCALE: [&str; 8] = [
+    "what there is",
+    "CPU µs/call",
+    "× CPU",
+    "calls/s",
+    "p50 µs",
+    "p99 µs",
+    "settled MiB",
+    "denied/errors",
+];
+const LIMITS: [&str; 4] = ["figure", "measured", "at most", "holds"];
+
+fn scale(rows: &[Row]) -> Vec<Vec<String>> {
+    let cells = |row: &Row| {
+        let (cpu, cpu_ratio) = cpu(row, rows.first());
+        vec![
+            row.target.clone(),
+            cpu,
+            cpu_ratio,
+            shown(row.median(|found| Some(found.per_second)), 0),
+            shown(row.median(|found| Some(found.p50_us)), 0),
+            shown(row.median(|found| Some(found.p99_us)), 0),
+            mib(row.median(|found| found.settled_kib.map(clock::real))),
+            faults(row),
+        ]
+    };
+    rows.iter().map(cells).collect()
+}
+
+fn limits(limits: &[Limit]) -> Vec<Vec<String>> {
+    let cells = |limit: &Limit| {
+        let unit = limit.unit;
+        let digits = if limit.measured < 10.0 { 2 } else { 1 };
+        let holds = limit.at_most.map(|most| if limit.measured <= most { "yes" } else { "NO" });
+        vec![
+            limit.about.clone(),
+            format!("{:.digits$} {unit}", limit.measured),
+            limit.at_most.map_or_else(none, |most| format!("{most} {unit}")),
+            holds.map_or_else(none, str::to_owned),
+        ]
+    };
+    limits.iter().map(cells).collect()
+}
+
 fn closed(rows: &[&Row]) -> Vec<Vec<String>> {
     let speed = |row: &Row| row.median(|found| Some(found.per_second));
     let first = rows.first();
@@ -79,7 +137,7 @@ fn closed(rows: &[&Row]) -> Vec<Vec<String>> {
         let (cpu, cpu_ratio) = cpu(row, first.copied());
         let range = row.range(|found| found.per_second);
         vec![
-            row.target.to_owned(),
+            row.target.clone(),
             shown(speed(row), 0),
             range.map_or_else(none, |(low, high)| format!("{low:.0} to {high:.0}")),
             shown(ratio(speed(row), first.and_then(|first| speed(first))), 2),
@@ -106,7 +164,7 @@ fn fixed(rows: &[&Row]) -> Vec<Vec<String>> {
     let cells = |row: &&Row| {
         let (cpu, cpu_ratio) = cpu(row, rows.first().copied());
         vec![
-            row.target.to_owned(),
+            row.target.clone(),
             shown(row.median(|found| Some(found.p50_us)), 0),
             shown(row.median(|found| Some(found.p99_us)), 0),
             shown(row.median(|found| Some(found.p999_us)), 0),
@@ -124,7 +182,7 @@ fn idle(rows: &[&Row]) -> Vec<Vec<String>> {
     let cells = |row: &&Row| {
         let idle = row.runs.first().and_then(|run| run.found.idle).unwrap_or_default();
         vec![
-            row.target.to_owned(),
+            row.target.clone(),
             idle.sessions.to_string(),
             idle.heard.to_string(),
             mib(Some(clock::real(idle.before_kib))),

@@ -17,7 +17,7 @@ fn results() -> Results {
         of(rate, "proxy", Some(20.0), 110.0),
         of(rate, "direct", None, 100.0),
     ];
-    Results { machine: "a machine".to_owned(), rows }
+    Results { rows, ..Results::of("a machine".to_owned()) }
 }
 
 #[test]

@@ -33,14 +33,14 @@ pub(super) struct Run {
 pub(super) struct Row {
     pub(super) workload: Workload,
     pub(super) pace: Pace,
-    pub(super) target: &'static str,
+    pub(super) target: String,
     pub(super) runs: Vec<Run>,
 }
 
 impl Row {
     /// No measurement yet.
-    pub(super) fn new(workload: Workload, pace: Pace, target: &'static str) -> Self {
-        Self { workload, pace, target, runs: Vec::new() }
+    pub(super) fn new(workload: Workload, pace: Pace, target: &str) -> Self {
+        Self { workload, pace, target: target.to_owned(), runs: Vec::new() }
     }
 
     /// The median of a figure over the rounds.
@@ -87,12 +87,30 @@ impl Row {
 pub(super) struct Results {
     pub(super) machine: String,
     pub(super) rows: Vec<Row>,
+    /// W1 where there is more of something, and first where there is not.
+    pub(super) scale: Vec<Row>,
+    pub(super) limits: Vec<Limit>,
+}
+
+/// A figure, and what it may be at most.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Limit {
+    pub(super) about: String,
+    pub(super) unit: &'static str,
+    pub(super) measured: f64,
+    /// None: the figure says what another one is made of.
+    pub(super) at_most: Option<f64>,
 }
 
 impl Results {
     /// Nothing yet; notes the machine as it is now.
     pub(super) fn new() -> Self {
-        Self { machine: super::machine(), rows: Vec::new() }
+        Self::of(super::machine())
+    }
+
+    /// Nothing yet, of such a machine.
+    pub(super) fn of(machine: String) -> Self {
+        Self { machine, rows: Vec::new(), scale: Vec::new(), limits: Vec::new() }
     }
 
     pub(super) fn add(&mut self, row: Row) {
@@ -129,7 +147,7 @@ impl Results {
 
     /// The first reason why some run does not count.
     pub(super) fn first_problem(&self) -> Option<String> {
-        self.rows.iter().find_map(Row::problem)
+        self.rows.iter().chain(&self.scale).find_map(Row::problem)
     }
 }
 

@@ -23,7 +23,7 @@ fn a_median_is_the_middle() {
 
 #[test]
 fn one_refusal_spoils_a_run() {
-    let mut results = Results { machine: String::new(), rows: vec![row(&[1.0])] };
+    let mut results = Results { rows: vec![row(&[1.0])], ..Results::of(String::new()) };
     assert_eq!(results.first_problem(), None);
     let found = Found {
         answers: 5,
@@ -38,7 +38,7 @@ fn one_refusal_spoils_a_run() {
 #[test]
 fn a_run_without_an_answer_does_not_count() {
     let row = Row::new(Workload::W2, Pace::Closed, "proxy");
-    let results = Results { machine: String::new(), rows: vec![row] };
+    let results = Results { rows: vec![row], ..Results::of(String::new()) };
     assert!(results.first_problem().is_some());
     assert_eq!(results.tables(), [(Workload::W2, Pace::Closed)]);
 }

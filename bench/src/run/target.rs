@@ -2,15 +2,17 @@
 //! mock server without anything in between. Starts, stops and continues; measures nothing.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use rustix::process::Signal;
 
 use super::child::{Child, PATIENCE};
-use super::config::{Addresses, SLUG, Setup, TOKEN};
+use super::config::{Places, SLUG, Setup, TOKEN, WAITING_TOKEN};
+use crate::clock;
 use crate::http1::Connection;
+use crate::procfs::CpuTime;
 use crate::workload::{Workload, is_hidden};
 
 /// One of the targets.
@@ -83,21 +85,45 @@ pub(super) struct Place {
     pub(super) load_cores: Vec<usize>,
 }
 
+/// A gateway that is to be started.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    /// Its name in tables.
+    pub(super) name: String,
+    /// Its folder below that of the run.
+    pub(super) folder: String,
+    /// Its set-up.
+    pub(super) setup: Setup,
+    /// Where its data lies, if it is not to be removed with it.
+    pub(super) data: Option<&'a Path>,
+}
+
+/// How long a gateway took until it was ready.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Start {
+    /// By the clock.
+    pub(super) wall: Duration,
+    /// Processor time of its process.
+    pub(super) cpu: Duration,
+}
+
 /// A target that runs, or is stopped.
 #[derive(Debug)]
 pub(super) struct Target {
-    name: &'static str,
+    name: String,
     child: Option<Child>,
     setup: Option<Setup>,
     address: SocketAddr,
-    /// Its data, removed with it.
+    start: Start,
+    /// What is removed with it.
     folder: Option<PathBuf>,
 }
 
 impl Target {
     /// The mock server itself.
     pub(super) fn direct(address: SocketAddr) -> Self {
-        Self { name: "direct", child: None, setup: None, address, folder: None }
+        let (name, start) = ("direct".to_owned(), Start::default());
+        Self { name, child: None, setup: None, address, start, folder: None }
     }
 
     /// Starts a target and waits until it is ready.
@@ -110,28 +136,55 @@ impl Target {
         place: &Place,
         upstream: SocketAddr,
     ) -> Result<Self, String> {
-        let name = kind.name();
-        let Some(setup) = kind.setup(workload) else {
-            let child = Child::proxy(place, upstream).await?;
-            let address = child.address;
-            return Ok(Self { name, child: Some(child), setup: None, address, folder: None });
-        };
-        let folder = place.folder.join(format!("{}-{name}", workload.name()));
+        let name = kind.name().to_owned();
+        if let Some(setup) = kind.setup(workload) {
+            let folder = format!("{}-{name}", workload.name());
+            return Self::gateway(Plan { name, folder, setup, data: None }, place, upstream).await;
+        }
+        let child = Child::proxy(place, upstream).await?;
+        Ok(Self { name, ..Self::direct(child.address) }.with(child))
+    }
+
+    fn with(self, child: Child) -> Self {
+        Self { child: Some(child), ..self }
+    }
+
+    /// Starts a gateway and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it is not; with the end of its log.
+    pub(super) async fn gateway(
+        plan: Plan<'_>,
+        place: &Place,
+        upstream: SocketAddr,
+    ) -> Result<Self, String> {
+        let Plan { name, folder, setup, data } = plan;
+        let folder = place.folder.join(folder);
         std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let at = Addresses { door: free_address()?, console: free_address()?, upstream };
-        setup.write(&folder, at)?;
-        let mut child = Child::gateway(place, &folder, at.door)?;
-        if tokio::time::timeout(PATIENCE, ready(&mut child, at.console)).await != Ok(true) {
+        let own_data = folder.join("data");
+        let (door, console) = (free_address()?, free_address()?);
+        setup
+            .write(&folder, Places { door, console, upstream, data: data.unwrap_or(&own_data) })?;
+        let begun = clock::now();
+        let mut child = Child::gateway(place, &folder, door)?;
+        if tokio::time::timeout(PATIENCE, ready(&mut child, console)).await != Ok(true) {
             let log = std::fs::read_to_string(folder.join("serve.log")).unwrap_or_default();
             return Err(format!("{name} does not start; its log:\n{log}"));
         }
+        let wall = begun.elapsed();
+        let start = Start { wall, cpu: CpuTime::of(child.pid())?.spent() };
         let (child, setup, folder) = (Some(child), Some(setup), Some(folder));
-        Ok(Self { name, child, setup, address: at.door, folder })
+        Ok(Self { name, child, setup, address: door, start, folder })
+    }
+
+    /// How long it took until it was ready.
+    pub(super) fn started(&self) -> Start {
+        self.start
     }
 
     /// Its name in tables.
-    pub(super) fn name(&self) -> &'static str {
-        self.name
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Where it is called.
@@ -148,6 +201,11 @@ impl Target {
     /// What it wants as a token.
     pub(super) fn token(&self) -> Option<&'static str> {
         self.setup.map(|_setup| TOKEN)
+    }
+
+    /// The token of sessions that only wait while others call: a grant of their own.
+    pub(super) fn waiting_token(&self) -> Option<&'static str> {
+        self.setup.filter(|setup| setup.grants > 1).map(|_setup| WAITING_TOKEN)
     }
 
     /// How many tools it is to list.
@@ -197,7 +255,7 @@ impl Target {
 }
 
 /// Time between two questions whether a gateway is ready.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Waits until the console says that the gateway is ready; no when it ends first.
 async fn ready(child: &mut Child, console: SocketAddr) -> bool {
