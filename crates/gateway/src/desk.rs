@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState as FastState;
 use mcp::IdKey;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::exchange::Awaited;
 
@@ -34,6 +35,8 @@ pub(crate) struct Desk {
 #[derive(Debug, Default)]
 struct Sheet {
     running: HashMap<IdKey, u32, FastState>,
+    /// Calls that wait for a person; the gateway as a whole bounds how many there are.
+    held: Vec<(IdKey, CancellationToken)>,
     /// Requests of the server, oldest first.
     asked: VecDeque<IdKey>,
     awaited: HashMap<IdKey, Waiting>,
@@ -78,6 +81,20 @@ impl Desk {
     pub(crate) fn runs(&self, id: &IdKey) -> bool {
         let sheet = self.sheet();
         sheet.running.contains_key(id) || sheet.awaited.contains_key(id)
+    }
+
+    /// Notes a call that waits for a person until the returned value is dropped.
+    pub(crate) fn hold(self: &Arc<Self>, id: &IdKey) -> Holding {
+        let withdrawn = CancellationToken::new();
+        self.sheet().held.push((id.clone(), withdrawn.clone()));
+        Holding { desk: Arc::clone(self), withdrawn }
+    }
+
+    /// The agent withdraws its calls of this identifier that wait for a person.
+    pub(crate) fn withdraw(&self, id: &IdKey) {
+        let sheet = self.sheet();
+        let own = sheet.held.iter().filter(|(held, _)| held == id);
+        own.for_each(|(_, withdrawn)| withdrawn.cancel());
     }
 
     /// Notes a request of the server that goes out to the agent.
@@ -219,6 +236,22 @@ impl Drop for Running {
                 sheet.running.remove(&self.id);
             }
         }
+    }
+}
+
+/// A call of the agent that waits for a person.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    desk: Arc<Desk>,
+    /// Cancelled when the agent withdraws the call.
+    pub(crate) withdrawn: CancellationToken,
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        // The token tells this call apart from another of the same identifier.
+        self.withdrawn.cancel();
+        self.desk.sheet().held.retain(|(_, withdrawn)| !withdrawn.is_cancelled());
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! A modern client that leaves withdraws its call. A legacy client that leaves cancels nothing
 //! (GATEWAY.md section 2): the call waits on and runs when it is approved, unless the same call was
-//! made again and waits with a client; then that one goes on, so that one approval runs one call.
+//! made again and waits with a client; then that one goes on, so that one approval runs one call. In
+//! both eras a call that is cancelled, or whose session ends, is over while it waits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use mcp::{Era, Request, reply, sse};
 use policy::{ApprovalId, ApprovalState};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::exchange::{Exchange, notice_answer};
 use super::forward;
@@ -25,8 +27,9 @@ use super::rewrite::Expect;
 use super::visit::{Visit, Waiting};
 use crate::answer::{self, Answer};
 use crate::body::{AnswerBody, LiveStream, OnLeave};
+use crate::desk::Holding;
 use crate::plane::Plane;
-use crate::upstream::{Patience, Reply};
+use crate::upstream::{Patience, Reply, SendError, Sent};
 
 /// How many pieces of a held call's stream may wait for a slow reader.
 const PIECES_MAX: usize = 16;
@@ -60,7 +63,10 @@ pub(super) fn answer(visit: Box<Visit>, request: Request, mut held: Held) -> Ans
     let total = Duration::from_millis(u64::from(visit.server.record.timeouts.total_ms));
     let by = until + total + Duration::from_secs(JUDGING_SECONDS_MAX);
     plane.tracker.spawn(async move {
-        let waited = Waited { visit, request, held, until, told: 0, client: Client::There };
+        let holding = visit.desk().hold(request.id_key());
+        let over = visit.session().map(|session| session.over.clone()).unwrap_or_default();
+        let waited =
+            Waited { visit, request, held, until, told: 0, client: Client::There, holding, over };
         tokio::select! {
             biased;
             () = task_plane.over.cancelled() => {}
@@ -94,6 +100,9 @@ struct Waited {
     /// How often the client was told that the call waits.
     told: u32,
     client: Client,
+    holding: Holding,
+    /// The end of its session; without one it does not come.
+    over: CancellationToken,
 }
 
 /// Whether the client still reads the stream of its call.
@@ -154,8 +163,8 @@ impl Drop for Attendance {
 enum Woken {
     Decided,
     TooLate,
-    /// A modern client left, or the grant was revoked: nothing may go out any more. An approval
-    /// stays usable for the retry.
+    /// A modern client left, the call was cancelled, its session ended, or the grant was revoked:
+    /// nothing may go out any more. An approval stays usable for the retry.
     Left,
 }
 
@@ -196,6 +205,11 @@ impl Waited {
                     self.say(pieces, notice.body).await;
                     return;
                 }
+                // Cancelled while it was judged: it does not leave.
+                Attempt::Go(call, _unused) if self.is_withdrawn() => {
+                    call.failed(&SendError::Cancelled(Sent::No));
+                    return;
+                }
                 Attempt::Go(call, permit) => {
                     let exchange = Exchange::new(self.visit, &self.request, Expect::Call);
                     let going = go_on(exchange.with_call(call), permit, &self.request, pieces);
@@ -215,6 +229,10 @@ impl Waited {
 
     fn stays_held(&mut self) {
         self.held.stays_held(self.visit.plane.now());
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.holding.withdrawn.is_cancelled() || self.over.is_cancelled()
     }
 
     /// Whether a call without a client is to go on: it was approved, and nobody else waits to make
@@ -248,7 +266,8 @@ impl Waited {
         let mut ticks = interval_at(first, step);
         let mut over = false;
         loop {
-            if self.request.era() == Era::Modern && pieces.is_closed() {
+            let left = self.request.era() == Era::Modern && pieces.is_closed();
+            if left || self.is_withdrawn() {
                 return Woken::Left;
             }
             let record = plane.store.live_approval(&self.held.asked.id);
@@ -264,9 +283,12 @@ impl Waited {
                         return Woken::Left;
                     }
                     self.client = Client::Left;
+                    self.visit.waiting = Waiting::Nobody;
                     *attendance = None;
                 }
                 () = self.visit.grant.live.ended.cancelled() => return Woken::Left,
+                () = self.holding.withdrawn.cancelled() => return Woken::Left,
+                () = self.over.cancelled() => return Woken::Left,
                 () = plane.closing.cancelled() => over = true,
                 () = sleep_until(self.until) => over = true,
                 moved = changes.changed() => over |= moved.is_err(),
@@ -316,7 +338,7 @@ async fn go_on(
 /// Puts the server's reply to an approved call on the open stream.
 async fn pump(
     mut exchange: Exchange,
-    reply: Result<Reply, crate::upstream::SendError>,
+    reply: Result<Reply, SendError>,
     pieces: &mpsc::Sender<Bytes>,
 ) {
     match reply {

@@ -17,7 +17,7 @@ use super::ledger::{self, Facts};
 use super::opencall::OpenCall;
 use super::permit::{Basis, Permit};
 use super::refusal::{self, Asked, Notice};
-use super::visit::Visit;
+use super::visit::{Visit, Waiting};
 use crate::listing;
 use crate::observer::{CallEnd, Watched};
 use crate::tools::{Listed, Tool};
@@ -317,6 +317,7 @@ async fn hold(
                 let denial = Denial::too_many_pending(ask);
                 return Box::pin(refuse(visit, request, trace, denial)).await;
             }
+            Settled::Open if visit.waiting == Waiting::Nobody => break,
             Settled::Open => {
                 let record = new_request(visit, judged, &identity, ask);
                 let asked = Asked { id: record.id.clone(), expires_at: record.expires_at };

@@ -121,10 +121,14 @@ fn request_of(visit: Box<Visit>, request: Request, era: Era) -> Answering {
 /// a request of this session (or, without one, of this grant).
 async fn notify(visit: Box<Visit>, notification: Notification) -> Result<Answer, Refused> {
     let method = notification.method();
-    if *method == Method::NotifyCancelled
-        && !notification.cancelled_id().is_some_and(|id| visit.desk().runs(id.key()))
-    {
-        return Ok(answer::empty(StatusCode::ACCEPTED));
+    if *method == Method::NotifyCancelled {
+        let accepted = Ok(answer::empty(StatusCode::ACCEPTED));
+        let Some(id) = notification.cancelled_id() else { return accepted };
+        // The server never heard of a call that waits for a person.
+        visit.desk().withdraw(id.key());
+        if !visit.desk().runs(id.key()) {
+            return accepted;
+        }
     }
     let defined = matches!(
         method,

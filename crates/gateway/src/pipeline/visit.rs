@@ -34,6 +34,8 @@ pub(crate) enum Waiting {
     Possible,
     /// It does not say so, or the call is one of a batch.
     No,
+    /// The client left: nobody is asked anything for it any more.
+    Nobody,
 }
 
 /// What the request says of its session.

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use super::agent::{Agent, call, modern, read_until};
 use super::approvals::{ASK, asked, decide, held, held_as};
+use super::sessions::opened;
 use super::streams::outcome;
 use super::world::{Setup, World};
 
@@ -104,6 +105,82 @@ async fn of_a_call_whose_client_left_and_the_same_made_again_the_one_with_a_clie
     let pending = store::ApprovalFilter::default();
     let all = world.store.approvals(pending, 10, world.now()).await.expect("approvals");
     assert_eq!(all.len(), 1, "nobody is asked again: {all:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_calls_whose_clients_left_one_runs_and_nobody_is_asked_for_the_other() {
+    let world = world().await;
+    let (first, id) = held(&world, &world.agent()).await;
+    let (second, joined) = held(&world, &world.agent()).await;
+    assert_eq!(joined, id);
+    attended(&world, &id, 2).await;
+    drop((first, second));
+    attended(&world, &id, 0).await;
+    decide(&world, &id, Answer::Approve).await;
+    world.nothing_held().await;
+    assert_eq!(world.peer.ran(), ["delete_all"]);
+    let all = store::ApprovalFilter::default();
+    let all = world.store.approvals(all, 10, world.now()).await.expect("approvals");
+    assert_eq!(all.len(), 1, "{all:?}");
+    world.stop().await;
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Sessionless,
+    InSession,
+    Stateless,
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_while_it_waits_does_not_run_when_it_is_approved() {
+    for kind in [Kind::Sessionless, Kind::InSession, Kind::Stateless] {
+        let world = world().await;
+        let (agent, body) = match kind {
+            Kind::Sessionless => (world.agent(), call(1, "delete_all", "{}")),
+            Kind::InSession => (opened(&world).await.0, call(1, "delete_all", "{}")),
+            Kind::Stateless => stateless(&world.agent()),
+        };
+        let (mut stream, id) = held_as(&world, &agent, &body).await;
+        attended(&world, &id, 1).await;
+        let cancel = |agent: &Agent, id: u32| {
+            let mut agent = agent.with("Mcp-Method", "notifications/cancelled");
+            agent.headers.retain(|(name, _)| name != "Mcp-Name");
+            let params = format!("{{\"requestId\":{id}}}");
+            let body = format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{params}}}"
+            );
+            async move { assert_eq!(agent.post(&body).await.status, 202, "{kind:?}") }
+        };
+        // Another call, and another grant's of the same identifier.
+        cancel(&agent, 2).await;
+        cancel(&world.other_agent(), 1).await;
+        assert_eq!(world.gateway.plane.attended.calls(&id.parse().expect("an id")), 1);
+        cancel(&agent, 1).await;
+        let shown = rest(&mut stream).await;
+        assert!(!shown.contains("result"), "{kind:?} {shown}");
+        world.nothing_held().await;
+        decide(&world, &id, Answer::Approve).await;
+        assert!(world.peer.ran().is_empty(), "{kind:?}");
+        let told = world.peer.seen().iter().any(|seen| seen.body.contains("cancelled"));
+        assert!(!told, "{kind:?}: the server never heard of the call");
+        assert!(agent.post(&body).await.body.contains("ran delete_all"), "{kind:?}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_its_session_ends_the_wait_and_nothing_runs() {
+    let world = world().await;
+    let agent = opened(&world).await.0;
+    let (mut stream, id) = held(&world, &agent).await;
+    assert_eq!(agent.send("DELETE", "/mcp/pay", "").await.status, 204);
+    let shown = rest(&mut stream).await;
+    assert!(!shown.contains("result"), "{shown}");
+    world.nothing_held().await;
+    decide(&world, &id, Answer::Approve).await;
+    assert!(world.peer.ran().is_empty());
     world.stop().await;
 }
 
