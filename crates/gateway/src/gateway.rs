@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::GatewayConfig;
 use crate::listing::{self, Inspection, ListingError};
 use crate::plane::{Bounds, Plane};
-use crate::snapshot::{self, Rows, Snapshot};
+use crate::snapshot::{self, Snapshot};
 use crate::tools::{Changed, Listed, ToolTable};
 
 /// The data plane of one process; cheap to clone.
@@ -79,7 +79,7 @@ impl Gateway {
     pub async fn reload(&self) -> Result<Revision, store::ReadError> {
         let _building = self.building.lock().await;
         let plane = &self.plane;
-        let rows = Rows::read(&plane.store).await?;
+        let rows = plane.store.configuration().await?;
         let before = plane.snapshot.load_full();
         let (next, stopped) = snapshot::build(rows, &before, plane.now());
         let revision = next.revision;
@@ -88,14 +88,22 @@ impl Gateway {
         for upstream in stopped {
             plane.tracker.spawn(async move { upstream.stop().await });
         }
+        let mut known = Vec::with_capacity(next.servers.len());
         for (slug, server) in &next.servers {
-            let known = before.servers.get(slug);
-            if known.is_some_and(|old| Arc::ptr_eq(&old.shelf, &server.shelf)) {
-                let changed = server.shelf.reload(&server.record, &plane.store).await?;
-                listing::announce(plane, slug, &changed);
-            } else {
-                plane.tracker.spawn(listing::keep_listed(Arc::clone(plane), slug.clone()));
+            match before.servers.get(slug).filter(|old| server.continues(old)) {
+                Some(old) => {
+                    listing::announce(plane, slug, &server.shelf.changed_since(&old.shelf));
+                    known.push((slug, server));
+                }
+                None => {
+                    plane.tracker.spawn(listing::keep_listed(Arc::clone(plane), slug.clone()));
+                }
             }
+        }
+        // Pins may have been written since the rows were read: what counts is what the store has.
+        for (slug, server) in known {
+            let changed = server.shelf.reload(&server.record, &plane.store).await?;
+            listing::announce(plane, slug, &changed);
         }
         Ok(revision)
     }
@@ -137,7 +145,8 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::inspect`], and when the store cannot be read.
     pub async fn inspect_alone(&self, slug: &ServerSlug) -> Result<Inspection, ListingError> {
-        let mut rows = Rows::read(&self.plane.store).await.map_err(store::WriteError::from)?;
+        let rows = self.plane.store.configuration().await;
+        let mut rows = rows.map_err(store::WriteError::from)?;
         rows.servers.retain(|server| server.slug == *slug);
         let (only, _none_before) = snapshot::build(rows, &Snapshot::default(), self.plane.now());
         self.plane.snapshot.store(Arc::new(only));

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use foldhash::fast::RandomState;
 use policy::{DenyAll, Document, Policy, UnixMillis};
 use store::{
-    GrantId, GrantRecord, PinRecord, PolicyName, PolicyRecord, Revision, ServerRecord, ServerSlug,
-    Store, TokenHash, Transport,
+    Configuration, GrantId, GrantRecord, PinRecord, PolicyName, PolicyRecord, Revision,
+    ServerRecord, ServerSlug, TokenHash, Transport,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -105,6 +105,13 @@ pub(crate) struct ServerEntry {
     pub(crate) poke: Arc<tokio::sync::Notify>,
 }
 
+impl ServerEntry {
+    /// Whether this is the server of before, with the same client, perhaps under other settings.
+    pub(crate) fn continues(&self, before: &Self) -> bool {
+        Arc::ptr_eq(&self.poke, &before.poke)
+    }
+}
+
 /// Whom a token belongs to.
 impl Snapshot {
     /// The grant of a token, if both are in force.
@@ -129,34 +136,10 @@ impl Snapshot {
     }
 }
 
-/// The store's rows that a snapshot is made of.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    revision: Revision,
-    pub(crate) servers: Vec<ServerRecord>,
-    policies: Vec<PolicyRecord>,
-    grants: Vec<GrantRecord>,
-    pins: Vec<PinRecord>,
-}
-
-impl Rows {
-    /// Reads everything. The revision is read first, so that a change in between is read again.
-    pub(crate) async fn read(store: &Store) -> Result<Self, store::ReadError> {
-        let revision = *store.revision().borrow();
-        Ok(Self {
-            revision,
-            servers: store.servers().await?,
-            policies: store.policies().await?,
-            grants: store.grants().await?,
-            pins: store.all_pins().await?,
-        })
-    }
-}
-
 /// Builds the next snapshot, carrying over what did not change. Returned with it are the clients of
 /// servers that are no more, or are set up anew: they are to be stopped.
 pub(crate) fn build(
-    rows: Rows,
+    rows: Configuration,
     before: &Snapshot,
     now: UnixMillis,
 ) -> (Snapshot, Vec<Arc<Upstream>>) {
@@ -187,7 +170,9 @@ pub(crate) fn build(
         };
         let old = before.grants.get(&record.id);
         let live = old.map_or_else(|| Arc::new(GrantLive::new()), |old| Arc::clone(&old.live));
-        let same_policy = old.is_none_or(|old| Arc::ptr_eq(&old.policy, &policy));
+        let same_policy = old.is_none_or(|old| {
+            Arc::ptr_eq(&old.policy, &policy) || (old.policy.nothing && policy.nothing)
+        });
         let entry = Arc::new(GrantEntry { record, policy, live });
         if !same_policy {
             entry.live.announce();
@@ -260,7 +245,7 @@ fn compile(row: &PolicyRecord) -> PolicyEntry {
 }
 
 fn build_servers(
-    rows: &Rows,
+    rows: &Configuration,
     before: &Snapshot,
     stopped: &mut Vec<Arc<Upstream>>,
 ) -> HashMap<ServerSlug, Arc<ServerEntry>> {
@@ -276,7 +261,7 @@ fn build_servers(
             Some(known) if same_client(&known.record, record) => Arc::new(ServerEntry {
                 record: record.clone(),
                 upstream: known.upstream.clone(),
-                shelf: Arc::clone(&known.shelf),
+                shelf: shelf_under(known, record, pins.get(&record.slug)),
                 ended: known.ended.clone(),
                 poke: Arc::clone(&known.poke),
             }),
@@ -288,7 +273,7 @@ fn build_servers(
         servers.insert(record.slug.clone(), entry);
     }
     for (slug, old) in &before.servers {
-        let stays = servers.get(slug).is_some_and(|new| Arc::ptr_eq(&new.shelf, &old.shelf));
+        let stays = servers.get(slug).is_some_and(|new| new.continues(old));
         if !stays {
             old.ended.cancel();
             if let Ok(upstream) = &old.upstream {
@@ -297,6 +282,19 @@ fn build_servers(
         }
     }
     servers
+}
+
+/// The tools of a server whose settings changed. Settings that say what a tool is or whether it may
+/// be called come into force with the snapshot, not a moment later: they get a shelf of their own.
+fn shelf_under(
+    known: &ServerEntry,
+    record: &ServerRecord,
+    pins: Option<&Vec<PinRecord>>,
+) -> Arc<Shelf> {
+    if known.record.classes == record.classes && known.record.new_tools == record.new_tools {
+        return Arc::clone(&known.shelf);
+    }
+    Arc::new(known.shelf.under(record, pins.map_or(&[][..], Vec::as_slice)))
 }
 
 /// Whether two records of a server are spoken to in the same way.
@@ -362,3 +360,6 @@ fn spec(record: &ServerRecord) -> Result<ServerSpec, SpecError> {
         roots: allowed(record.from_server.roots),
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,6 +210,27 @@ impl Shelf {
         }
     }
 
+    /// The same tools under other settings of their server, with the pins as they are stored.
+    pub(crate) fn under(&self, server: &ServerRecord, pins: &[PinRecord]) -> Self {
+        let other = Self::new(server, pins);
+        let (tools, listed) = (table_of(server, pins), self.with_table(|table| table.listed));
+        other.table.store(Arc::new(ToolTable { tools, listed }));
+        if self.shown_unlisted.load(Ordering::SeqCst) {
+            other.show_unlisted();
+        }
+        other
+    }
+
+    /// What lists show differently than they did from that shelf.
+    pub(crate) fn changed_since(&self, before: &Self) -> Changed {
+        let (before, now) = (before.table.load_full(), self.table.load_full());
+        if Arc::ptr_eq(&before, &now) {
+            return Changed::No;
+        }
+        let changes = changes(&before.tools, &now.tools);
+        if changes.is_empty() { Changed::No } else { Changed::Yes(changes) }
+    }
+
     /// Runs `look` on the tools as they are known now, without counting a reference.
     pub(crate) fn with_table<R>(&self, look: impl FnOnce(&ToolTable) -> R) -> R {
         look(&self.table.load())
@@ -230,11 +251,7 @@ impl Shelf {
 
     fn swap(&self, tools: Tools, listed: Listed) -> Changed {
         let before = self.table.load_full();
-        let known = tools.iter().map(|(name, tool)| (before.tools.get(name), Some(tool)));
-        let gone = before.tools.iter().filter(|(name, _)| !tools.contains_key(*name));
-        let gone = gone.map(|(_, old)| (Some(old), None));
-        let changes: Vec<Change> =
-            known.chain(gone).filter_map(|(old, new)| Change::of(old, new)).collect();
+        let changes = changes(&before.tools, &tools);
         let first = before.listed == Listed::Never && before.tools.is_empty();
         self.table.store(Arc::new(ToolTable { tools, listed }));
         if changes.is_empty() {
@@ -313,6 +330,14 @@ impl Shelf {
             table.get(seen.name).is_none_or(|tool| *tool.definition != *seen.raw)
         })
     }
+}
+
+/// What lists show differently.
+fn changes(before: &Tools, after: &Tools) -> Vec<Change> {
+    let known = after.iter().map(|(name, tool)| (before.get(name), Some(tool)));
+    let gone = before.iter().filter(|(name, _)| !after.contains_key(*name));
+    let gone = gone.map(|(_, old)| (Some(old), None));
+    known.chain(gone).filter_map(|(old, new)| Change::of(old, new)).collect()
 }
 
 /// Whether a list is complete.

@@ -8,6 +8,7 @@ mod admission;
 mod api_token;
 mod approval;
 mod audit;
+mod configuration;
 mod connection;
 mod data_dir;
 mod entropy;
@@ -38,6 +39,7 @@ pub use audit::{
     AuditOrder, AuditOutcome, AuditPage, BadRow, CursorError, VerifyError, VerifyProgress,
     VerifyReport,
 };
+pub use configuration::Configuration;
 pub use entropy::{Entropy, NoEntropy};
 pub use error::{ReadError, Unavailable, WriteError};
 pub use file_objects::{FileApiToken, FileGrant, FileObjects, FilePolicy};

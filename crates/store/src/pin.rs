@@ -94,13 +94,7 @@ impl Store {
 
     /// The pins of all servers.
     pub async fn all_pins(&self) -> Result<Vec<PinRecord>, ReadError> {
-        self.read(|connection| {
-            let sql = format!("{COLUMNS} ORDER BY server, tool");
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([], read)?;
-            rows.map(|row| row?).collect()
-        })
-        .await
+        self.read(read_all).await
     }
 
     /// Writes pins in one transaction. A save never takes back an acceptance that somebody made in
@@ -194,6 +188,12 @@ fn save(connection: &Connection, pin: &PinRecord) -> Result<(), WriteError> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+pub(crate) fn read_all(connection: &Connection) -> Result<Vec<PinRecord>, ReadError> {
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS} ORDER BY server, tool"))?;
+    let rows = statement.query_map([], read)?;
+    rows.map(|row| row?).collect()
 }
 
 fn read(row: &Row<'_>) -> Result<Result<PinRecord, ReadError>, rusqlite::Error> {

@@ -170,13 +170,15 @@ impl Visit {
         Some(())
     }
 
-    /// Whether grant and policy are still those that this visit began with.
+    /// Whether grant, policy and server are still those that this visit began with.
     pub(crate) fn stands(&self) -> bool {
         let snapshot = self.plane.snapshot.load();
         let grant = snapshot.authenticate(&self.token, self.plane.now());
         grant.is_some_and(|grant| {
+            let server = snapshot.servers.get(&grant.record.server);
             grant.record.id == self.grant.record.id
                 && Arc::ptr_eq(&grant.policy, &self.grant.policy)
+                && server.is_some_and(|server| Arc::ptr_eq(server, &self.server))
         })
     }
 

@@ -357,6 +357,43 @@ async fn the_file_is_applied_all_or_nothing() {
     assert!(matches!(taken, Err(WriteError::Exists { what: "server", .. })));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_configures_a_gateway_is_read_as_one_state() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let round = |n: u32| {
+        let mut file = file();
+        file.policies[0].text.push_str(&" ".repeat(n as usize));
+        file.servers[0].refresh_seconds = 10 + n;
+        file.grants[0].tags.insert("round".into(), n.to_string());
+        file
+    };
+    let first = store.apply_file_objects(round(0), T0).await.unwrap();
+    let changing = async {
+        for n in 1..=200 {
+            store.apply_file_objects(round(n), T0).await.unwrap();
+        }
+    };
+    let mut states = std::collections::BTreeSet::new();
+    let reading = async {
+        loop {
+            let state = store.configuration().await.unwrap();
+            let server = state.servers.iter().find(|server| server.slug == slug("pay")).unwrap();
+            let spaces = state.policies[0].text.len() - file().policies[0].text.len();
+            let tag = state.grants.iter().find_map(|grant| grant.tags.get("round")).unwrap();
+            let n = u64::from(server.refresh_seconds - 10);
+            assert_eq!((spaces as u64, tag.as_str()), (n, n.to_string().as_str()));
+            assert_eq!(state.revision.0, first.0 + n, "the revision is that of the rows");
+            states.insert(n);
+            if n == 200 {
+                return;
+            }
+        }
+    };
+    tokio::join!(changing, reading);
+    assert!(states.len() > 1, "{states:?}");
+}
+
 #[tokio::test]
 async fn an_idempotency_key_answers_once() {
     let fixture = Fixture::new();
