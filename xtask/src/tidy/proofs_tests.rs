@@ -26,6 +26,9 @@ fn a_test_that_does_not_exist_is_a_fault() {
     {
         let page = format!("| R1 | a | `{gone}` |\n| R2 | b | `OWN-A-001` |\n");
         assert_eq!(faults(&page), [format!("docs/page.md:1: there is no `{gone}`")]);
+        let page =
+            format!("| R1 | a | `OWN-A-001` |\n| R2 | b | `OWN-A-001` |\n\nAlso `{gone}`.\n");
+        assert_eq!(faults(&page), [format!("docs/page.md:4: there is no `{gone}`")]);
     }
 }
 

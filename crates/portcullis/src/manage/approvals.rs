@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use console::ops::approvals;
-use policy::{ApprovalId, ApprovalRecord, ApprovalState};
+use policy::{ApprovalId, ApprovalRecord, ApprovalState, AskRule};
 use serde_json::{Value, json};
 use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, state_word};
 
@@ -98,11 +98,18 @@ fn view(record: &ApprovalRecord) -> Value {
         "arguments": serde_json::from_str::<Value>(&record.arguments).ok(),
         "rule": record.rules.first().map(|r| r.rule.to_string()),
         "message": record.rules.first().map(|r| r.message.clone()),
+        "rules": rules_of(record),
         "created_at": clock::rfc3339(record.created_at),
         "expires_at": clock::rfc3339(record.expires_at),
         "decided_by": record.decided_by,
         "reason": record.decided_reason,
     })
+}
+
+/// Everything that an approval would waive: what is not shown is not agreed to.
+fn rules_of(record: &ApprovalRecord) -> Vec<Value> {
+    let shown = |rule: &AskRule| json!({ "rule": rule.rule.to_string(), "message": rule.message });
+    record.rules.iter().map(shown).collect()
 }
 
 async fn list(args: ListArgs) -> Result<Exit, Failure> {
@@ -167,14 +174,14 @@ fn show_new(
             continue;
         }
         known.push(record.id.clone());
-        let message = record.rules.first().map(|r| r.message.as_str()).unwrap_or_default();
+        let messages: Vec<String> = record.rules.iter().map(|rule| inert(&rule.message)).collect();
         output::line(format!(
             "[{}] {}/{}  {}\n     {}  (until {})",
             known.len(),
             inert(&record.server),
             inert(&record.name),
             inert(&record.arguments),
-            inert(message),
+            messages.join("\n     "),
             clock::rfc3339(record.expires_at),
         ));
     }

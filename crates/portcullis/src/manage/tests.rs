@@ -147,3 +147,11 @@ async fn what_there_is_none_of_cannot_be_decided_and_an_empty_audit_is_intact() 
 fn text_of_others_cannot_move_the_cursor() {
     assert_eq!(inert("a\u{1b}[2Jb\r\nc"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c");
 }
+
+#[test]
+fn s30_text_of_others_reads_as_it_is() {
+    // A path that a terminal would show the other way round, a word with an invisible break, a tag.
+    assert_eq!(inert("/tmp/\u{202e}cte/"), "/tmp/\\u{202e}cte/");
+    assert_eq!(inert("dro\u{200b}p\u{e0041}\u{2028}"), "dro\\u{200b}p\\u{e0041}\\u{2028}");
+    assert_eq!(inert("grün 数 \u{e9}"), "grün 数 \u{e9}");
+}

@@ -3,6 +3,7 @@
 //! the regressions and the crates' own tests tell already; they are not told again here.
 
 mod counting;
+mod held;
 mod moving_ground;
 mod reach;
 mod registration;
