@@ -144,7 +144,7 @@ async fn unauthorized(plane: &Plane, door: &Door, slug: Option<&str>) -> Answer 
 }
 
 /// Whether the request says that it is of a revision without sessions.
-fn is_modern(headers: &HeaderMap) -> bool {
+pub(crate) fn is_modern(headers: &HeaderMap) -> bool {
     headers
         .get("mcp-protocol-version")
         .and_then(|value| value.to_str().ok())

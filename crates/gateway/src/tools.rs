@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-use mcp::ParamHeaders;
+use mcp::{AnnotationFault, ParamHeaders};
 use policy::{Class, Policy, Risk, Schema, Target, ToolFacts, UnixMillis};
 use store::{NewTools, PinRecord, PinState, ServerRecord, ServerSlug, Store, WriteError};
 use tokio::sync::Mutex;
@@ -36,7 +36,7 @@ pub(crate) struct Tool {
     class: Option<Class>,
     risk: Option<Risk>,
     schema: OnceLock<Option<Schema>>,
-    mirrored: OnceLock<ParamHeaders>,
+    mirrored: OnceLock<Result<ParamHeaders, AnnotationFault>>,
 }
 
 impl Tool {
@@ -82,9 +82,11 @@ impl Tool {
     }
 
     /// The arguments that modern clients mirror in headers (MCP 2026-07-28, `x-mcp-header`).
-    pub(crate) fn mirrored(&self) -> &ParamHeaders {
-        self.mirrored
-            .get_or_init(|| ParamHeaders::of_tool(self.definition.as_bytes()).unwrap_or_default())
+    ///
+    /// # Errors
+    /// When nobody can say which, because the annotations break the rules of the revision.
+    pub(crate) fn mirrored(&self) -> Result<&ParamHeaders, &AnnotationFault> {
+        self.mirrored.get_or_init(|| ParamHeaders::of_tool(self.definition.as_bytes())).as_ref()
     }
 }
 

@@ -128,7 +128,7 @@ def call(request):
         return result(request, pid=os.getpid())
     if name == "ask":
         waiting.append(request)
-        return send(id="ask-1", method=request["params"]["arguments"]["method"], params={"message": "?"})
+        return send(id="ask-1", method=request["params"]["arguments"]["method"], params={"message": "?", "_meta": {"progressToken": "asking"}})
     if name == "changed":
         for _ in range(1000):
             send(method="notifications/tools/list_changed")

@@ -143,6 +143,11 @@ pub fn check_param_headers(
     })
 }
 
+/// The refusal of `Mcp-Param-*` headers of a call whose tool has annotations that break the rules: nothing says what they mirror.
+pub fn unmirrored(request: &Request, fault: &AnnotationFault) -> Refusal {
+    Refusal::header(fault.to_string()).with_id(Some(request.id().clone()))
+}
+
 fn check_param(
     request: &Request,
     param: &ParamHeader,

@@ -33,7 +33,7 @@ pub use decode::{BATCH_MESSAGES_MAX, DEPTH_MAX, ELEMENTS_MAX, decode};
 pub use frame::{BatchRule, Frame, HeaderValues, MirrorHeaders};
 pub use headers::{
     AnnotationFault, ParamHeader, ParamHeaders, check_param_headers, encode_header_value,
-    param_headers,
+    param_headers, unmirrored,
 };
 pub use id::{ID_BYTES_MAX, ID_INTEGER_MAX, IdKey, RawId};
 pub use list::{CacheRewrite, Filtered, ListItem, ListKind, ListPage, filter_list, list_items};

@@ -133,17 +133,27 @@ async fn find_tool(
         Box::pin(ledger::note(visit, request, &Facts::of(&Trace::empty(), Some(&denial)))).await;
         return Err(Attempt::Refused(refusal::unknown_tool(request.id(), name)));
     };
-    if request.era() == Era::Modern && !tool.mirrored().is_empty() {
-        let headers = visit.param_headers();
-        if let Err(refused) = mcp::check_param_headers(request, tool.mirrored(), &headers) {
-            Box::pin(crate::entry::note_malformed(visit, &refused)).await;
-            return Err(Attempt::Refused(Notice {
-                status: http::StatusCode::BAD_REQUEST,
-                body: refused.to_body(),
-            }));
-        }
+    if request.era() == Era::Modern
+        && let Err(refused) = check_mirrored(visit, request, &tool)
+    {
+        Box::pin(crate::entry::note_malformed(visit, &refused)).await;
+        return Err(Attempt::Refused(Notice {
+            status: http::StatusCode::BAD_REQUEST,
+            body: refused.to_body(),
+        }));
     }
     Ok(Some(tool))
+}
+
+/// Compares the arguments with what headers say of them. Where the tool's own annotations cannot be
+/// read, no header can be compared, so none may be there.
+fn check_mirrored(visit: &Visit, request: &Request, tool: &Tool) -> Result<(), mcp::Refusal> {
+    match tool.mirrored() {
+        Ok(params) if params.is_empty() => Ok(()),
+        Ok(params) => mcp::check_param_headers(request, params, &visit.param_headers()),
+        Err(_fault) if visit.param_headers().is_empty() => Ok(()),
+        Err(fault) => Err(mcp::unmirrored(request, fault)),
+    }
 }
 
 fn reads_arguments(policy: &Policy, kind: Kind, tool: Option<&Tool>) -> bool {

@@ -85,6 +85,27 @@ pub(super) fn watch(
     Some(Watched::new(observer, visit.started, call))
 }
 
+/// Writes the one row of a notification that policy lets pass. There is no outcome: nothing answers it.
+pub(super) async fn note_passed(visit: &Visit, method: &Method) -> Result<(), store::Unavailable> {
+    visit.plane.metrics.allowed.inc();
+    let record = &visit.grant.record;
+    let policy = &visit.grant.policy;
+    let row = AuditOpen {
+        kind: AuditKind::Decision,
+        request_id: &visit.request_id,
+        grant: Some(AuditGrant { id: &record.id, label: &record.label }),
+        server: Some(record.server.as_str()),
+        session: visit.session().map(|session| session.id()),
+        method: Some(method.as_str()),
+        policy: policy.name.as_ref().map(store::PolicyName::as_str),
+        policy_version: policy.version,
+        revision: visit.snapshot.revision,
+        verdict: "allow",
+        ..AuditOpen::default()
+    };
+    visit.plane.store.record(&row, visit.now).await
+}
+
 /// Counts a verdict of a call that does not leave.
 fn count(visit: &Visit, verdict: &'static str, reason: &'static str) {
     let labels = DecisionLabels { verdict, reason };

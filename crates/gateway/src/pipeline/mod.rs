@@ -145,6 +145,11 @@ async fn notify(visit: Box<Visit>, notification: Notification) -> Result<Answer,
         crate::entry::note_visit(&visit, Refused::Notification).await;
         return Ok(refused);
     }
+    // It counts as any other method, which policy judges: it leaves when that is on record.
+    if !defined && let Err(error) = ledger::note_passed(&visit, method).await {
+        tracing::error!(why = error.why, "a notification was refused: it could not be recorded");
+        return Ok(answer::refused(Refused::Notification));
+    }
     let sent =
         forward::send(&visit, forward::passage(), notification.body().clone(), Patience::Call);
     Ok(accepted(&visit, sent.await))

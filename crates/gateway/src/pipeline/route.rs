@@ -170,8 +170,11 @@ async fn seen(visit: Box<Visit>, request: &Request) -> Answer {
     unruled(visit, request, Expect::Call).await
 }
 
-/// Tasks: only those that this grant created.
+/// Tasks: only those that this grant created, while it may do anything at all.
 async fn task(visit: Box<Visit>, request: &Request) -> Answer {
+    if visit.grant.policy.nothing {
+        return refused(&visit, request).await;
+    }
     if !request.task_id().is_some_and(|task| rewrite::owns_task(&visit, task)) {
         let denial = judge::unlisted("This grant created no such task.");
         let attempt = judge::refuse(&visit, request, &Trace::empty(), denial).await;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::admission;
 use crate::answer::{MCP_SESSION_ID, Refused};
 use crate::desk::Desk;
+use crate::entry;
 use crate::observer::trace_parent;
 use crate::plane::Plane;
 use crate::seats::Seat;
@@ -108,6 +109,11 @@ impl Visit {
                 self.mirrored.push((name.clone(), value.clone()));
             }
         }
+        // Only the stateless revision compares arguments with headers: elsewhere nothing vouches for
+        // what they say, and another hop could act on it.
+        if self.mirrored.iter().any(|(name, _)| is_param(name)) && !entry::is_modern(headers) {
+            self.mirrored.retain(|(name, _)| !is_param(name));
+        }
         self.claim = match admission::only(headers, &MCP_SESSION_ID) {
             Ok(None) => Claim::None,
             Ok(Some(id)) => self.find_session(id),
@@ -153,7 +159,7 @@ impl Visit {
     pub(crate) fn param_headers(&self) -> Vec<(&str, &[u8])> {
         self.mirrored
             .iter()
-            .filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX))
+            .filter(|(name, _)| is_param(name))
             .map(|(name, value)| (name.as_str(), value.as_bytes()))
             .collect()
     }
@@ -200,7 +206,9 @@ impl Visit {
 
 /// Headers that are mirrored to the server (MCP 2026-07-28, and the version of 2025-06-18).
 fn is_mirrored(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    matches!(name, "mcp-protocol-version" | "mcp-method" | "mcp-name")
-        || name.starts_with(PARAM_PREFIX)
+    matches!(name.as_str(), "mcp-protocol-version" | "mcp-method" | "mcp-name") || is_param(name)
+}
+
+fn is_param(name: &HeaderName) -> bool {
+    name.as_str().starts_with(PARAM_PREFIX)
 }

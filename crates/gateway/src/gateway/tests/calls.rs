@@ -1,4 +1,4 @@
-use super::agent::{call, method};
+use super::agent::{call, method, modern};
 use super::world::{Setup, World};
 
 const ALLOW_READ: &str = r#"{"version":"1","default":"deny","tools":{"read_item":{}}}"#;
@@ -200,5 +200,58 @@ async fn a_changed_tool_is_quarantined_until_somebody_accepts_it() {
     let found = world.gateway.inspect(&slug).await.expect("inspected");
     assert_eq!((found.tools, found.quarantined), (4, 1));
     assert!(world.agent().post(&call(4, "pay", "{}")).await.body.contains("ran pay"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_notification_that_nothing_defines_passes_on_record_or_not_at_all() {
+    let note = r#"{"jsonrpc":"2.0","method":"vendor/erase","params":{"all":true}}"#;
+    let sent = |world: &World| world.peer.seen().iter().any(|seen| seen.body == note);
+    for (policy, status, verdict) in [
+        (r#"{"version":"1","default":"allow"}"#, 202, "allow"),
+        (r#"{"version":"1","default":"deny"}"#, 400, "deny"),
+    ] {
+        let world = World::new(policy).await;
+        assert_eq!(world.agent().post(note).await.status, status);
+        assert_eq!(sent(&world), verdict == "allow");
+        let rows = world.audit().await;
+        let shown: Vec<_> = rows.iter().map(|row| row.verdict.as_str()).collect();
+        assert_eq!(shown, [verdict]);
+        world.stop().await;
+    }
+    let world = World::new(r#"{"version":"1","default":"allow"}"#).await;
+    world.store.close().await;
+    assert_eq!(world.agent().post(note).await.status, 400);
+    assert!(!sent(&world), "what cannot be recorded does not leave");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_header_that_nobody_compared_with_an_argument_does_not_leave() {
+    let world = World::with(Setup {
+        policy: Some(r#"{"version":"1","default":"allow"}"#),
+        holds_first_list: true,
+        ..Setup::default()
+    })
+    .await;
+    // No number may be mirrored, so nobody can say what the header would have to be.
+    let broken = serde_json::json!({
+        "type": "object", "properties": {"amount": {"type": "number", "x-mcp-header": "Amount"}}
+    });
+    world.peer.set(|state| state.tools[1]["inputSchema"] = broken);
+    world.peer.first_list.send_replace(false);
+    let params = r#""name":"pay","arguments":{"amount":999}"#;
+    let (agent, body) = modern(&world.agent(), "tools/call", params, "{}");
+    let agent = agent.with("Mcp-Name", "pay");
+    let got = agent.with("Mcp-Param-Amount", "1").post(&body).await;
+    assert_eq!((got.status, &got.json()["error"]["code"]), (400, &(-32020).into()), "{got:?}");
+    assert!(world.peer.ran().is_empty());
+    assert!(agent.post(&body).await.body.contains("ran pay"));
+    // The revisions with a handshake mirror nothing.
+    let legacy = world.agent().with("MCP-Protocol-Version", "2025-11-25");
+    let got = legacy.with("Mcp-Param-Amount", "1").post(&call(1, "pay", "{}")).await;
+    assert!(got.body.contains("ran pay"), "{got:?}");
+    let seen = world.peer.seen();
+    assert!(!seen.iter().any(|seen| seen.head.to_lowercase().contains("mcp-param")), "{seen:?}");
     world.stop().await;
 }

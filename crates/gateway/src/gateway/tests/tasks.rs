@@ -43,6 +43,20 @@ async fn a_task_belongs_to_the_grant_that_created_it() {
     world.stop().await;
 }
 
+#[tokio::test]
+async fn a_grant_whose_policy_denies_everything_reaches_no_task_of_its_own() {
+    let world = World::new(ALLOW).await;
+    let agent = world.agent().with("MCP-Protocol-Version", "2025-11-25");
+    create(&world, &agent, "t-1").await;
+    world.break_policy().await;
+    for name in ["tasks/get", "tasks/result", "tasks/cancel"] {
+        let got = agent.post(&method(2, name, r#"{"taskId":"t-1"}"#)).await;
+        assert_eq!(got.json()["error"]["code"], -32602, "{got:?}");
+    }
+    assert!(!world.peer.seen().iter().any(|seen| seen.body.contains("tasks/")));
+    world.stop().await;
+}
+
 /// Has the call of a grant create a task.
 async fn create(world: &World, agent: &Agent, task: &str) {
     let created = format!(

@@ -169,6 +169,16 @@ impl World {
         self.gateway.reload().await.expect("a snapshot");
     }
 
+    /// Puts a policy in force that nobody can read, as after damage.
+    pub(super) async fn break_policy(&self) {
+        let (text, canonical) = ("{".to_owned(), "{".to_owned());
+        let (name, actor) = (PolicyName::parse("p"), Actor::parse("test"));
+        let (name, actor) = (name.expect("a name"), actor.expect("an actor"));
+        let policy = NewPolicy { name, server: None, text, canonical, actor, note: None };
+        self.store.save_policy(policy, None, self.now()).await.expect("saved");
+        self.gateway.reload().await.expect("a snapshot");
+    }
+
     /// Shuts the gateway down and waits until it has drained.
     pub(super) async fn stop(self) {
         self.shutdown.cancel();

@@ -173,6 +173,13 @@ impl StdioClient {
         if *method == Method::NotifyInitialized || unasked {
             return accepted;
         }
+        if *method == Method::NotifyProgress {
+            // On a request of the child to another agent nobody else reports.
+            let token = note.params().and_then(|params| params.get("progressToken"));
+            if !token.is_some_and(|token| child.mux.may_report(session, token)) {
+                return accepted;
+            }
+        }
         let body = if *method == Method::NotifyCancelled {
             // Another agent's request, or one that has ended, is nothing to cancel.
             let Some(body) = own_cancellation(&child, party(session, out), note) else {

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use mcp::{
-    Era, META_SUBSCRIPTION_ID, Method, Node, RawId, Response, ServerMessage, ServerNotification,
-    ServerRequest, code, read_message, replace_values, reply,
+    Era, META_SUBSCRIPTION_ID, Method, Node, NodeKind, RawId, Response, ServerMessage,
+    ServerNotification, ServerRequest, code, read_message, replace_values, reply,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -71,6 +71,25 @@ struct Open {
 struct Asked {
     id: RawId,
     session: u64,
+    /// The meaning of the token under which the child wants progress.
+    progress_token: Option<Token>,
+}
+
+/// What a progress token means, however it is spelt.
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    Text(String),
+    Number(String),
+}
+
+impl Token {
+    fn of(node: Node<'_>) -> Option<Self> {
+        match node.kind() {
+            NodeKind::String => Some(Self::Text(node.as_str()?.into_owned())),
+            NodeKind::Number => Some(Self::Number(node.raw_str().to_owned())),
+            NodeKind::Null | NodeKind::Bool | NodeKind::Array | NodeKind::Object => None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -164,6 +183,14 @@ impl Mux {
         let asked = state.asked.remove(&number)?;
         drop(state);
         replace_values(response.body(), &[(&["id"], asked.id.as_str())]).ok()
+    }
+
+    /// Whether an agent may report on this token: only the session that the child asked under it.
+    pub(super) fn may_report(&self, session: Option<u64>, token: Node<'_>) -> bool {
+        let Some(token) = Token::of(token) else { return false };
+        let state = self.lock();
+        let mut own = state.asked.values().filter(|asked| Some(asked.session) == session);
+        own.any(|asked| asked.progress_token.as_ref() == Some(&token))
     }
 
     /// The child has ended: every open request ends without an answer, every session is forgotten.
@@ -342,7 +369,10 @@ impl Mux {
         if !given {
             return refuse("the client does not keep up");
         }
-        state.asked.insert(number, Asked { id: request.id().clone(), session });
+        let token = request.params().and_then(|params| params.get("_meta")?.get("progressToken"));
+        let progress_token = token.and_then(Token::of);
+        let asked = Asked { id: request.id().clone(), session, progress_token };
+        state.asked.insert(number, asked);
         None
     }
 

@@ -449,6 +449,28 @@ async fn a_request_of_the_child_reaches_the_only_agent_that_can_be_meant() {
 }
 
 #[tokio::test]
+async fn only_the_agent_that_is_asked_reports_progress_to_the_child() {
+    let upstream = open("legacy");
+    let (_, asked) = initialize(&upstream, "2025-11-25", json!({"elicitation": {}})).await;
+    let (_, other) = initialize(&upstream, "2025-11-25", json!({"elicitation": {}})).await;
+    let mut events = stream(&upstream, within(asking("elicitation/create"), &asked)).await;
+    event(&mut events).await;
+    let report = |token: &str| {
+        Outgoing::post(Bytes::from(format!(
+            "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":{token},\"progress\":1}}}}"
+        )))
+    };
+    accepted(&upstream, report("\"asking\"")).await;
+    accepted(&upstream, within(report("\"asking\""), &other)).await;
+    accepted(&upstream, within(report("1"), &asked)).await;
+    accepted(&upstream, within(report("\"\\u0061sking\""), &asked)).await;
+    let seen = value(&upstream, within(tool("2", "seen"), &other)).await;
+    let seen = seen["result"]["seen"].as_array().expect("a list").clone();
+    let reports = seen.iter().filter(|note| note["method"] == "notifications/progress");
+    assert_eq!(reports.count(), 1, "{seen:?}");
+}
+
+#[tokio::test]
 async fn requests_of_the_child_that_nobody_may_answer_are_refused() {
     let all = FromServer { sampling: Allowed::Yes, elicitation: Allowed::Yes, roots: Allowed::No };
     let upstream = Upstream::open(&spec("legacy").from_server(all)).expect("a child");
