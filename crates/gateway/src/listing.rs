@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::pipeline;
 use crate::plane::Plane;
 use crate::snapshot::ServerEntry;
-use crate::tools::{Changed, Listed, Observing, Seen, Whole};
+use crate::tools::{Changed, DEFINITIONS_BYTES_MAX, Listed, Observing, Seen, Whole};
 use crate::upstream::ListError;
 
 /// A call before the first list of its server waits so many seconds for it.
@@ -89,6 +89,7 @@ fn observing<'a>(plane: &'a Plane, server: &'a ServerEntry) -> Observing<'a> {
         store: &plane.store,
         classifier: &plane.config.classifier,
         now: plane.now(),
+        bytes_max: DEFINITIONS_BYTES_MAX,
     }
 }
 

@@ -26,6 +26,10 @@ pub(crate) const TOOLS_MAX: usize = 50_000;
 /// read in two ways: a new tool with such a definition is never known, a known one is quarantined.
 pub(crate) const DEFINITION_BYTES_MAX: usize = 256 * 1024;
 
+/// How long the pinned definitions of one server are together, in bytes. What would go beyond counts
+/// as unreadable too: else a server could fill memory and disk with ever new lists.
+pub(crate) const DEFINITIONS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// One known tool.
 #[derive(Debug)]
 pub(crate) struct Tool {
@@ -357,6 +361,8 @@ pub(crate) struct Observing<'a> {
     pub(crate) store: &'a Store,
     pub(crate) classifier: &'a Classifier,
     pub(crate) now: UnixMillis,
+    /// [`DEFINITIONS_BYTES_MAX`].
+    pub(crate) bytes_max: usize,
 }
 
 fn table_of(server: &ServerRecord, pins: &[PinRecord]) -> Tools {
@@ -381,27 +387,23 @@ fn new_pins(seen: &[Seen<'_>], before: &ToolTable, context: &Observing<'_>) -> V
         }
     }
     let mut pins = Vec::new();
-    let mut room = TOOLS_MAX.saturating_sub(before.tools.len());
+    let mut room = Room::beside(before, context.bytes_max);
     for item in seen {
         let old = before.tools.get(item.name);
         let unchanged = old.is_some_and(|old| *old.definition == *item.raw);
         if unchanged && !twice.contains(item.name) {
             continue;
         }
-        let Some(digest) = readable_digest(item.raw) else {
+        let digest = readable_digest(item.raw);
+        let repeated = twice.contains(item.name);
+        let same = |old: &Arc<Tool>| digest.as_deref() == Some(&*old.digest);
+        if old.is_some_and(|old| same(old) && (!repeated || old.is_quarantined())) {
+            continue;
+        }
+        let Some(digest) = digest.filter(|_| room.take(item, old)) else {
             pins.extend(old.and_then(|old| unreadable_pin(item, old, context)));
             continue;
         };
-        let repeated = twice.contains(item.name);
-        if old.is_some_and(|old| *old.digest == *digest && (!repeated || old.is_quarantined())) {
-            continue;
-        }
-        if old.is_none() {
-            if room == 0 {
-                continue;
-            }
-            room = room.saturating_sub(1);
-        }
         let state = if repeated {
             PinState::Quarantined
         } else if first_contact && context.server.accept_first
@@ -414,6 +416,32 @@ fn new_pins(seen: &[Seen<'_>], before: &ToolTable, context: &Observing<'_>) -> V
         pins.push(pin_record(item, digest, state, context));
     }
     pins
+}
+
+/// How much more of a server's definitions may be pinned.
+struct Room {
+    tools: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn beside(known: &ToolTable, bytes_max: usize) -> Self {
+        let pinned: usize = known.tools.values().map(|tool| tool.definition.len()).sum();
+        Self {
+            tools: TOOLS_MAX.saturating_sub(known.tools.len()),
+            bytes: bytes_max.saturating_sub(pinned),
+        }
+    }
+
+    /// Takes the room of a definition in the place of the one that is pinned, if there is as much.
+    fn take(&mut self, item: &Seen<'_>, old: Option<&Arc<Tool>>) -> bool {
+        let tools = self.tools.checked_sub(usize::from(old.is_none()));
+        let freed = old.map_or(0, |old| old.definition.len());
+        let bytes = self.bytes.saturating_add(freed).checked_sub(item.raw.len());
+        let (Some(tools), Some(bytes)) = (tools, bytes) else { return false };
+        *self = Self { tools, bytes };
+        true
+    }
 }
 
 /// The digest of a definition; `None` for one that is too long or can be read in two ways.

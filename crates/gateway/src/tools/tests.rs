@@ -58,6 +58,7 @@ impl Stage {
             store: &self.store,
             classifier: &Classifier::unknown(),
             now: NOW,
+            bytes_max: 10_000,
         };
         self.shelf.observe(&seen, Whole::Yes, &context).await.expect("pinned")
     }
@@ -101,4 +102,26 @@ async fn a_change_alters_the_lists_that_show_the_tool() {
     let alters = |policy: &Policy| changed.iter().any(|change| change.alters(policy));
     assert_eq!(changed.len(), 2, "b is as it was accepted again");
     assert_eq!([&all, &only_a, &no_b, &nothing].map(alters), [true, true, true, false]);
+}
+
+#[tokio::test]
+async fn a_server_cannot_have_more_pinned_than_there_is_room_for() {
+    let stage = Stage::new().await;
+    let long = "x".repeat(1_000);
+    // Never more at once than fits, but other tools each time.
+    for round in 0..5 {
+        let names: Vec<String> = (0..4).map(|n| format!("{round}-{n}")).collect();
+        let tools: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &*long)).collect();
+        stage.list(&tools).await;
+    }
+    let known = |name: &str| stage.shelf.with_table(|table| table.get(name).cloned());
+    let bytes = |table: &super::ToolTable| -> usize {
+        table.tools.values().map(|tool| tool.definition.len()).sum()
+    };
+    assert!(stage.shelf.with_table(bytes) <= 10_000);
+    assert!(known("0-0").is_some() && known("4-3").is_none());
+    // A known tool that grows beyond the room is no longer what was accepted.
+    stage.list(&[("0-0", &"y".repeat(3_000)), ("small", "z")]).await;
+    assert!(known("0-0").expect("it stays known").is_quarantined());
+    assert!(stage.shelf.with_table(bytes) <= 10_000);
 }
