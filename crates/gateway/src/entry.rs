@@ -20,7 +20,7 @@ use crate::pipeline::{self, visit::Visit};
 use crate::plane::{Plane, Recorded};
 use crate::seats::Seat;
 use crate::serve::Door;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{GrantEntry, Snapshot};
 
 /// The body of a request must be complete within so many seconds.
 pub(crate) const BODY_SECONDS_MAX: u64 = 30;
@@ -37,7 +37,7 @@ pub(crate) async fn answer(
     let (parts, body) = request.into_parts();
     let origin = parts.headers.get(header::ORIGIN).cloned();
     let outcome = match admission::head(&parts, &door.names) {
-        Ok(verb) => admitted(&plane, &door, verb, (parts, body)).await,
+        Ok(verb) => admitted(&plane, &door, verb, (&parts, body)).await,
         Err(refusal) => {
             Box::pin(note_refused(&plane, refusal)).await;
             return answer::refused(refusal);
@@ -46,7 +46,7 @@ pub(crate) async fn answer(
     let mut answer = match outcome {
         Ok(answer) => answer,
         Err(refusal) => {
-            Box::pin(note_refused(&plane, refusal)).await;
+            Box::pin(note_turned_away(&plane, &parts.headers, refusal)).await;
             answer::refused(refusal)
         }
     };
@@ -60,7 +60,7 @@ async fn admitted(
     plane: &Arc<Plane>,
     door: &Door,
     verb: Verb,
-    request: (Parts, Incoming),
+    request: (&Parts, Incoming),
 ) -> Result<Answer, Refused> {
     let (parts, body) = request;
     let slug = match admission::place(parts.uri.path()) {
@@ -129,7 +129,7 @@ async fn crowded(visit: &Visit) -> Answer {
     let refusal = Refused::TooManyOpen;
     visit.plane.count_refused(refusal.word());
     if visit.plane.has_room_to_record(visit.now) == Recorded::Yes {
-        record(&visit.plane, refusal.word(), Some(visit)).await;
+        record(&visit.plane, refusal.word(), Sender::Visit(visit)).await;
     }
     answer::refused(refusal)
 }
@@ -240,19 +240,40 @@ async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, Refused> {
     Ok(None)
 }
 
+/// Who sent a request that is refused, as far as that is known.
+#[derive(Clone, Copy)]
+enum Sender<'a> {
+    /// Nobody who has a grant.
+    Unknown,
+    /// Somebody with this grant, under this snapshot; the message was not read.
+    Grant(&'a GrantEntry, &'a Snapshot),
+    /// Somebody whose message was read.
+    Visit(&'a Visit),
+}
+
 /// Counts and records a refused request, without its content.
 async fn note_refused(plane: &Plane, refusal: Refused) {
-    note(plane, refusal.word(), None).await;
+    note(plane, refusal.word(), Sender::Unknown).await;
+}
+
+/// Counts and records a request that HTTP itself refuses, without its content. The row names the
+/// grant whose token it carries: it is looked up once more, so that a request that is not refused
+/// pays nothing for this.
+async fn note_turned_away(plane: &Plane, headers: &HeaderMap, refusal: Refused) {
+    let snapshot = plane.snapshot.load_full();
+    let known = snapshot.authenticate(&bearer(headers), plane.now());
+    let sender = known.map_or(Sender::Unknown, |grant| Sender::Grant(grant, &snapshot));
+    note(plane, refusal.word(), sender).await;
 }
 
 /// Counts and records a message that is refused after authentication.
 pub(crate) async fn note_visit(visit: &Visit, refusal: Refused) {
-    note(&visit.plane, refusal.word(), Some(visit)).await;
+    note(&visit.plane, refusal.word(), Sender::Visit(visit)).await;
 }
 
 /// Counts and records a request that was no HTTP.
 pub(crate) async fn note_unreadable(plane: &Plane) {
-    note(plane, "unreadable", None).await;
+    note(plane, "unreadable", Sender::Unknown).await;
 }
 
 /// Counts and records a message that the parser contract refuses.
@@ -270,33 +291,38 @@ pub(crate) async fn note_malformed(visit: &Visit, refusal: &mcp::Refusal) {
         mcp::RefusalKind::Version => "version",
         mcp::RefusalKind::Batch => "batch",
     };
-    note(&visit.plane, word, Some(visit)).await;
+    note(&visit.plane, word, Sender::Visit(visit)).await;
 }
 
-async fn note(plane: &Plane, why: &'static str, visit: Option<&Visit>) {
+/// Messages are read one by one and each has its row; what is refused before that comes as fast as
+/// the network, so its rows are bounded.
+async fn note(plane: &Plane, why: &'static str, sender: Sender<'_>) {
     plane.count_refused(why);
-    if visit.is_none() && plane.has_room_to_record(plane.now()) == Recorded::OnlyCounted {
+    let bounded = match sender {
+        Sender::Unknown | Sender::Grant(..) => true,
+        Sender::Visit(_) => false,
+    };
+    if bounded && plane.has_room_to_record(plane.now()) == Recorded::OnlyCounted {
         return;
     }
-    record(plane, why, visit).await;
+    record(plane, why, sender).await;
 }
 
-async fn record(plane: &Plane, why: &'static str, visit: Option<&Visit>) {
+async fn record(plane: &Plane, why: &'static str, sender: Sender<'_>) {
     let now = plane.now();
-    let request_id = match visit {
-        Some(visit) => visit.request_id.clone(),
-        None => plane.request_id(),
+    let (request_id, known) = match sender {
+        Sender::Unknown => (plane.request_id(), None),
+        Sender::Grant(grant, snapshot) => (plane.request_id(), Some((grant, snapshot))),
+        Sender::Visit(visit) => (visit.request_id.clone(), Some((&*visit.grant, &*visit.snapshot))),
     };
-    let snapshot: Option<&Snapshot> = visit.map(|visit| &*visit.snapshot);
+    let grant = known.map(|(grant, _)| &grant.record);
     let row = AuditOpen {
         kind: AuditKind::Rejected,
         request_id: &request_id,
-        grant: visit.map(|visit| AuditGrant {
-            id: &visit.grant.record.id,
-            label: &visit.grant.record.label,
-        }),
-        server: visit.map(|visit| visit.grant.record.server.as_str()),
-        revision: snapshot.map_or_else(|| plane.snapshot.load().revision, |known| known.revision),
+        grant: grant.map(|grant| AuditGrant { id: &grant.id, label: &grant.label }),
+        server: grant.map(|grant| grant.server.as_str()),
+        revision: known
+            .map_or_else(|| plane.snapshot.load().revision, |(_, snapshot)| snapshot.revision),
         verdict: "deny",
         reason: Some("malformed"),
         message: Some(why),

@@ -1,5 +1,6 @@
 use super::agent::{call, method};
 use super::world::World;
+use crate::plane::REJECTED_ROWS_PER_SECOND_MAX;
 
 const ALLOW: &str = r#"{"version":"1","default":"allow"}"#;
 
@@ -118,5 +119,59 @@ async fn a_body_over_the_limit_is_413_before_it_is_read() {
     let got = super::agent::read(stream).await;
     assert_eq!(got.status, 413);
     assert!(got.body.contains("4194304"), "{got:?}");
+    let rows = world.audit().await;
+    let row = rows.iter().find(|row| row.message.as_deref() == Some("too_large")).expect("a row");
+    assert_eq!(row.kind, store::AuditKind::Rejected);
+    assert_eq!((row.grant.as_deref(), row.server.as_deref()), (Some("agent-a"), Some("pay")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_http_refuses_of_a_grant_is_recorded_under_its_name() {
+    let world = World::new(ALLOW).await;
+    let agent = world.agent();
+    let body = method(1, "ping", "{}");
+    let asked = [
+        (agent.with("Content-Type", "text/plain"), "POST", "/mcp/pay", &body, 415, "media_type"),
+        (agent.with("Content-Encoding", "gzip"), "POST", "/mcp/pay", &body, 415, "encoding"),
+        (agent.clone(), "GET", "/mcp/pay", &body, 400, "framing"),
+        (agent.with("Mcp-Session-Id", "not-mine"), "POST", "/mcp/pay", &body, 404, "session"),
+        (agent.clone(), "POST", "/mcp/other", &body, 404, "not_found"),
+        (agent.with("Origin", "http://evil.example"), "POST", "/mcp/pay", &body, 403, "origin"),
+        (agent.with_token("nobody-s-token-0123456789"), "POST", "/mcp/pay", &body, 401, "-"),
+    ];
+    for (agent, verb, path, body, status, why) in asked {
+        let before = world.audit().await.len();
+        assert_eq!(agent.send(verb, path, body).await.status, status, "{why}");
+        let rows = world.audit().await;
+        assert_eq!(rows.len(), before + 1, "{why}");
+        let row = rows.last().expect("a row");
+        assert_eq!((row.kind, &*row.verdict), (store::AuditKind::Rejected, "deny"), "{why}");
+        assert!(row.method.is_none() && row.tool.is_none() && row.arguments_json.is_none());
+        if matches!(status, 401 | 403) {
+            assert_eq!((&row.grant, &row.server), (&None, &None), "{why}");
+        } else {
+            assert_eq!(row.message.as_deref(), Some(why));
+            assert_eq!(row.grant.as_deref(), Some("agent-a"), "{why}");
+            assert_eq!(row.server.as_deref(), Some("pay"), "{why}");
+        }
+    }
+    assert!(world.peer.ran().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_what_http_refuses_is_no_flood_of_rows() {
+    let world = World::new(ALLOW).await;
+    // The clock of these tests stands still, so all of them come in one second.
+    let agent = world.agent().with("Content-Type", "text/plain");
+    let most = usize::try_from(REJECTED_ROWS_PER_SECOND_MAX).expect("few");
+    for _ask in 0..most + 20 {
+        assert_eq!(agent.post("{}").await.status, 415);
+    }
+    assert_eq!(world.audit().await.len(), most);
+    world.pass(1);
+    assert_eq!(agent.post("{}").await.status, 415);
+    assert_eq!(world.audit().await.len(), most + 1);
     world.stop().await;
 }
