@@ -1,28 +1,50 @@
-//! Under which names the console answers. A page of a foreign site can point its own name at the loopback
-//! address and read what a browser of this machine may read; the `Host` header gives it away.
+//! What stands before all pages: the bounds of the console's listener, the time that a body may take, and the
+//! names under which the console answers. A page of a foreign site can point its own name at the loopback address
+//! and read what a browser of this machine may read; the `Host` header gives it away.
 //!
 //! What never lives here: who may do what.
 
+mod body;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
 use crate::api::Refusal;
 
-/// Puts the check of `Host` before all pages, where the console listens on a loopback address: there only
-/// loopback names and `further` ones (host names, lower case, without a port) are its own. On any other
+pub(crate) use body::is_late;
+
+/// Connections to the console that are open at a time; a further one is closed at once. They take descriptors that
+/// the gateway needs for agents, so there are few.
+pub const CONNECTIONS_MAX: usize = 256;
+/// The head of a request must be complete within so many seconds; also how long a connection may stand idle
+/// between two requests.
+pub const HEAD_SECONDS_MAX: u64 = 30;
+/// The body of a request must be complete within so many seconds.
+pub const BODY_SECONDS_MAX: u64 = 30;
+/// Somebody who takes not one byte of an answer for so many seconds has gone.
+pub const STALL_SECONDS_MAX: u64 = 60;
+
+/// Puts the bound of [`BODY_SECONDS_MAX`] before all pages; and, where the console listens on a loopback address,
+/// the check of `Host`: there only loopback names and `further` ones (host names, lower case, without a port) are its own. On any other
 /// address probes come by names and addresses that nobody can list, and every page that tells more than health
 /// wants a token.
 pub fn guarded(pages: Router, listens: SocketAddr, further: Vec<String>) -> Router {
+    let pages = pages.layer(from_fn(in_time));
     if !listens.ip().is_loopback() {
         return pages;
     }
     pages.layer(from_fn_with_state(Arc::new(further), check))
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    next.run(request.map(|body| body::within(body, Duration::from_secs(BODY_SECONDS_MAX)))).await
 }
 
 async fn check(State(further): State<Arc<Vec<String>>>, request: Request, next: Next) -> Response {

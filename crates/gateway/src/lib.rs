@@ -12,6 +12,7 @@ mod config;
 mod desk;
 mod entry;
 mod gateway;
+pub mod listener;
 mod listing;
 mod metrics;
 mod observer;

@@ -10,11 +10,10 @@ use futures_util::FutureExt as _;
 use http::HeaderValue;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +23,7 @@ use crate::answer::{self, Answer, Refused};
 use crate::body::AnswerBody;
 use crate::entry;
 use crate::gateway::{Gateway, ServeError};
+use crate::listener;
 use crate::pipeline;
 use crate::plane::Plane;
 use crate::slow_reader::{Impatient, Terms};
@@ -35,22 +35,12 @@ pub(crate) const CONNECTIONS_MAX: usize = 20_000;
 /// stand idle between two requests.
 pub(crate) const HEAD_SECONDS_MAX: u64 = 75;
 
-/// The most headers of a request.
-pub(crate) const HEADERS_MAX: usize = 100;
-
-/// The most bytes that a connection buffers, which also bounds the head of a request.
-pub(crate) const BUFFER_BYTES_MAX: usize = 64 * 1024;
-
 /// How often ended sessions and grants whose time is over are looked for, in seconds.
 const SWEEP_SECONDS: u64 = 30;
 
 /// No request waits longer than this for its answer on a resumed stream: no time-out of a server
 /// is longer than 2^32 milliseconds.
 const AWAITED_MAX: Duration = Duration::from_hours(24 * 50);
-
-/// After an accept error the listener rests so many milliseconds (the process may be out of file
-/// descriptors).
-const ACCEPT_REST_MILLIS: u64 = 50;
 
 /// What one listener knows of itself.
 #[derive(Debug)]
@@ -112,23 +102,13 @@ pub(crate) async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _peer)) => Some((stream, place)),
-        Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
-            sleep(Duration::from_millis(ACCEPT_REST_MILLIS)).await;
-            None
-        }
-    }
+    listener::accept(listener).await.map(|(stream, _peer)| (stream, place))
 }
 
 /// Speaks HTTP/1.1 on one connection until it ends.
 async fn connection(plane: &Arc<Plane>, door: &Arc<Door>, stream: TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
-    }
     let (terms, broken) = Terms::new();
     let service = service_fn(|request: Request<Incoming>| {
         let plane = Arc::clone(plane);
@@ -142,12 +122,7 @@ async fn connection(plane: &Arc<Plane>, door: &Arc<Door>, stream: TcpStream) {
             Ok::<Answer, Infallible>(answer)
         }
     });
-    let mut server = http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX))
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(BUFFER_BYTES_MAX);
+    let server = listener::protocol(Duration::from_secs(HEAD_SECONDS_MAX));
     let stream = Impatient::new(stream, plane.bounds.stall);
     let serving = server.serve_connection(TokioIo::new(stream), service);
     let mut serving = std::pin::pin!(serving);

@@ -11,6 +11,7 @@ use policy::UnixMillis;
 use serde::de::DeserializeOwned;
 
 use super::problem::Refusal;
+use crate::door::{BODY_SECONDS_MAX, is_late};
 
 /// A JSON body. The media type must be `application/json`; this also keeps simple cross-site forms out.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Body<T>, Refusal> {
         let json = is_json(request.headers());
-        let bytes = Bytes::from_request(request, state).await.map_err(|e| too_large(&e))?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|e| unread(&e))?;
         if bytes.is_empty() {
             // An endpoint whose members are all optional takes no body as an empty object.
             return parse(b"{}");
@@ -39,12 +40,26 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-fn too_large(rejection: &BytesRejection) -> Refusal {
+fn unread(rejection: &BytesRejection) -> Refusal {
+    if is_late(rejection) {
+        return late();
+    }
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let detail = format!("the body is larger than {} bytes", super::BODY_BYTES_MAX);
-        return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail);
+        return too_large();
     }
     Refusal::invalid(rejection.body_text())
+}
+
+/// The answer to a body that took too long.
+pub(super) fn late() -> Refusal {
+    let detail = format!("the body did not arrive within {BODY_SECONDS_MAX} seconds");
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "late", detail)
+}
+
+/// The answer to a body that is too long.
+pub(super) fn too_large() -> Refusal {
+    let detail = format!("the body is larger than {} bytes", super::BODY_BYTES_MAX);
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Body<T>, Refusal> {

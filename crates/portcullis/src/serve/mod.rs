@@ -21,7 +21,7 @@ pub(crate) use self::pages::check_server;
 use crate::clock;
 use crate::config::{self, Config, Environment};
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::traces::Traces;
 
 /// What `serve` is started with.
@@ -197,7 +197,7 @@ impl Parts<'_> {
         let hangups = signals.take_hangups();
         let mut beside = JoinSet::new();
         beside.spawn(reloader.run(hangups, stop.clone()));
-        beside.spawn(serve_pages(doors.console, pages, stop.clone()));
+        beside.spawn(pages::serve(doors.console, pages, stop.clone()));
         let mut data_plane = JoinSet::new();
         let serving = self.gateway.clone();
         let closing = stop.clone();
@@ -235,15 +235,6 @@ fn console_names(config: &Config) -> Vec<String> {
     let url = config.console_url.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
     let named = url.and_then(|url| url.host().map(str::to_ascii_lowercase));
     config.listen.hosts.iter().cloned().chain(named).collect()
-}
-
-/// Serves the console's pages until `stop`.
-async fn serve_pages(listener: TcpListener, pages: axum::Router, stop: CancellationToken) {
-    let service = pages.into_make_service_with_connect_info::<SocketAddr>();
-    let stopped = async move { stop.cancelled().await };
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
-        tracing::error!(error = chain(&error), "the console stopped");
-    }
 }
 
 /// The clock as the console takes it.

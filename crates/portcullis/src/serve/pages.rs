@@ -1,14 +1,28 @@
-//! What the console's listener serves: the API of the console crate, health and metrics.
+//! What the console's listener serves: the API of the console crate, health and metrics; and how it is
+//! served: over the same listener as the gateway's, with the console's own bounds.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use console::door::{CONNECTIONS_MAX, HEAD_SECONDS_MAX, STALL_SECONDS_MAX};
 
 use console::health::{Check, Health, Required};
 use console::{Console, Inspection};
 use gateway::Gateway;
 use gateway::address::{AddressRule, check_url};
+use gateway::listener::{self, Bounds};
 use gateway::variable::check_variable;
+use http::Request;
+use hyper::body::Incoming;
 use store::{Entropy, ServerRecord, ServerSlug, Store, Transport};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use super::reload::ReloadState;
 use crate::failure::chain;
@@ -32,6 +46,26 @@ pub(super) fn router(
     };
     let health = health(store.clone(), gateway.clone(), reload);
     console::api::router(console).merge(console::health::router(health))
+}
+
+/// Serves `pages` until `stop`, and tells them who asks.
+pub(super) async fn serve(listener: TcpListener, pages: axum::Router, stop: CancellationToken) {
+    let bounds = Bounds {
+        connections_max: CONNECTIONS_MAX,
+        head_max: Duration::from_secs(HEAD_SECONDS_MAX),
+        stall_max: Duration::from_secs(STALL_SECONDS_MAX),
+    };
+    let answer = move |peer, request| page(pages.clone(), peer, request);
+    listener::serve(listener, bounds, answer, stop).await;
+}
+
+async fn page(pages: axum::Router, peer: SocketAddr, request: Request<Incoming>) -> Response {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    match pages.oneshot(request).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    }
 }
 
 async fn inspect(gateway: &Gateway, slug: ServerSlug) -> Inspection {

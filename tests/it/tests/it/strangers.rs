@@ -1,13 +1,18 @@
 //! What somebody without the right to know can learn: nothing. And what somebody who only wants to
 //! keep the gateway busy achieves: little.
 
-use it::gateway::{Config, Grant};
+use std::io::ErrorKind;
+
+use it::gateway::{ADMIN_TOKEN, Config, Grant};
 use it::scene::{Plan, SERVER, Scene, call_body, ran};
 use it::wait;
 use it::wire::{self, Answer, Ask};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+
+/// More are closed at once (docs/configuration.md, Bounds).
+const CONSOLE_CONNECTIONS_MAX: usize = 256;
 
 fn hiding() -> Value {
     json!({ "version": "1", "default": "allow", "hide": ["delete_all"], "tools": {} })
@@ -82,6 +87,53 @@ async fn slow_and_silent_connections_hold_nobody_up() {
         assert!(ran(&wait::bounded("a healthy call", call).await));
     }
     drop(open);
+}
+
+/// Waits until the other side closes one of the connections without an answer.
+async fn one_is_closed(open: &mut [TcpStream]) {
+    wait::until("a connection that is closed", || {
+        let closed = open.iter().any(|stream| {
+            let mut byte = [0];
+            // What is still open has nothing to read.
+            match stream.try_read(&mut byte) {
+                Ok(read) => read == 0,
+                Err(error) => error.kind() != ErrorKind::WouldBlock,
+            }
+        });
+        std::future::ready(closed.then_some(()))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flooded_console_closes_connections_and_holds_no_agent_up() {
+    let scene = Scene::with_policy(&hiding()).await;
+    let mut open = Vec::new();
+    let host = "POST /api/v1/grants HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+    let unfinished =
+        format!("{host}Authorization: Bearer {ADMIN_TOKEN}\r\nContent-Length: 9\r\n\r\n{{");
+    for number in 0..CONSOLE_CONNECTIONS_MAX + 20 {
+        let mut stream = TcpStream::connect(scene.gateway.console).await.expect("a connection");
+        let beginning = match number % 3 {
+            0 => "",
+            1 => host,
+            _ => &unfinished,
+        };
+        // One that is too many may be closed before it says anything.
+        let _said = stream.write_all(beginning.as_bytes()).await;
+        open.push(stream);
+    }
+    one_is_closed(&mut open).await;
+    for _call in 0..20 {
+        let call = scene.call("agent", "read_item", json!({}));
+        assert!(ran(&wait::bounded("a healthy call", call).await));
+    }
+    drop(open);
+    wait::until("a console that answers again", || async {
+        let answer = wire::ask(scene.gateway.console, &Ask::bare("GET", "/livez")).await.ok()?;
+        (answer.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
