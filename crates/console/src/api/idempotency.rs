@@ -1,18 +1,21 @@
 //! `Idempotency-Key` on POST: the same request again gets the first one's answer and runs once.
 
+use std::error::Error;
 use std::fmt::Write as _;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts as _, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Collected};
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use store::{Claim, TokenHash};
+use tokio_util::task::TaskTracker;
 
+use super::input::{late, too_large};
 use super::problem::Refusal;
 use crate::Console;
+use crate::door::is_late;
 use crate::ops::{Actor, OpError};
 
 /// Bytes of a key, at most.
@@ -20,26 +23,50 @@ const KEY_BYTES_MAX: usize = 200;
 /// Bytes of an answer that is remembered, at most; a longer one is not remembered.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Wraps the whole API. The claim is made under the presented token's hash and its role of now, so
-/// that one caller's keys never meet another's, and a role that was taken away takes its answers
-/// along. A token that is none claims nothing and gets nothing that was remembered.
-pub(super) async fn replay(
-    State(console): State<Console>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// What the layer works with.
+#[derive(Clone)]
+pub(super) struct Keyed {
+    console: Console,
+    /// Requests that run; they go on when their caller leaves.
+    running: TaskTracker,
+}
+
+impl Keyed {
+    pub(super) fn new(console: Console) -> Keyed {
+        Keyed { console, running: TaskTracker::new() }
+    }
+}
+
+/// Wraps the whole API. The claim is made under the presented token's hash and its role of now, so that one
+/// caller's keys never meet another's, and a role that was taken away takes its answers along. A token that is none
+/// claims nothing, gets nothing that was remembered, and has no body kept in memory here.
+pub(super) async fn replay(State(keyed): State<Keyed>, request: Request, next: Next) -> Response {
     let key = request.headers().get("idempotency-key").cloned();
     let Some(key) = key.filter(|_| request.method() == Method::POST) else {
         return next.run(request).await;
     };
-    match key.to_str() {
-        Ok(key) if (1..=KEY_BYTES_MAX).contains(&key.len()) => {
-            let key = key.to_owned();
-            keyed(console, &key, request, next).await.unwrap_or_else(IntoResponse::into_response)
+    let key = match key.to_str() {
+        Ok(key) if (1..=KEY_BYTES_MAX).contains(&key.len()) => key.to_owned(),
+        _ => {
+            let detail = "`Idempotency-Key` is 1 to 200 visible ASCII characters";
+            return Refusal::invalid(detail).into_response();
         }
-        _ => Refusal::invalid("`Idempotency-Key` is 1 to 200 visible ASCII characters")
-            .into_response(),
-    }
+    };
+    let answered = match claimant(&keyed.console, request).await {
+        Ok((actor, request)) => keyed.answer(actor, key, request, next).await,
+        Err(refusal) => Err(refusal),
+    };
+    answered.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Under whose name a key is claimed: the endpoint decides what they may do.
+async fn claimant(console: &Console, request: Request) -> Result<(String, Request), Refusal> {
+    let (mut parts, body) = request.into_parts();
+    let role = Actor::from_request_parts(&mut parts, console).await?.role;
+    let presented = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let presented = String::from_utf8_lossy(presented.unwrap_or_default());
+    let actor = format!("{} {}", hex(&TokenHash::of(&presented).0), role.as_str());
+    Ok((actor, Request::from_parts(parts, body)))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -50,41 +77,54 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-async fn keyed(
-    console: Console,
-    key: &str,
-    request: Request,
-    next: Next,
-) -> Result<Response, Refusal> {
-    let (mut parts, body) = request.into_parts();
-    let role = Actor::from_request_parts(&mut parts, &console).await?.role;
-    let presented = parts.headers.get(header::AUTHORIZATION).map(|v| v.as_bytes().to_vec());
-    let presented = String::from_utf8_lossy(&presented.unwrap_or_default()).into_owned();
-    let actor = format!("{} {}", hex(&TokenHash::of(&presented).0), role.as_str());
-    let limited = http_body_util::Limited::new(body, super::BODY_BYTES_MAX);
-    let bytes = limited.collect().await.map_err(|_too_large_or_cut_off| {
-        let detail = format!("the body is larger than {} bytes", super::BODY_BYTES_MAX);
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
-    })?;
-    let bytes: Bytes = bytes.to_bytes();
-    let mut whole = format!("{} {}\n", parts.method, parts.uri).into_bytes();
-    whole.extend_from_slice(&bytes);
-    let now = (console.clock)();
-    let claim = console.store.claim_idempotent(&actor, key, policy::sha256(&whole), now).await;
-    match claim.map_err(|e| Refusal::from(OpError::from(e)))? {
-        Claim::New => {}
-        Claim::Answered { status, body } => return Ok(remembered(status, body)),
-        Claim::Running => {
-            let detail = "the first request with this Idempotency-Key is still running";
-            return Err(Refusal::new(StatusCode::CONFLICT, "running", detail));
+impl Keyed {
+    async fn answer(
+        self,
+        actor: String,
+        key: String,
+        request: Request,
+        next: Next,
+    ) -> Result<Response, Refusal> {
+        let (parts, body) = request.into_parts();
+        let limited = Limited::new(body, super::BODY_BYTES_MAX);
+        let bytes = limited.collect().await.map_err(|error| unread(&*error))?.to_bytes();
+        let mut whole = format!("{} {}\n", parts.method, parts.uri).into_bytes();
+        whole.extend_from_slice(&bytes);
+        let Keyed { console, running } = self;
+        let now = (console.clock)();
+        let claim = console.store.claim_idempotent(&actor, &key, policy::sha256(&whole), now).await;
+        match claim.map_err(|e| Refusal::from(OpError::from(e)))? {
+            Claim::New => {}
+            Claim::Answered { status, body } => return Ok(remembered(status, body)),
+            Claim::Running => {
+                let detail = "the first request with this Idempotency-Key is still running";
+                return Err(Refusal::new(StatusCode::CONFLICT, "running", detail));
+            }
+            Claim::OtherRequest => {
+                let detail = "this Idempotency-Key came with another request before";
+                return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", detail));
+            }
         }
-        Claim::OtherRequest => {
-            let detail = "this Idempotency-Key came with another request before";
-            return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", detail));
-        }
+        // A caller who leaves comes back with the same key, and must then find the answer.
+        let work = async move {
+            let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+            finish(&console, (&actor, &key), response).await
+        };
+        running.spawn(work).await.unwrap_or_else(|_panicked| {
+            let detail = "the request failed inside the gateway";
+            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail))
+        })
     }
-    let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
-    finish(&console, (&actor, key), response).await
+}
+
+fn unread(error: &(dyn Error + Send + Sync + 'static)) -> Refusal {
+    if is_late(error) {
+        late()
+    } else if error.is::<LengthLimitError>() {
+        too_large()
+    } else {
+        Refusal::invalid("the body broke off")
+    }
 }
 
 /// Remembers an answer that stands (2xx and 4xx but authentication); anything else may be tried again.

@@ -90,6 +90,9 @@ pub fn router(console: Console) -> Router {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(axum::middleware::from_fn_with_state(console.clone(), idempotency::replay))
+        .layer(axum::middleware::from_fn_with_state(
+            idempotency::Keyed::new(console.clone()),
+            idempotency::replay,
+        ))
         .with_state(console)
 }

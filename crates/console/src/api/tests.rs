@@ -3,15 +3,18 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Builder as RequestBuilder;
 use axum::http::{Request, StatusCode, header};
+use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use policy::UnixMillis;
 use serde_json::{Value, json};
 use store::{ApiRole, ApiTokenRecord, AuditMode, Entropy, Label, Role, Store, StoreConfig, Token};
+use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt;
 
 use super::ENDPOINTS;
@@ -22,8 +25,11 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 
 struct Api {
     router: Router,
-    tokens: Vec<(ApiRole, Token)>,
     store: Store,
+    tokens: Vec<(ApiRole, Token)>,
+    /// Told when somebody looks at a live server; the look takes a permit.
+    looking: Arc<Notify>,
+    looks: Arc<Semaphore>,
     _dir: tempfile::TempDir,
 }
 
@@ -48,16 +54,24 @@ async fn api() -> Api {
         store.create_api_token(record).await.unwrap();
         tokens.push((role, token));
     }
+    let (looking, looks) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
+    let (tell, wait) = (Arc::clone(&looking), Arc::clone(&looks));
     let console = Console {
         store: store.clone(),
         clock: Arc::new(|| NOW),
         entropy: Entropy::system(),
-        inspect: Arc::new(|_slug| {
-            Box::pin(async { Inspection { reachable: true, ..Inspection::default() } })
+        inspect: Arc::new(move |_slug| {
+            let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+            Box::pin(async move {
+                tell.notify_one();
+                let _look = wait.acquire_owned().await.unwrap();
+                Inspection { reachable: true, ..Inspection::default() }
+            })
         }),
         check_server: Arc::new(|_record| Ok(())),
     };
-    Api { router: super::router(console), tokens, store, _dir: dir }
+    let router = super::router(console);
+    Api { router, store, tokens, looking, looks, _dir: dir }
 }
 
 impl Api {
@@ -284,6 +298,59 @@ async fn the_same_idempotency_key_runs_a_request_once() {
     assert_eq!(api.send(post(&other)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     let (_, listed) = api.call("GET /api/v1/grants", token, None).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+}
+
+/// A request with a key, to an endpoint of an administrator.
+fn keyed(token: Option<&str>, label: &str) -> Made {
+    let grant = json!({ "label": label, "server": "pay" });
+    request("POST /api/v1/grants", token, Some(grant)).header("idempotency-key", "k1")
+}
+
+#[tokio::test]
+async fn the_body_of_somebody_without_a_token_is_not_read() {
+    let api = api().await;
+    for token in [None, Some("a-token-that-nobody-gave-out")] {
+        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>("x".repeat(1 << 20)));
+        let read = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&read);
+        let endless = endless.inspect(move |_piece| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        let asked = keyed(token, "agent").0.body(Body::from_stream(endless)).unwrap();
+        assert_eq!(api.send(asked).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(read.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_leaves_is_finished_and_its_answer_found() {
+    let api = api().await;
+    api.admin("POST /api/v1/servers", server("pay")).await;
+    let token = api.token(ApiRole::Admin);
+    let inspect = || {
+        request("POST /api/v1/servers/pay/inspect", token, Some(json!({})))
+            .header("idempotency-key", "k1")
+            .body_of()
+    };
+    {
+        let leaves = api.send(inspect());
+        let mut leaves = std::pin::pin!(leaves);
+        tokio::select! {
+            biased;
+            _ = leaves.as_mut() => panic!("it waits for the look"),
+            () = api.looking.notified() => {}
+        }
+    }
+    assert_eq!(api.send(inspect()).await.0, StatusCode::CONFLICT);
+    api.looks.add_permits(1);
+    loop {
+        let (status, body) = api.send(inspect()).await;
+        if status == StatusCode::OK {
+            assert_eq!(body["reachable"], true);
+            break;
+        }
+        assert_eq!(status, StatusCode::CONFLICT, "{body}");
+    }
 }
 
 #[tokio::test]
