@@ -9,7 +9,9 @@ use std::time::Duration;
 use gateway::CallObserver;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{InstrumentationScope, Key, KeyValue};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
 use tokio::task::spawn_blocking;
@@ -103,7 +105,7 @@ impl Running {
             .with_protocol(Protocol::HttpBinary)
             .with_timeout(settings.patience)
             .build()
-            .map_err(|error| not_exported(&error))?;
+            .map_err(|error| unfit(&error))?;
         let account = Arc::new(Account::new(settings.queue_spans));
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(settings.queue_spans)
@@ -123,6 +125,15 @@ impl Running {
 
 fn not_exported(error: &dyn Error) -> Failure {
     Failure::because(Exit::Usage, "cannot export traces", error)
+}
+
+/// The exporter's own error repeats values of variables, and some hold credentials: only the part
+/// that names the variable is shown.
+fn unfit(error: &ExporterBuildError) -> Failure {
+    let (ExporterBuildError::InvalidConfiguration(text)
+    | ExporterBuildError::InternalFailure(text)) = error;
+    let part = text.split_once(':').map_or("the exporter", |(part, _value)| part);
+    Failure::new(Exit::Usage, format!("cannot export traces: {part} is not as this build needs it"))
 }
 
 /// What the environment says of this process (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`),
