@@ -97,7 +97,11 @@ async fn admitted(
     match verb {
         Verb::Post => {
             admission::body_head(&parts.headers)?;
-            let body = read_body(body).await?;
+            let max = plane.bounds.bodies_per_grant;
+            let Some(body) = read_body(body, |length| visit.seat.has_room_for(length, max)).await?
+            else {
+                return Ok(Box::pin(crowded(&visit)).await);
+            };
             // A body may come slowly: what counts is the grant and its policy at its end.
             if visit.renew().is_none() {
                 return Ok(Box::pin(unauthorized(plane, door, slug)).await);
@@ -199,18 +203,27 @@ fn metadata(plane: &Plane, door: &Door, slug: Option<&str>, verb: Verb) -> Resul
     Ok(answer::json(StatusCode::OK, Bytes::from(document)))
 }
 
-/// Reads the whole body within its bounds.
-async fn read_body(mut body: Incoming) -> Result<Bytes, Refused> {
+/// Reads the whole body within its bounds; `None` when there is no room for more of it.
+async fn read_body(
+    mut body: Incoming,
+    mut has_room_for: impl FnMut(usize) -> bool,
+) -> Result<Option<Bytes>, Refused> {
     let reading = async {
-        let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
-        let Some(second) = next_data(&mut body).await? else { return within(first) };
+        let Some(first) = next_data(&mut body).await? else { return Ok(Some(Bytes::new())) };
+        let Some(second) = next_data(&mut body).await? else {
+            let first = within(first)?;
+            return Ok(has_room_for(first.len()).then_some(first));
+        };
         let mut whole = BytesMut::with_capacity(first.len().saturating_add(second.len()));
         whole.extend_from_slice(&within(first)?);
         whole.extend_from_slice(&second);
         while whole.len() <= BODY_BYTES_MAX {
+            if !has_room_for(whole.len()) {
+                return Ok(None);
+            }
             match next_data(&mut body).await? {
                 Some(more) => whole.extend_from_slice(&more),
-                None => return Ok(whole.freeze()),
+                None => return Ok(Some(whole.freeze())),
             }
         }
         Err(Refused::TooLarge)

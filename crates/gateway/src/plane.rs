@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::GatewayConfig;
 use crate::metrics::{Metrics, RefusedLabels};
 use crate::pipeline::hold::Attended;
-use crate::seats::OPEN_PER_GRANT_MAX;
+use crate::seats::{BODIES_BYTES_PER_GRANT_MAX, OPEN_PER_GRANT_MAX};
 use crate::sessions::{Sessions, hex};
 use crate::slow_reader::STALL_SECONDS_MAX;
 use crate::snapshot::Snapshot;
@@ -39,11 +39,17 @@ pub(crate) struct Bounds {
     pub(crate) stall: Duration,
     /// How many requests and streams of one grant are open at a time.
     pub(crate) open_per_grant: usize,
+    /// How long the bodies of these requests may be together, in bytes.
+    pub(crate) bodies_per_grant: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { stall: Duration::from_secs(STALL_SECONDS_MAX), open_per_grant: OPEN_PER_GRANT_MAX }
+        Self {
+            stall: Duration::from_secs(STALL_SECONDS_MAX),
+            open_per_grant: OPEN_PER_GRANT_MAX,
+            bodies_per_grant: BODIES_BYTES_PER_GRANT_MAX,
+        }
     }
 }
 

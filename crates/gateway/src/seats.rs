@@ -10,10 +10,18 @@ use crate::snapshot::GrantLive;
 /// How many requests and streams of one grant are open at a time; further ones are refused.
 pub(crate) const OPEN_PER_GRANT_MAX: usize = 1024;
 
-/// How many seats of a grant are taken.
+/// How long the bodies of a grant's open requests may be together, in bytes; a request that would
+/// need more is refused. Bodies up to [`BODY_BYTES_FREE`] are not counted.
+pub(crate) const BODIES_BYTES_PER_GRANT_MAX: usize = 256 * 1024 * 1024;
+
+/// A body of so many bytes is no burden: as many as there are seats fit beside the bound.
+const BODY_BYTES_FREE: usize = 64 * 1024;
+
+/// How many seats of a grant are taken, and how long the bodies are that came with them.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     taken: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 impl Seats {
@@ -29,14 +37,30 @@ impl Seats {
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     grant: Option<Arc<GrantLive>>,
+    /// What of the request's body counts.
+    bytes: usize,
 }
 
 impl Seat {
     /// Takes a seat, if fewer than `max` are taken.
     pub(crate) fn take(grant: &Arc<GrantLive>, max: usize) -> Option<Self> {
-        let seat = Self { grant: Some(Arc::clone(grant)) };
+        let seat = Self { grant: Some(Arc::clone(grant)), bytes: 0 };
         // One that is too many is given back as it is dropped.
         (grant.seats.taken.fetch_add(1, Ordering::Relaxed) < max).then_some(seat)
+    }
+
+    /// Makes room for a body that has grown to this length, if all of the grant's are at most `max`
+    /// then. Nobody's seat has room for any.
+    pub(crate) fn has_room_for(&mut self, length: usize, max: usize) -> bool {
+        let more = length.saturating_sub(self.bytes);
+        if length <= BODY_BYTES_FREE || more == 0 {
+            return true;
+        }
+        let Some(grant) = &self.grant else { return true };
+        let before = grant.seats.bytes.fetch_add(more, Ordering::Relaxed);
+        // What is too much is given back with the seat.
+        self.bytes = length;
+        before.saturating_add(more) <= max
     }
 }
 
@@ -50,6 +74,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(grant) = &self.grant {
             grant.seats.taken.fetch_sub(1, Ordering::Relaxed);
+            grant.seats.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         }
     }
 }
