@@ -19,6 +19,7 @@ mod runtime;
 mod scratch;
 mod serve;
 mod telemetry;
+mod text_file;
 mod tool_file;
 mod traces;
 

@@ -8,18 +8,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::text_file;
+
 /// The largest file of tool definitions.
 const TOOLS_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Why a file is no list of tools.
 #[derive(Debug, Error)]
 pub(crate) enum ToolFileError {
-    /// The file cannot be read.
+    /// The file cannot be read, or is larger than any list of tools.
     #[error("{0}")]
     Unreadable(#[from] std::io::Error),
-    /// It is larger than any list of tools.
-    #[error("over {TOOLS_BYTES_MAX} bytes")]
-    TooLarge,
     /// It is not JSON, or not of a form that is known.
     #[error("no list of tools: {0}")]
     Form(#[from] serde_json::Error),
@@ -59,10 +58,7 @@ struct Tool<'a> {
 
 /// Reads a file of tool definitions.
 pub(crate) fn read(path: &Path) -> Result<Vec<ToolDefinition>, ToolFileError> {
-    if std::fs::metadata(path)?.len() > TOOLS_BYTES_MAX {
-        return Err(ToolFileError::TooLarge);
-    }
-    parse(&std::fs::read_to_string(path)?)
+    parse(&text_file::read(path, TOOLS_BYTES_MAX)?)
 }
 
 /// Reads tool definitions from a text.

@@ -10,6 +10,7 @@ use super::policies::PolicyDraft;
 use super::section::{Problems, Section};
 use super::token::{Literals, Secrets};
 use super::{Config, Environment, listen, policies, principals, servers};
+use crate::text_file;
 
 /// The largest configuration file.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -94,14 +95,7 @@ pub(crate) fn find(
 /// here: see [`policies::run_tests`].
 pub(crate) fn load(source: &Source<'_>) -> Result<Config, ConfigError> {
     let unreadable = |error| ConfigError::Unreadable { path: source.path.clone(), source: error };
-    let size = std::fs::metadata(&source.path).map_err(unreadable)?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(ConfigError::Unreadable {
-            path: source.path.clone(),
-            source: std::io::Error::other(format!("over {FILE_BYTES_MAX} bytes")),
-        });
-    }
-    let text = std::fs::read_to_string(&source.path).map_err(unreadable)?;
+    let text = text_file::read(&source.path, FILE_BYTES_MAX).map_err(unreadable)?;
     parse(&text, source)
 }
 

@@ -11,7 +11,7 @@ use store::{PolicyName, ServerRecord, ServerSlug};
 use super::place::{FileProblems, Problem};
 use super::principals::server;
 use super::section::{Located, Problems, Section};
-use crate::tool_file;
+use crate::{text_file, tool_file};
 
 /// The largest policy file (POLICY section 1).
 const POLICY_BYTES_MAX: u64 = 1024 * 1024;
@@ -129,11 +129,7 @@ fn tools(
 
 /// The text of a policy file, within its bound.
 pub(crate) fn read_policy(path: &Path) -> Result<String, std::io::Error> {
-    if std::fs::metadata(path)?.len() > POLICY_BYTES_MAX {
-        let message = format!("a policy is at most {POLICY_BYTES_MAX} bytes");
-        return Err(std::io::Error::other(message));
-    }
-    std::fs::read_to_string(path)
+    text_file::read(path, POLICY_BYTES_MAX)
 }
 
 /// Parses every policy; the problems of all files at once.

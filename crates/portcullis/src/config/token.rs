@@ -8,6 +8,7 @@ use store::{Secret, TokenHash};
 
 use super::Environment;
 use super::section::{Located, Problems};
+use crate::text_file;
 
 /// The longest secret that is read from a file or a variable.
 const SECRET_BYTES_MAX: u64 = 16 * 1024;
@@ -88,15 +89,7 @@ impl Secrets<'_> {
     ) -> Option<Secret<String>> {
         let path = self.base.join(path);
         self.files.push(path.clone());
-        let read = match std::fs::metadata(&path) {
-            Ok(meta) if meta.len() > SECRET_BYTES_MAX => {
-                problems.add(span, format!("{} is over {SECRET_BYTES_MAX} bytes", path.display()));
-                return None;
-            }
-            Ok(_) => std::fs::read_to_string(&path),
-            Err(error) => Err(error),
-        };
-        match read {
+        match text_file::read(&path, SECRET_BYTES_MAX) {
             Ok(text) => {
                 let text = text.strip_suffix('\n').unwrap_or(&text);
                 let text = text.strip_suffix('\r').unwrap_or(text);
