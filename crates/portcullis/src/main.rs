@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod demo;
 mod doctor;
+mod drawing;
 mod exit;
 mod failure;
 mod input;

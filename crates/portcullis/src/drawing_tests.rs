@@ -20,6 +20,12 @@ fn values_that_may_be_secrets_are_starred_out() {
             "[server.env]\na = \"*\"\n[[grant]]\nlabel = \"v\"",
         ),
         ("slug = \"pay\"", "slug = \"pay\""),
+        (
+            "token = \"\"\"\nab\ncd\"\"\" # \"x\"\nurl = \"u\"",
+            "token = \"\"\"\n**\n**\"\"\" # \"*\"\nurl = \"u\"",
+        ),
+        ("token = '''a\nb", "token = '''*\n*"),
+        ("\"tok\\u0065n\" = \"abc\"", "\"tok\\u0065n\" = \"***\""),
     ];
     for (text, shown) in cases {
         assert_eq!(without_secrets(text), shown);
