@@ -3,7 +3,10 @@
 
 use bigdecimal::BigDecimal;
 use serde_json::{Map, Value as Json};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::mem::discriminant as kind;
+use std::sync::LazyLock;
 
 /// What a call is about, as plain data.
 pub(super) struct Asked<'a> {
@@ -25,8 +28,20 @@ fn items(list: &Json) -> &[Json] {
     list.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// Patterns that are kept compiled: compiling takes longer than everything else here.
+const PATTERNS_KEPT_MAX: usize = 1_000;
+
 fn is(pattern: &str, text: &str) -> bool {
-    regex::Regex::new(pattern).unwrap().is_match(text)
+    thread_local! {
+        static COMPILED: RefCell<HashMap<String, regex::Regex>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        if compiled.len() > PATTERNS_KEPT_MAX {
+            compiled.clear();
+        }
+        let compile = || regex::Regex::new(pattern).unwrap();
+        compiled.entry(pattern.to_owned()).or_insert_with(compile).is_match(text)
+    })
 }
 
 fn matches(selector: &str, asked: &Asked<'_>, odd: bool) -> bool {
@@ -41,7 +56,7 @@ fn glob(selector: &str) -> String {
     format!("(?s)^{}$", regex::escape(selector).replace(r"\*", ".*"))
 }
 
-fn odd_uri(uri: &str) -> bool {
+pub(super) fn odd_uri(uri: &str) -> bool {
     let escape = "%(?i:2[5def]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5[cf]|7e)";
     let dots = r"(^|[/:?#;])\.\.?($|[/:?#;])";
     let file = uri.starts_with("file:") && !uri.starts_with("file:///");
@@ -194,14 +209,17 @@ pub(super) enum Step {
     Star,
 }
 
+static STEP: LazyLock<regex::Regex> = LazyLock::new(|| {
+    regex::Regex::new(r#"\["([^"]*)"\]|\[(\d+)\]|(\[\*\])|\.?([^.\[]+)"#).unwrap()
+});
+
 fn steps(path: &str) -> Vec<Step> {
-    let step = regex::Regex::new(r#"\["([^"]*)"\]|\[(\d+)\]|(\[\*\])|\.?([^.\[]+)"#).unwrap();
     let read = |found: regex::Captures<'_>| match (found.get(2), found.get(3)) {
         (Some(index), _) => Step::Index(index.as_str().parse().unwrap()),
         (_, Some(_)) => Step::Star,
         _ => Step::Key(found.get(1).or(found.get(4)).unwrap().as_str().to_owned()),
     };
-    step.captures_iter(path).map(read).collect()
+    STEP.captures_iter(path).map(read).collect()
 }
 
 fn fold(text: &str) -> String {

@@ -266,3 +266,23 @@ fn a_part_can_be_taken_out() {
     assert_eq!(inner.numbers().count(), 4);
     assert_eq!(Value::object().root().len(), 0);
 }
+
+/// The wire's own cases: what a client may send is read here too, and what is not JSON is not. Numbers
+/// beyond a double and deep nesting are refused on the wire alone.
+#[test]
+fn reads_what_the_wire_lets_through() {
+    let mut seen = 0;
+    for line in include_str!("../../../mcp/testdata/json.jsonl").lines() {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let Some(text) = case["text"].as_str() else { continue };
+        let name = case["name"].as_str().unwrap();
+        let wire_only = matches!(case["kind"].as_str(), Some("Number" | "Limits"));
+        let parsed = Value::parse(text);
+        assert_eq!(parsed.is_ok(), name.starts_with('y') || wire_only, "{name}: {parsed:?}");
+        if let (Ok(value), Some(means)) = (&parsed, case["means"].as_str()) {
+            assert_eq!(value.root().as_str(), Some(means), "{name}");
+        }
+        seen += 1;
+    }
+    assert!(seen >= 350, "{seen}");
+}
