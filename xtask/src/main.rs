@@ -1,11 +1,14 @@
 //! Repository chores: `cargo xtask test` proves everything that this repository promises,
-//! `cargo xtask bypass` runs case files from elsewhere, and `cargo xtask bench` measures. What a step
-//! checks lives with the step; this file only reads the command line.
+//! `cargo xtask bypass` runs case files from elsewhere, `cargo xtask soak` looks for hours for what
+//! breaks a promise, and `cargo xtask bench` measures. What a step checks lives with the step; this file only
+//! reads the command line.
 
 mod bench;
+mod fuzzing;
 mod process;
 mod repository;
 mod snippets;
+mod soak;
 mod steps;
 mod tidy;
 mod tools;
@@ -18,11 +21,18 @@ use repository::Repository;
 const USAGE: &str = "\
 usage: cargo xtask test [--list] [NAME]…       run all steps, or the named ones
        cargo xtask bypass FILE…                run bypass case files against this build
+       cargo xtask soak [PART [NAME]…] [--seconds N]
+                                               look longer (1800 s each): fuzz [TARGET]…
        cargo xtask bench [OPTION]… [TARGET]…   measure a release build; see its --help
 ";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
+    if let Some(code) = fuzzing::stand_in(&words) {
+        return code;
+    }
+    let arguments: Vec<String> =
+        words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let Some((command, rest)) = arguments.split_first() else {
         return usage();
     };
@@ -36,6 +46,7 @@ fn main() -> ExitCode {
             finish(open().and_then(|found| steps::bypass(&found, files)))
         }
         ("bench", arguments) => finish(open().and_then(|found| bench::run(&found, arguments))),
+        ("soak", words) => finish(open().and_then(|found| soak::run(&found, words))),
         _ => usage(),
     }
 }

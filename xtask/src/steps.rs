@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::{self, command};
 use crate::repository::Repository;
-use crate::{bench, say, snippets, tidy, tools};
+use crate::{bench, fuzzing, say, snippets, tidy, tools};
 
 /// How many checks a step made.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ struct Step {
     run: fn(&Repository) -> Result<Tally, String>,
 }
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step { name: "tidy", about: "the repository's own rules", run: tidy_step },
     Step { name: "fmt", about: "cargo fmt --check", run: fmt },
     Step { name: "clippy", about: "every target, warnings are errors", run: clippy },
@@ -41,6 +41,7 @@ const STEPS: [Step; 13] = [
     Step { name: "test", about: "all tests but those of steps of their own below", run: tests },
     Step { name: "otel", about: "the build with traces: clippy, its tests", run: otel },
     Step { name: "doc", about: "documentation tests", run: doc },
+    Step { name: "fuzz", about: "kept inputs, then the first of a fixed sequence", run: fuzz },
     Step { name: "conformance", about: "the official suite, direct and through", run: conformance },
     Step { name: "real-servers", about: "published servers and SDK clients", run: real_servers },
     Step { name: "bench", about: "every workload for a moment, no figure judged", run: bench_step },
@@ -119,13 +120,15 @@ fn tidy_step(found: &Repository) -> Result<Tally, String> {
 }
 
 fn fmt(found: &Repository) -> Result<Tally, String> {
-    simple(found, &["fmt", "--all", "--check"])
+    simple(found, &["fmt", "--all", "--check"])?;
+    fuzzing::formatted(found).map(|()| Tally::one(true))
 }
 
 fn clippy(found: &Repository) -> Result<Tally, String> {
     let arguments =
         ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
-    simple(found, &arguments)
+    simple(found, &arguments)?;
+    fuzzing::lint(found).map(|()| Tally::one(true))
 }
 
 fn build(found: &Repository) -> Result<Tally, String> {
@@ -238,6 +241,10 @@ fn doc(found: &Repository) -> Result<Tally, String> {
 fn bench_step(found: &Repository) -> Result<Tally, String> {
     build(found)?;
     bench::smoke(found).map(|rows| Tally { passed: rows, failed: 0 })
+}
+
+fn fuzz(found: &Repository) -> Result<Tally, String> {
+    fuzzing::short(found).map(|(passed, failed)| Tally { passed, failed })
 }
 
 fn snippets_step(found: &Repository) -> Result<Tally, String> {

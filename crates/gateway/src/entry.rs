@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::admission::{self, BODY_BYTES_MAX, Place, Verb};
 use crate::answer::{self, Answer, Refused};
+use crate::bearer;
 use crate::pipeline::{self, visit::Visit};
 use crate::plane::{Plane, Recorded};
 use crate::seats::Seat;
@@ -24,9 +25,6 @@ use crate::snapshot::{GrantEntry, Snapshot};
 
 /// The body of a request must be complete within so many seconds.
 pub(crate) const BODY_SECONDS_MAX: u64 = 30;
-
-/// The shortest and the longest token that is looked up, in bytes (GATEWAY.md section 1).
-const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=256;
 
 /// Answers one request.
 pub(crate) async fn answer(
@@ -159,15 +157,7 @@ pub(crate) fn is_modern(headers: &HeaderMap) -> bool {
 /// The hash of the presented token. A missing, repeated or malformed one becomes the hash of
 /// something that is no token, so that all take the same way and the same time.
 fn bearer(headers: &HeaderMap) -> TokenHash {
-    let presented = match admission::only(headers, &header::AUTHORIZATION) {
-        Ok(Some(value)) => value.to_str().ok().and_then(|text| {
-            let (scheme, token) = text.split_once(' ')?;
-            let fits = TOKEN_BYTES.contains(&token.len())
-                && token.bytes().all(|byte| byte.is_ascii_graphic());
-            (scheme.eq_ignore_ascii_case("bearer") && fits).then_some(token)
-        }),
-        Ok(None) | Err(admission::Twice) => None,
-    };
+    let presented = bearer::presented(headers);
     TokenHash::of(presented.unwrap_or(" no token of any grant holds a space "))
 }
 

@@ -7,6 +7,7 @@
 pub mod address;
 mod admission;
 mod answer;
+mod bearer;
 mod body;
 mod config;
 mod desk;

@@ -108,4 +108,5 @@ fn word<T: std::str::FromStr>(
 }
 
 #[cfg(test)]
+#[path = "tool_file/tests.rs"]
 mod tests;

@@ -3,11 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
 use store::{AuditMode, NewTools, TokenHash, Transport};
 
 use super::{ConfigError, Source, find, load, parse};
 use crate::config::policies::{PinnedTools, run_tests};
 use crate::config::{AuditValues, Environment, FileProblems, Position};
+
+/// What the fuzz target checks of a file.
+#[path = "../../../../../fuzz/edge/src/config_file.rs"]
+mod config_file;
 
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/config").join(name)
@@ -216,4 +222,38 @@ fn the_reference_page_shows_a_file_that_loads() {
     ]);
     let config = load(&Source { path, environment: &environment }).unwrap();
     assert_eq!(config.servers.len(), 2);
+}
+
+/// The inputs that the fuzz target keeps, and the good file.
+fn kept_inputs() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/config");
+    let kept = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    kept.chain([testdata("full.toml")]).map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn kept_inputs_keep_the_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = kept_inputs();
+    assert!(inputs.len() >= 10);
+    for input in &inputs {
+        config_file::run(input, folder.path());
+    }
+}
+
+proptest! {
+    #[test]
+    fn changed_inputs_keep_the_promises(
+        input in select(kept_inputs()),
+        changes in prop::collection::vec((any::<Index>(), any::<Index>(), "[\\PC\n\"'#=.\\[\\]{}]{0,6}"), 1..4),
+    ) {
+        let mut bytes = input;
+        for (from, length, with) in changes {
+            let from = from.index(bytes.len() + 1);
+            let to = (from + length.index(12)).min(bytes.len());
+            bytes.splice(from..to, with.into_bytes());
+        }
+        let folder = tempfile::tempdir().unwrap();
+        config_file::run(&bytes, folder.path());
+    }
 }
