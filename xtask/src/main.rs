@@ -6,6 +6,7 @@
 mod bench;
 mod fuzzing;
 mod process;
+mod proving;
 mod repository;
 mod snippets;
 mod soak;
@@ -22,7 +23,9 @@ const USAGE: &str = "\
 usage: cargo xtask test [--list] [NAME]…       run all steps, or the named ones
        cargo xtask bypass FILE…                run bypass case files against this build
        cargo xtask soak [PART [NAME]…] [--seconds N]
-                                               look longer (1800 s each): fuzz [TARGET]…
+                                               look longer (1800 s each): fuzz [TARGET]…; or, as
+                                               far as a number says: exactly [ROUNDS],
+                                               kills [KILLS [SEED]], models [SCHEDULES [SEED]]
        cargo xtask bench [OPTION]… [TARGET]…   measure a release build; see its --help
 ";
 

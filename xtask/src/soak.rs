@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::fuzzing;
+use crate::proving;
 use crate::repository::Repository;
 
 /// What is soaked so long where nobody names a time.
@@ -15,7 +16,12 @@ struct Part {
     run: fn(&Repository, &Wish) -> Result<bool, String>,
 }
 
-const PARTS: [Part; 1] = [Part { name: "fuzz", run: fuzzing::long }];
+const PARTS: [Part; 4] = [
+    Part { name: "fuzz", run: fuzzing::long },
+    Part { name: "exactly", run: proving::exactly },
+    Part { name: "kills", run: proving::kills },
+    Part { name: "models", run: proving::models },
+];
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]

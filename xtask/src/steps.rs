@@ -131,7 +131,11 @@ fn clippy(found: &Repository) -> Result<Tally, String> {
     fuzzing::lint(found).map(|()| Tally::one(true))
 }
 
-fn build(found: &Repository) -> Result<Tally, String> {
+/// Builds the binaries that the tests start.
+///
+/// # Errors
+/// When that fails.
+pub(crate) fn build(found: &Repository) -> Result<Tally, String> {
     simple(found, &["build", "--workspace", "--bins", "--locked", "--quiet"])
 }
 

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::approval::Taken;
 use crate::audit::{AuditOpen, AuditOutcome, Leaves};
 use crate::error::Unavailable;
+use crate::failpoint::{Place, reached};
 use crate::store::{AuditMode, Core, Health, Store};
 use crate::writer::{Job, JobError, Ticket, Waits, WakesOthers};
 
@@ -263,6 +264,7 @@ impl Store {
             // section 6, step 6).
             core.why_failing().map_or(AdmitError::Exceeded(exceeded), AdmitError::StoreUnavailable)
         })?;
+        reached(Place::Charged);
         let durable =
             request.approval.is_some() || receipt.as_ref().is_some_and(|receipt| receipt.durable);
         let waits = core.waits(if durable { Durable::Yes } else { Durable::No });
@@ -285,6 +287,7 @@ impl Store {
             free_approval();
             return Err(admitted.undo(JobError::Unavailable(unavailable)));
         }
+        reached(Place::Queued);
         Ok(match waits {
             Waits::Yes => Progress::Waiting(admitted),
             Waits::No => Progress::Admitted(admitted),

@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::failpoint::{Place, reached};
 use crate::secret::Secret;
 use crate::store::OpenError;
 
@@ -99,7 +100,9 @@ impl DataDir {
             let mut file = owner_only().create(true).truncate(true).open(&draft)?;
             file.write_all(key.expose())?;
             file.sync_all()?;
+            reached(Place::BeforeKey);
             fs::rename(&draft, &path)?;
+            reached(Place::AfterKey);
             File::open(&self.path)?.sync_all()
         };
         write().map_err(files_error(&path))

@@ -13,6 +13,7 @@ mod connection;
 mod data_dir;
 mod entropy;
 mod error;
+mod failpoint;
 mod file_objects;
 mod grant;
 mod idempotency;

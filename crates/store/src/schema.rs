@@ -5,6 +5,7 @@
 use refinery::{Migration, Runner};
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::failpoint::{Place, reached};
 use crate::store::OpenError;
 
 /// Every migration, oldest first. One that was ever released is never changed.
@@ -27,8 +28,10 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
         return Err(OpenError::Newer { found, known });
     }
     if found < known {
+        reached(Place::BeforeMigration);
         // The runner's own messages go through the `log` facade, which nobody listens to.
         Runner::new(&migrations).set_grouped(true).run(connection).map_err(migration_error)?;
+        reached(Place::AfterMigration);
     }
     Ok(())
 }

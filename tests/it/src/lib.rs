@@ -5,6 +5,7 @@ pub mod bypass;
 pub mod collector;
 pub mod fixture;
 pub mod gateway;
+pub mod long;
 pub mod places;
 pub mod recorder;
 

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::queue::Job;
 use crate::audit::{Head, HeadFault, RowKind, Texts, read_head, write_head};
 use crate::error::Unavailable;
+use crate::failpoint::{Place, reached};
 use crate::seal::Keys;
 
 const INSERT_OPENING: &str =
@@ -96,6 +97,7 @@ pub(super) fn write(parts: &Parts<'_>, batch: &mut [Job]) -> Result<Written, Bat
         return Ok(written);
     }
     let connection = parts.connection;
+    reached(Place::BeforeBegin);
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let data_version = super::data_version(connection)?;
     written.data_version = Some(data_version);
@@ -123,8 +125,11 @@ pub(super) fn write(parts: &Parts<'_>, batch: &mut [Job]) -> Result<Written, Bat
             }
         }
     }
+    reached(Place::RowsWritten);
     save_counters(connection, parts.counters)?;
+    reached(Place::BeforeCommit);
     connection.prepare_cached("COMMIT")?.execute([])?;
+    reached(Place::AfterCommit);
     written.any = true;
     Ok(written)
 }

@@ -28,6 +28,7 @@ use crate::approval::Taken;
 use crate::audit::{ANCHOR_FILE, Anchor, Head, HeadFault, read_head, write_head};
 use crate::connection::{BUSY_FAILING_MS_MAX, BUSY_MS_MAX, FileIdentity, FileState, open_writer};
 use crate::error::Unavailable;
+use crate::failpoint::{Place, reached};
 use crate::seal::Keys;
 use crate::store::{AuditMode, Core, Health};
 use batch::Known;
@@ -342,6 +343,7 @@ impl Writer {
             tracing::info!("the store can be written again");
             self.core.set_health(Health::Good);
         }
+        reached(Place::BeforeAnswers);
         let mut latest = i64::MIN;
         let mut wakers = Vec::with_capacity(batch.iter().filter(|job| job.is_awaited()).count());
         for (index, job) in batch.drain(..).enumerate() {
@@ -365,6 +367,7 @@ impl Writer {
             }
         }
         self.core.wakes.hand_on(wakers);
+        reached(Place::AfterAnswers);
         if latest.saturating_sub(SWEEP_MS) > self.swept_at {
             // By the time of the look before: a clock that jumps ahead for a moment forgets no
             // counter that is still needed when it comes back.
@@ -442,11 +445,13 @@ impl Writer {
         if self.anchor.is_none() {
             self.anchor = Some(self.open_anchor(connection));
         }
+        reached(Place::BeforeAnchor);
         if let Some(AnchorState::Live(file)) = &self.anchor
             && let Err(error) = Anchor::write(file, head, &self.core.keys)
         {
             tracing::error!(%error, "{ANCHOR_FILE} cannot be written");
         }
+        reached(Place::AfterAnchor);
     }
 
     fn open_anchor(&self, connection: &Connection) -> AnchorState {
@@ -473,7 +478,9 @@ pub(crate) fn initialise(
     let sql = "INSERT INTO meta (key, value) VALUES ('key_check', ?1)";
     transaction.execute(sql, [check.as_slice()])?;
     write_head(&transaction, keys, &Head::EMPTY)?;
+    reached(Place::BeforeFirstState);
     transaction.commit()?;
+    reached(Place::AfterFirstState);
     ensure_anchor(connection, keys, anchor)
 }
 
@@ -496,7 +503,10 @@ pub(crate) fn ensure_anchor(
             let file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
             Anchor::write(&file, &Head::EMPTY, keys)?;
             file.sync_all()?;
-            std::fs::rename(&draft, anchor)
+            reached(Place::BeforeFirstAnchor);
+            std::fs::rename(&draft, anchor)?;
+            reached(Place::AfterFirstAnchor);
+            Ok(())
         };
         make().map_err(|error| Unavailable { why: error.to_string() })?;
     }

@@ -26,13 +26,17 @@ const TASKS: u64 = 8;
 const PLENTY: u64 = 1_000_000;
 
 pub(crate) fn child(test: &str, dir: &Path, round: u8) -> Child {
-    Command::new(env::current_exe().unwrap())
+    command(test, dir, round).spawn().unwrap()
+}
+
+fn command(test: &str, dir: &Path, round: u8) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
         .args(["--exact", test, "--nocapture", "--include-ignored"])
         .env(DIR, dir)
         .env(ROUND, round.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stdout(Stdio::piped());
+    command
 }
 
 pub(crate) fn child_dir() -> Option<std::path::PathBuf> {
@@ -200,6 +204,60 @@ fn process_that_opens() {
     say("opened");
 }
 
+/// Every place around what an opening writes, in its order.
+const WHILE_OPENING: [&str; 8] = [
+    "before_migration",
+    "after_migration",
+    "before_key",
+    "after_key",
+    "before_first_state",
+    "after_first_state",
+    "before_first_anchor",
+    "after_first_anchor",
+];
+
+/// Has the process stop at a place, and kills it there.
+fn kill_at(place: &str, dir: &Path, test: &str) {
+    let asked = dir.join(place);
+    std::fs::write(&asked, "").unwrap();
+    let mut command = command(test, dir, 0);
+    let mut child = command.env("PORTCULLIS_FAILPOINTS", dir).spawn().unwrap();
+    while !asked.with_extension("reached").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it never came to {place}");
+        std::hint::spin_loop();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_kill_around_each_step_of_the_making_leaves_a_database_that_opens() {
+    for (at, first) in WHILE_OPENING.iter().enumerate() {
+        // What one process left undone the next one does, and may be killed there in turn.
+        let undone = &WHILE_OPENING[at + usize::from(first.starts_with("after"))..];
+        for second in undone.iter().map(Some).chain([None]) {
+            let dir = TempDir::new().unwrap();
+            kill_at(first, dir.path(), "crash::process_that_opens");
+            if let Some(second) = second {
+                kill_at(second, dir.path(), "crash::process_that_opens");
+            }
+            opens(dir.path(), &format!("{first}, {second:?}")).await;
+        }
+    }
+}
+
+async fn opens(dir: &Path, what: &str) {
+    let store = serve(dir);
+    admit(&store, "first", &[], None).await.unwrap().close(&ok(), None, T0);
+    store.save_server(crate::fixture::server("pay"), None, T0).await.unwrap();
+    assert!(store.server(&slug("pay")).await.unwrap().is_some());
+    store.close().await;
+    let command = config(dir, AuditMode::Durable, Role::Command);
+    let store = Store::open(&command, T0).unwrap();
+    assert_eq!(store.verify_audit(|_| {}).await.unwrap().rows, 2, "{what}");
+    store.close().await;
+}
+
 #[tokio::test]
 async fn a_kill_while_the_database_is_made_leaves_one_that_opens() {
     let files = [
@@ -226,15 +284,7 @@ async fn a_kill_while_the_database_is_made_leaves_one_that_opens() {
             }
             child.kill().unwrap();
             child.wait().unwrap();
-            let store = serve(dir.path());
-            admit(&store, "first", &[], None).await.unwrap().close(&ok(), None, T0);
-            store.save_server(crate::fixture::server("pay"), None, T0).await.unwrap();
-            assert!(store.server(&slug("pay")).await.unwrap().is_some());
-            store.close().await;
-            let command = config(dir.path(), AuditMode::Durable, Role::Command);
-            let store = Store::open(&command, T0).unwrap();
-            assert_eq!(store.verify_audit(|_| {}).await.unwrap().rows, 2, "{file} {spins}");
-            store.close().await;
+            opens(dir.path(), &format!("{file} {spins}")).await;
         }
     }
 }

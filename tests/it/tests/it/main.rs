@@ -6,6 +6,7 @@ mod bypass;
 mod conformance;
 mod crash;
 mod drain;
+mod exactly;
 mod fidelity;
 mod limits;
 mod otel;
