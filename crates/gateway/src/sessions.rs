@@ -80,7 +80,7 @@ impl Session {
 
     /// Puts a newly opened session of the server in the place of a dead one.
     pub(crate) fn replace_upstream(&self, session: UpstreamSession) {
-        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = session;
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = session.kept();
     }
 
     /// Notes that the session is in use.
@@ -151,7 +151,7 @@ impl Sessions {
             opening,
             agreement: OnceLock::new(),
             desk: Arc::new(Desk::default()),
-            upstream: Mutex::new(upstream),
+            upstream: Mutex::new(upstream.kept()),
             reopening: tokio::sync::Mutex::new(()),
             used_at: AtomicI64::new(now.0),
             announced: AtomicU64::new(0),

@@ -78,8 +78,13 @@ impl Tool {
         ToolFacts { name: &self.name, class: self.class, risk: self.risk, schema: schema.as_ref() }
     }
 
+    /// Whether this is its definition as it was pinned, byte for byte.
+    pub(crate) fn is_defined_by(&self, raw: &[u8]) -> bool {
+        self.definition.as_bytes() == raw
+    }
+
     /// Whether a policy lists the tool. Its schema does not matter for that.
-    fn is_listed_by(&self, policy: &Policy) -> bool {
+    pub(crate) fn is_listed_by(&self, policy: &Policy) -> bool {
         let facts =
             ToolFacts { name: &self.name, class: self.class, risk: self.risk, schema: None };
         policy.lists(&Target::Tool(facts))

@@ -21,7 +21,7 @@ use super::visit::{Claim, Visit};
 use crate::admission;
 use crate::answer::{self, Answer, Refused};
 use crate::body::{LiveStream, OnLeave};
-use crate::upstream::{EventStream, Outgoing, Patience, Reply, SendError, Verb};
+use crate::upstream::{EventStream, Outgoing, Patience, Reply, SendError, Verb, kept};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
@@ -119,7 +119,10 @@ enum Subscription {
     Request { exchange: Box<Exchange>, announces: Announces },
 }
 
-fn listening(visit: Box<Visit>, subscription: Subscription, events: EventStream) -> Answer {
+fn listening(mut visit: Box<Visit>, subscription: Subscription, events: EventStream) -> Answer {
+    for (_name, value) in &mut visit.mirrored {
+        *value = kept(value);
+    }
     let plane = Arc::clone(&visit.plane);
     let ends = [visit.grant.live.ended.clone(), plane.closing.clone()];
     let mut changes = visit.grant.live.changes.subscribe();

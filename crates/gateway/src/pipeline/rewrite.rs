@@ -3,16 +3,18 @@
 //! server's settings forbid are refused. Everything else stays byte for byte.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use http::HeaderValue;
 use mcp::{
-    CacheRewrite, Capability, CapabilitySite, Era, ListItem, ListKind, Method, Outcome, Response,
-    code, filter_list, list_items, reply, strip_capabilities,
+    BadReply, CacheRewrite, Capability, CapabilitySite, Era, Filtered, ListItem, ListKind, Method,
+    Outcome, Response, code, filter_list, list_items, reply, strip_capabilities,
 };
-use policy::{DefaultAction, Section, Target, ToolFacts};
+use policy::{DefaultAction, Section, Target};
 
 use super::facts;
 use super::visit::Visit;
@@ -54,11 +56,12 @@ pub(crate) fn open_session(
     handshake: &mut Handshake,
     upstream: UpstreamSession,
 ) -> Option<HeaderValue> {
-    let kept = handshake.request.len() <= OPENING_BYTES_MAX;
+    // Copied: what was read is a piece of the connection's buffer, and keeps some KiB of it.
+    let kept = Some(&handshake.request).filter(|request| request.len() <= OPENING_BYTES_MAX);
     let (name, version) = (handshake.client_name.take(), handshake.client_version.take());
     let opening = Opening {
         client: facts::client(name.as_deref(), version.as_deref()).map(String::into_boxed_str),
-        request: if kept { handshake.request.clone() } else { Bytes::new() },
+        request: kept.map_or_else(Bytes::new, |request| Bytes::copy_from_slice(request)),
         client_name: name,
         client_version: version,
     };
@@ -244,16 +247,13 @@ async fn list(visit: &Visit, kind: ListKind, era: Era, response: &Response) -> B
         Era::Legacy => CacheRewrite::Keep,
         Era::Modern => CacheRewrite::Private,
     };
-    if kind == ListKind::Tools {
-        note_news(visit, response).await;
-    }
-    let keep = |item: &ListItem<'_>| match kind {
-        ListKind::Tools => shows_tool(visit, item),
-        ListKind::Prompts => sees_prompt(visit, &item.key),
-        ListKind::Resources | ListKind::Templates => sees_resource(visit, &item.key),
-        ListKind::Tasks => owns_task(visit, &item.key),
+    let filtered = match kind {
+        ListKind::Tools => tools(visit, cache, response).await,
+        ListKind::Prompts | ListKind::Resources | ListKind::Templates | ListKind::Tasks => {
+            filter_list(response.body(), kind, cache, |item| shows(visit, kind, item))
+        }
     };
-    match filter_list(response.body(), kind, cache, keep) {
+    match filtered {
         Ok(filtered) => filtered.body,
         Err(error) => {
             tracing::info!(%error, "a list of a server cannot be filtered");
@@ -262,21 +262,69 @@ async fn list(visit: &Visit, kind: ListKind, era: Era, response: &Response) -> B
     }
 }
 
+/// The list of tools: in one pass where it shows nothing but what is pinned, as it nearly always does.
+async fn tools(
+    visit: &Visit,
+    cache: CacheRewrite,
+    response: &Response,
+) -> Result<Filtered, BadReply> {
+    let shelf = &visit.server.shelf;
+    if shelf.with_table(|table| table.listed) == Listed::Yes {
+        let mut pinned = Pinned { visit, names: HashSet::default(), news: false };
+        let filtered =
+            filter_list(response.body(), ListKind::Tools, cache, |item| pinned.shows(item))?;
+        if !pinned.news {
+            return Ok(filtered);
+        }
+        note_news(visit, response).await;
+    }
+    filter_list(response.body(), ListKind::Tools, cache, |item| shows(visit, ListKind::Tools, item))
+}
+
+/// A pass over a list of tools that is given up when it meets what is not pinned, or a name that stands
+/// twice.
+struct Pinned<'a> {
+    visit: &'a Visit,
+    /// Hashes of the names so far. Two names of one hash only cost the other way.
+    names: HashSet<u64, RandomState>,
+    news: bool,
+}
+
+impl Pinned<'_> {
+    fn shows(&mut self, item: &ListItem<'_>) -> bool {
+        let hash = self.names.hasher().hash_one(&*item.key);
+        self.news |= !self.names.insert(hash);
+        let policy = &self.visit.grant.policy.policy;
+        let shown = self.visit.server.shelf.with_table(|table| {
+            let tool = table.get(&item.key).filter(|tool| tool.is_defined_by(item.raw))?;
+            Some(!tool.is_quarantined() && tool.is_listed_by(policy))
+        });
+        self.news |= shown.is_none();
+        shown.unwrap_or(false)
+    }
+}
+
+/// Whether a list shows this item.
+fn shows(visit: &Visit, kind: ListKind, item: &ListItem<'_>) -> bool {
+    match kind {
+        ListKind::Tools => shows_tool(visit, item),
+        ListKind::Prompts => sees_prompt(visit, &item.key),
+        ListKind::Resources | ListKind::Templates => sees_resource(visit, &item.key),
+        ListKind::Tasks => owns_task(visit, &item.key),
+    }
+}
+
 /// Whether a list shows this tool: not hidden, listed or default-allowed, pinned as it stands, and
 /// not quarantined.
 fn shows_tool(visit: &Visit, item: &ListItem<'_>) -> bool {
     let Ok(raw) = std::str::from_utf8(item.raw) else { return false };
     let Some(tool) = visit.server.shelf.shows(&Seen { name: &item.key, raw }) else { return false };
-    let facts: ToolFacts<'_> = tool.facts();
-    visit.grant.policy.policy.lists(&Target::Tool(facts))
+    tool.is_listed_by(&visit.grant.policy.policy)
 }
 
 /// Pins what a list on its way to the agent shows for the first time.
 async fn note_news(visit: &Visit, response: &Response) {
     let shelf = &visit.server.shelf;
-    if shelf.with_table(|table| table.listed) == Listed::Never {
-        return;
-    }
     let body = response.body();
     let Ok(page) = list_items(body, ListKind::Tools) else { return };
     let seen: Vec<Seen<'_>> = page

@@ -84,6 +84,11 @@ impl UpstreamSession {
         (visible && !bytes.is_empty() && bytes.len() <= SESSION_ID_BYTES_MAX).then_some(Self(value))
     }
 
+    /// The same id in memory of its own: what a head was read into stays as long as one value of it.
+    pub(crate) fn kept(self) -> Self {
+        Self(kept(&self.0))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
@@ -93,6 +98,12 @@ impl UpstreamSession {
     pub(crate) fn header(&self) -> &HeaderValue {
         &self.0
     }
+}
+
+/// The same value in memory of its own. A value of a head that was read is a piece of the connection's
+/// buffer, and keeps some KiB of it.
+pub(crate) fn kept(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_invalid| value.clone())
 }
 
 impl std::fmt::Debug for UpstreamSession {
@@ -294,3 +305,7 @@ pub(super) async fn unless_cancelled<T>(
         done = work => done,
     }
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

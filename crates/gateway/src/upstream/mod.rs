@@ -21,6 +21,7 @@ pub use self::events::EventStream;
 use self::http::{HttpClient, Resolve, system_resolver};
 use self::listing::Lister;
 pub use self::listing::{LIST_BYTES_MAX, LIST_PAGES_MAX, LIST_TOOLS_MAX, ListError, Listing};
+pub(crate) use self::message::kept;
 pub use self::message::{
     BadAnswer, Media, MirroredHeaders, Outgoing, Patience, Refused, Reply, SESSION_ID_BYTES_MAX,
     SendError, Sent, Unreachable, UpstreamSession, Verb,
