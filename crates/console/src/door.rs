@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 
 use crate::api::Refusal;
@@ -31,16 +31,37 @@ pub const BODY_SECONDS_MAX: u64 = 30;
 /// Somebody who takes not one byte of an answer for so many seconds has gone.
 pub const STALL_SECONDS_MAX: u64 = 60;
 
-/// Puts the bound of [`BODY_SECONDS_MAX`] before all pages; and, where the console listens on a loopback address,
+/// What every answer says to a browser: take it for what it says it is, keep it nowhere (some hold a token), run and
+/// load nothing of it, show it in no frame, and name it to nobody.
+const TO_BROWSERS: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+
+/// Puts the bound of [`BODY_SECONDS_MAX`] before all pages, and what browsers are told on their answers; and, where the console listens on a loopback address,
 /// the check of `Host`: there only loopback names and `further` ones (host names, lower case, without a port) are its own. On any other
 /// address probes come by names and addresses that nobody can list, and every page that tells more than health
 /// wants a token.
 pub fn guarded(pages: Router, listens: SocketAddr, further: Vec<String>) -> Router {
     let pages = pages.layer(from_fn(in_time));
-    if !listens.ip().is_loopback() {
-        return pages;
+    let pages = if listens.ip().is_loopback() {
+        pages.layer(from_fn_with_state(Arc::new(further), check))
+    } else {
+        pages
+    };
+    pages.layer(map_response(to_browsers))
+}
+
+async fn to_browsers(mut answer: Response) -> Response {
+    for (name, value) in TO_BROWSERS {
+        answer.headers_mut().entry(name).or_insert(value);
     }
-    pages.layer(from_fn_with_state(Arc::new(further), check))
+    answer
 }
 
 async fn in_time(request: Request, next: Next) -> Response {

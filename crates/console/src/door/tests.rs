@@ -58,3 +58,22 @@ async fn a_page_under_a_foreign_name_reads_nothing() {
     assert_eq!(asked("127.0.0.1:1", &[]).await.unwrap().status(), StatusCode::FORBIDDEN);
     assert_eq!(asked("192.0.2.1:1", &["page.example"]).await.unwrap().status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn every_answer_tells_browsers_to_do_nothing_with_it() {
+    let pages = Router::new().route("/metrics", get(|| async { "numbers" }));
+    for (listens, host) in
+        [("127.0.0.1:1", "localhost"), ("127.0.0.1:1", "page.example"), ("192.0.2.1:1", "x")]
+    {
+        let guarded = guarded(pages.clone(), listens.parse().unwrap(), Vec::new());
+        for path in ["/metrics", "/nothing"] {
+            let asked =
+                Request::builder().uri(path).header("host", host).body(Body::empty()).unwrap();
+            let answer = guarded.clone().oneshot(asked).await.unwrap();
+            let said = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+            assert_eq!(said("x-content-type-options"), "nosniff", "{path}");
+            assert_eq!(said("cache-control"), "no-store", "{path}");
+            assert!(said("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        }
+    }
+}
