@@ -55,6 +55,8 @@ pub struct Console {
     pub inspect: Inspect,
     /// Address rules for servers.
     pub check_server: CheckServer,
+    /// Places for work that may take long.
+    pub long_work: ops::LongWork,
 }
 
 impl fmt::Debug for Console {

@@ -189,12 +189,22 @@ impl fmt::Display for TestFailure {
 /// Runs a document's own tests in order against one fresh set of counters (POLICY section 10). `tools` gives the
 /// pinned classes and schemas that rules read. Empty when all pass.
 pub fn run_document_tests(document: &Document, tools: &[ToolDefinition]) -> Vec<TestFailure> {
+    run_document_tests_while(document, tools, &|| true).unwrap_or_default()
+}
+
+/// As [`run_document_tests`], asking before each call whether to go on; `None` when it did not. A document of the
+/// greatest size can ask for more work than anybody waits for.
+pub fn run_document_tests_while(
+    document: &Document,
+    tools: &[ToolDefinition],
+    going: &dyn Fn() -> bool,
+) -> Option<Vec<TestFailure>> {
     let policy = Policy::compile(document);
     let mut bench = bench::Bench::new(&policy, tools);
     let mut failures = Vec::new();
     for test in document.tests() {
         let step = step::CallStep::from_test(test);
-        if let Err(message) = bench.run_call(&step) {
+        if let Err(message) = bench.run_call_while(&step, going)? {
             failures.push(TestFailure {
                 name: test.name.clone(),
                 pointer: test.pointer.clone(),
@@ -202,7 +212,7 @@ pub fn run_document_tests(document: &Document, tools: &[ToolDefinition]) -> Vec<
             });
         }
     }
-    failures
+    Some(failures)
 }
 
 /// A line of a case file that is no case: no JSON, unknown keys, wrong types.

@@ -38,7 +38,7 @@ pub use approval::{
 };
 pub use cases::{
     CaseFormatError, CaseReport, PolicyTest, TestFailure, ToolDefinition, run_case_line, run_cases,
-    run_document_tests,
+    run_document_tests, run_document_tests_while,
 };
 pub use compile::{DenyAll, Policy};
 pub use decide::{Call, Denial, Judgement, Obligations, Target, Verdict, decide};

@@ -110,10 +110,8 @@ impl Keyed {
             let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
             finish(&console, (&actor, &key), response).await
         };
-        running.spawn(work).await.unwrap_or_else(|_panicked| {
-            let detail = "the request failed inside the gateway";
-            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail))
-        })
+        let panicked = |_error| Err(Refusal::from(OpError::Broken));
+        running.spawn(work).await.unwrap_or_else(panicked)
     }
 }
 

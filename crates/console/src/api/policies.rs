@@ -301,10 +301,10 @@ pub(super) async fn explain(
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let at = input.at.as_deref().map(|t| super::input::instant("at", t)).transpose()?;
     let question = policies::Question {
-        tool: &input.tool,
-        args: input.args.as_deref().map_or("{}", RawValue::get),
-        grant: input.grant.as_deref().unwrap_or("test"),
-        tags: &input.tags,
+        tool: input.tool,
+        args: input.args.as_deref().map_or("{}", RawValue::get).to_owned(),
+        grant: input.grant.unwrap_or_else(|| "test".to_owned()),
+        tags: input.tags,
         at,
     };
     Ok(Json(policies::explain(&console, &actor, &name_of(&name)?, question).await?))

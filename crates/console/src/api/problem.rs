@@ -113,6 +113,8 @@ impl From<OpError> for Refusal {
                 (StatusCode::BAD_REQUEST, "invalid")
             }
             OpError::Policy(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-policy"),
+            OpError::TooLong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "too-long"),
+            OpError::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
             OpError::Tests(_) => (StatusCode::UNPROCESSABLE_ENTITY, "failing-tests"),
             OpError::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found"),
             OpError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
@@ -128,6 +130,8 @@ impl From<OpError> for Refusal {
             | OpError::Name(_)
             | OpError::Token(_)
             | OpError::Invalid(_)
+            | OpError::TooLong(_)
+            | OpError::Broken
             | OpError::NotFound { .. }
             | OpError::Conflict(_)
             | OpError::Write(_)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -18,6 +18,8 @@ use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt;
 
 use super::ENDPOINTS;
+use crate::ops::LongWork;
+use crate::ops::policies::TESTS_SECONDS_MAX;
 use crate::{Console, Inspection};
 
 /// 2026-01-01T00:00:00Z.
@@ -26,6 +28,7 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 struct Api {
     router: Router,
     store: Store,
+    now: Arc<AtomicI64>,
     tokens: Vec<(ApiRole, Token)>,
     /// Told when somebody looks at a live server; the look takes a permit.
     looking: Arc<Notify>,
@@ -54,11 +57,13 @@ async fn api() -> Api {
         store.create_api_token(record).await.unwrap();
         tokens.push((role, token));
     }
+    let now = Arc::new(AtomicI64::new(NOW.0));
+    let reading = Arc::clone(&now);
     let (looking, looks) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
     let (tell, wait) = (Arc::clone(&looking), Arc::clone(&looks));
     let console = Console {
         store: store.clone(),
-        clock: Arc::new(|| NOW),
+        clock: Arc::new(move || UnixMillis(reading.load(Ordering::SeqCst))),
         entropy: Entropy::system(),
         inspect: Arc::new(move |_slug| {
             let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
@@ -69,9 +74,10 @@ async fn api() -> Api {
             })
         }),
         check_server: Arc::new(|_record| Ok(())),
+        long_work: LongWork::default(),
     };
     let router = super::router(console);
-    Api { router, store, tokens, looking, looks, _dir: dir }
+    Api { router, store, now, tokens, looking, looks, _dir: dir }
 }
 
 impl Api {
@@ -298,6 +304,28 @@ async fn the_same_idempotency_key_runs_a_request_once() {
     assert_eq!(api.send(post(&other)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     let (_, listed) = api.call("GET /api/v1/grants", token, None).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn tests_of_a_policy_without_end_hold_nobody_up_and_are_given_up() {
+    let api = api().await;
+    let viewer = api.token(ApiRole::Viewer);
+    let call =
+        json!({ "call": { "tool": "a" }, "times": 100_000, "expect": { "verdict": "allow" } });
+    let mut endless = policy("endless");
+    endless["document"]["tests"] = json!(vec![call; 10]);
+    // On the one thread of this test nothing else would run if the tests did.
+    let others = async {
+        for _look in 0..10 {
+            let looked = api.call("GET /api/v1/policies", viewer, None).await;
+            assert_eq!(looked.0, StatusCode::OK);
+        }
+        api.now.fetch_add(TESTS_SECONDS_MAX * 1000, Ordering::SeqCst);
+    };
+    let checks = api.call("POST /api/v1/policies/validate", viewer, Some(endless));
+    let ((status, body), ()) = tokio::join!(checks, others);
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    assert_eq!(body["type"], "/problems/too-long");
 }
 
 /// A request with a key, to an endpoint of an administrator.

@@ -13,5 +13,6 @@ pub async fn page(
     (order, cursor, limit): (AuditOrder, Option<AuditCursor>, usize),
 ) -> Result<AuditPage, OpError> {
     actor.may(Permission::Read)?;
+    let _place = console.long_work.audit_read().await?;
     Ok(console.store.audit(filter, order, cursor, limit).await?)
 }

@@ -6,10 +6,12 @@ pub mod actor;
 pub mod approvals;
 pub mod audit;
 pub mod grants;
+mod long_work;
 pub mod policies;
 pub mod servers;
 
 pub use actor::{Actor, Forbidden, Permission};
+pub use long_work::LongWork;
 
 use policy::Problem;
 use store::{NameError, NoEntropy, ReadError, TokenError, WriteError};
@@ -39,6 +41,14 @@ pub enum OpError {
     /// A policy's own tests fail; each with what was expected and what came.
     #[error("{} of the policy's own tests fail", .0.len())]
     Tests(Vec<String>),
+    /// A policy's own tests take longer than anybody waits for.
+    #[error(
+        "the policy's own tests take longer than {0} seconds; `portcullis policy test` has no such bound"
+    )]
+    TooLong(i64),
+    /// The work failed inside.
+    #[error("the request failed inside the gateway")]
+    Broken,
     /// There is no such thing.
     #[error("there is no {what} `{name}`")]
     NotFound {

@@ -1,6 +1,7 @@
 //! Policies: reading, checking, saving, and asking what one would decide.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use policy::{Document, Policy, ToolDefinition, UnixMillis};
 use serde_json::json;
@@ -52,6 +53,9 @@ fn definition(pin: &PinRecord) -> ToolDefinition {
     ToolDefinition::new(pin.tool.clone(), schema, pin.class, pin.risk)
 }
 
+/// Seconds that a policy's own tests may take here.
+pub const TESTS_SECONDS_MAX: i64 = 10;
+
 /// A policy that parsed and whose own tests pass; only such a one can be saved.
 #[derive(Debug)]
 pub struct Checked {
@@ -61,7 +65,7 @@ pub struct Checked {
     pub lints: Vec<policy::Lint>,
 }
 
-/// Parses a policy, runs its tests, and lints it against the server's tools.
+/// Parses a policy, runs its tests for at most [`TESTS_SECONDS_MAX`], and lints it against the server's tools.
 pub async fn check(
     console: &Console,
     actor: &Actor,
@@ -69,14 +73,23 @@ pub async fn check(
     server: Option<&ServerSlug>,
 ) -> Result<Checked, OpError> {
     actor.may(Permission::Read)?;
-    let document = Document::parse(text).map_err(OpError::Policy)?;
     let tools = definitions(console, server).await?;
-    let failures = policy::run_document_tests(&document, &tools);
-    if !failures.is_empty() {
-        return Err(OpError::Tests(failures.iter().map(ToString::to_string).collect()));
-    }
-    let lints = policy::lint(&document, server.map(|_| tools.as_slice()));
-    Ok(Checked { document, lints })
+    let (text, clock) = (text.to_owned(), Arc::clone(&console.clock));
+    let pinned = server.is_some();
+    let work = move || {
+        let document = Document::parse(&text).map_err(OpError::Policy)?;
+        // Also a clock that goes back ends it.
+        let time = clock().0..clock().0.saturating_add(TESTS_SECONDS_MAX.saturating_mul(1000));
+        let going = || time.contains(&clock().0);
+        let failures = policy::run_document_tests_while(&document, &tools, &going)
+            .ok_or(OpError::TooLong(TESTS_SECONDS_MAX))?;
+        if !failures.is_empty() {
+            return Err(OpError::Tests(failures.iter().map(ToString::to_string).collect()));
+        }
+        let lints = policy::lint(&document, pinned.then_some(tools.as_slice()));
+        Ok(Checked { document, lints })
+    };
+    console.long_work.check(work).await?
 }
 
 /// What somebody wants to save.
@@ -122,15 +135,15 @@ pub async fn remove(console: &Console, actor: &Actor, name: &PolicyName) -> Resu
 
 /// A call to explain.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub struct Question {
     /// The tool's name.
-    pub tool: &'a str,
+    pub tool: String,
     /// The arguments, one JSON object.
-    pub args: &'a str,
+    pub args: String,
     /// The grant's label as conditions see it.
-    pub grant: &'a str,
+    pub grant: String,
     /// The grant's tags.
-    pub tags: &'a BTreeMap<String, String>,
+    pub tags: BTreeMap<String, String>,
     /// The instant; `None` is now.
     pub at: Option<UnixMillis>,
 }
@@ -141,25 +154,34 @@ pub async fn explain(
     console: &Console,
     actor: &Actor,
     name: &PolicyName,
-    question: Question<'_>,
+    question: Question,
 ) -> Result<serde_json::Value, OpError> {
     let record = get(console, actor, name, None).await?;
+    let tools = definitions(console, record.server.as_ref()).await?;
+    let now = question.at.unwrap_or_else(|| (console.clock)());
+    console.long_work.check(move || judge(&record, &tools, &question, now)).await?
+}
+
+fn judge(
+    record: &PolicyRecord,
+    tools: &[ToolDefinition],
+    question: &Question,
+    now: UnixMillis,
+) -> Result<serde_json::Value, OpError> {
     let document = Document::parse(&record.text).map_err(OpError::Policy)?;
     let compiled = Policy::compile(&document);
-    let tools = definitions(console, record.server.as_ref()).await?;
     let known = tools.iter().find(|t| t.name == question.tool);
-    let unknown = ToolDefinition::new(question.tool.to_owned(), None, None, None);
-    let args = policy::Value::parse(question.args);
+    let unknown = ToolDefinition::new(question.tool.clone(), None, None, None);
+    let args = policy::Value::parse(&question.args);
     let args = args.map_err(|e| OpError::Invalid(format!("`args`: {e}")))?;
     let call = policy::Call {
         target: policy::Target::Tool(known.unwrap_or(&unknown).facts()),
         args: &args,
-        grant: policy::GrantFacts { label: question.grant, tags: question.tags },
+        grant: policy::GrantFacts { label: &question.grant, tags: &question.tags },
         client: policy::ClientFacts { name: None, version: None },
-        now: question.at.unwrap_or_else(|| (console.clock)()),
+        now,
     };
-    let judgement = policy::decide(&compiled, &call);
-    Ok(shown(&judgement))
+    Ok(shown(&policy::decide(&compiled, &call)))
 }
 
 /// A judgement for people and programs: the words of a refusal, and the whole trace.

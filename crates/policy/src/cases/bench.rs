@@ -51,6 +51,15 @@ impl<'p> Bench<'p> {
 
     /// Runs a call as often as it says; each time must meet what is expected.
     pub(super) fn run_call(&mut self, step: &CallStep) -> Result<(), String> {
+        self.run_call_while(step, &|| true).unwrap_or(Ok(()))
+    }
+
+    /// As [`Bench::run_call`], asking before each repetition whether to go on; `None` when it did not.
+    pub(super) fn run_call_while(
+        &mut self,
+        step: &CallStep,
+        going: &dyn Fn() -> bool,
+    ) -> Option<Result<(), String>> {
         self.now = step.call.at.unwrap_or(self.now);
         let written = match (&step.call.target, &step.args_text, &step.call.args) {
             (TargetText::Resource(uri), _, _) => {
@@ -65,18 +74,23 @@ impl<'p> Bench<'p> {
         let args = Value::parse(&written).ok();
         let args = args.filter(|value| value.root().kind() == JsonKind::Object);
         for repetition in 1..=step.times {
+            if !going() {
+                return None;
+            }
             let (came, trace) = match &args {
                 Some(args) => self.call(step, args),
                 None => (Came::Deny(Denial::malformed()), Trace::empty()),
             };
             let compared = compare(&step.expect, &came, &trace);
             self.conclude(came, step.ending);
-            compared.map_err(|message| match step.times {
-                1 => message,
-                times => format!("repetition {repetition} of {times}: {message}"),
-            })?;
+            if let Err(message) = compared {
+                return Some(Err(match step.times {
+                    1 => message,
+                    times => format!("repetition {repetition} of {times}: {message}"),
+                }));
+            }
         }
-        Ok(())
+        Some(Ok(()))
     }
 
     fn call(&mut self, step: &CallStep, args: &Value<'_>) -> (Came, Trace) {

@@ -10,7 +10,7 @@ pub(crate) mod servers;
 
 use std::sync::Arc;
 
-use console::ops::{Actor, OpError};
+use console::ops::{Actor, LongWork, OpError};
 use console::{Console, Inspection};
 use store::{ApiRole, AuditMode, Entropy, Role, Store, StoreConfig};
 
@@ -49,6 +49,7 @@ impl Installation {
             entropy: Entropy::system(),
             inspect: Arc::new(|_slug| Box::pin(async { Inspection::default() })),
             check_server: Arc::new(crate::serve::check_server),
+            long_work: LongWork::default(),
         };
         let name = store::Actor::parse("cli")?;
         let actor = Actor { name, role: ApiRole::Admin, from: "terminal".to_owned() };
@@ -71,6 +72,8 @@ impl From<OpError> for Failure {
             | OpError::Conflict(_)
             | OpError::Write(_)
             | OpError::Read(_)
+            | OpError::TooLong(_)
+            | OpError::Broken
             | OpError::NoEntropy(_) => Failure::because(Exit::Failed, "failed", &error),
         }
     }

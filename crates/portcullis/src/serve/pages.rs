@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use console::door::{CONNECTIONS_MAX, HEAD_SECONDS_MAX, STALL_SECONDS_MAX};
-
 use console::health::{Check, Health, Required};
+use console::ops::LongWork;
 use console::{Console, Inspection};
 use gateway::Gateway;
 use gateway::address::{AddressRule, check_url};
@@ -43,6 +43,7 @@ pub(super) fn router(
             Box::pin(async move { inspect(&gateway, slug).await })
         }),
         check_server: Arc::new(check_server),
+        long_work: LongWork::default(),
     };
     let health = health(store.clone(), gateway.clone(), reload);
     console::api::router(console).merge(console::health::router(health))
