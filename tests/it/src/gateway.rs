@@ -93,7 +93,8 @@ impl Gateway {
         self.config.write(self.folder(), self.door, self.console);
     }
 
-    fn spawn(&mut self) {
+    /// Starts the process on what is there, and waits for nothing.
+    pub fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)

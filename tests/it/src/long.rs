@@ -41,12 +41,4 @@ impl Draws {
         let bound = u64::try_from(bound).expect("a usize is at most 64 bits");
         usize::try_from(self.next() % bound).expect("it is below a usize")
     }
-
-    /// One of these.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub fn one_of<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
 }

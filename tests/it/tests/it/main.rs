@@ -8,6 +8,7 @@ mod crash;
 mod drain;
 mod exactly;
 mod fidelity;
+mod kills;
 mod limits;
 mod otel;
 mod peers;
