@@ -231,7 +231,7 @@ impl Core {
     }
 
     pub(crate) fn reload_approvals(&self, connection: &Connection) -> Result<(), Unavailable> {
-        let live = approval::read_live(connection, self.approvals.latest())
+        let live = approval::read_live(connection, self.approvals.seen())
             .map_err(|error| Unavailable { why: error.to_string() })?;
         self.approvals.replace(live);
         Ok(())

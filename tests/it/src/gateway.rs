@@ -38,7 +38,7 @@ pub struct Gateway {
 impl Gateway {
     /// Writes the configuration, starts the process and waits until it is ready.
     pub async fn start(config: Config) -> Self {
-        Self::launch(config, None).await
+        Self::launch(config, None, "+0").await
     }
 
     /// As [`Gateway::start`], with a clock that [`Gateway::set_clock`] moves.
@@ -46,15 +46,23 @@ impl Gateway {
     /// # Panics
     /// When libfaketime is not installed.
     pub async fn start_with_clock(config: Config) -> Self {
+        Self::start_at(config, "+0").await
+    }
+
+    /// As [`Gateway::start_with_clock`], from that offset on.
+    ///
+    /// # Panics
+    /// When libfaketime is not installed.
+    pub async fn start_at(config: Config, offset: &str) -> Self {
         let library = fake_time_library();
         assert!(
             library.is_some(),
             "libfaketime is missing (Debian: `apt-get install libfaketime`)"
         );
-        Self::launch(config, library).await
+        Self::launch(config, library, offset).await
     }
 
-    async fn launch(config: Config, clock: Option<PathBuf>) -> Self {
+    async fn launch(config: Config, clock: Option<PathBuf>, offset: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut gateway = Self {
             folder,
@@ -66,7 +74,7 @@ impl Gateway {
             clock,
         };
         if gateway.clock.is_some() {
-            gateway.set_clock("+0");
+            gateway.set_clock(offset);
         }
         gateway.write();
         gateway.spawn();
@@ -124,8 +132,10 @@ impl Gateway {
 
     /// Moves the process's wall clock, as libfaketime understands it: `+1h`, `-3600`, …
     pub fn set_clock(&self, offset: &str) {
-        let file = self.folder().join("clock");
-        std::fs::write(file, offset).expect("a clock file");
+        // It is read at every look at the clock: never half of it.
+        let beside = self.folder().join("clock.new");
+        std::fs::write(&beside, offset).expect("a clock file");
+        std::fs::rename(beside, self.folder().join("clock")).expect("a clock file");
     }
 
     /// What it has logged so far.

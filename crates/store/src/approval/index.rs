@@ -16,8 +16,9 @@ use tokio::sync::watch;
 pub(crate) struct ApprovalIndex {
     records: Mutex<Records>,
     changes: watch::Sender<u64>,
-    /// The highest time that any caller brought: what was over by then is not loaded again.
-    latest: AtomicI64,
+    /// The time that a caller brought last: what was over by then is not loaded again. Not the highest
+    /// ever: a clock that leaps ahead for a moment must not put an end to what is asked after it.
+    seen: AtomicI64,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +75,7 @@ impl ApprovalIndex {
         let index = ApprovalIndex {
             records: Mutex::default(),
             changes: watch::Sender::new(0),
-            latest: AtomicI64::new(now.0),
+            seen: AtomicI64::new(now.0),
         };
         index.replace(live);
         index
@@ -93,9 +94,9 @@ impl ApprovalIndex {
         self.changes.subscribe()
     }
 
-    /// The highest time that any caller brought.
-    pub(crate) fn latest(&self) -> UnixMillis {
-        UnixMillis(self.latest.load(Ordering::Relaxed))
+    /// The time that a caller brought last.
+    pub(crate) fn seen(&self) -> UnixMillis {
+        UnixMillis(self.seen.load(Ordering::Relaxed))
     }
 
     /// Takes over what the database holds; what is on its way there stays as it is.
@@ -121,6 +122,11 @@ impl ApprovalIndex {
         self.changed();
     }
 
+    /// Somebody asks at this time.
+    pub(crate) fn look(&self, now: UnixMillis) {
+        self.seen.store(now.0, Ordering::Relaxed);
+    }
+
     /// What a held call finds.
     pub(crate) fn settle(
         &self,
@@ -129,7 +135,7 @@ impl ApprovalIndex {
         ask: &Ask,
         now: UnixMillis,
     ) -> Settled {
-        self.latest.fetch_max(now.0, Ordering::Relaxed);
+        self.look(now);
         self.records().settle(digest, grant, ask, now)
     }
 
@@ -140,6 +146,7 @@ impl ApprovalIndex {
         ask: &Ask,
         now: UnixMillis,
     ) -> Result<Unsaved<'_>, Settled> {
+        self.look(now);
         let mut records = self.records();
         match records.settle(&record.digest, &record.grant, ask, now) {
             Settled::Open => {
@@ -167,7 +174,7 @@ impl ApprovalIndex {
 
     /// Takes an approval for one call: of two that race one gets it.
     pub(crate) fn take(&self, id: &ApprovalId, now: UnixMillis) -> bool {
-        self.latest.fetch_max(now.0, Ordering::Relaxed);
+        self.look(now);
         let mut records = self.records();
         let Some(record) = records.get_mut(id) else { return false };
         if record.state != ApprovalState::Approved || record.expires_at <= now {

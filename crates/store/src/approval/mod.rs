@@ -192,6 +192,7 @@ impl Store {
         decision: Decision,
         now: UnixMillis,
     ) -> Result<ApprovalRecord, DecideError> {
+        self.core().approvals.look(now);
         let id = id.clone();
         self.change(move |tx| decide(tx, &id, &decision, now)).await
     }

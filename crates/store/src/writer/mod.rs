@@ -368,10 +368,18 @@ impl Writer {
         }
         self.core.wakes.hand_on(wakers);
         reached(Place::AfterAnswers);
+        self.sweep(latest);
+    }
+
+    /// Forgets buckets whose windows are over, now and then.
+    fn sweep(&mut self, latest: i64) {
         if latest.saturating_sub(SWEEP_MS) > self.swept_at {
             // By the time of the look before: a clock that jumps ahead for a moment forgets no
             // counter that is still needed when it comes back.
             self.core.sweep(policy::UnixMillis(self.swept_at));
+            self.swept_at = latest;
+        } else if latest > i64::MIN && latest < self.swept_at.saturating_sub(SWEEP_MS) {
+            // It came back, or was set back: looks go on from here.
             self.swept_at = latest;
         }
     }

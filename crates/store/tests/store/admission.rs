@@ -236,3 +236,17 @@ async fn an_approval_survives_a_call_that_a_limit_refuses() {
     assert!(matches!(refused, AdmitError::Exceeded(_)));
     admit(store, "fits", &[], Some(&record.id)).await.unwrap().close(&ok(), None, T0);
 }
+
+#[tokio::test]
+async fn a_clock_that_leapt_ahead_and_came_back_leaves_approvals_of_use() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let digest = sha256(b"call");
+    let in_ten_years = T0.plus_seconds(315_360_000);
+    assert_eq!(store.settle(&digest, "grt_1", &ask(), in_ten_years), Settled::Open);
+    let record = approval(1, "grt_1", digest);
+    store.open_approval(record.clone(), &ask(), T0).await.unwrap();
+    store.decide_approval(&record.id, decision(Answer::Approve), T0).await.unwrap();
+    assert_eq!(store.settle(&digest, "grt_1", &ask(), T0), Settled::Use(record.id.clone()));
+    admit(store, "call", &[], Some(&record.id)).await.unwrap().close(&ok(), None, T0);
+}

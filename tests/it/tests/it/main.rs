@@ -3,6 +3,7 @@
 
 mod approvals;
 mod bypass;
+mod clock;
 mod conformance;
 mod crash;
 mod drain;
