@@ -17,7 +17,8 @@ use crate::soak::Wish;
 /// Crates whose branches guide the fuzzer: ours that are under test, and the parsers below them.
 const GUIDING: [&str; 7] =
     ["fuzz", "fuzz_edge", "policy", "mcp", "jsonc_parser", "toml", "toml_parser"];
-/// What libFuzzer needs of the code that guides it.
+/// What libFuzzer needs of the code that guides it. Cargo knows neither of these nor of [`GUIDING`]: after
+/// a change remove `target/fuzzing`.
 const COVERAGE: [&str; 6] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
