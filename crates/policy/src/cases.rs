@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::sync::OnceLock;
 
 pub(crate) use instant::Instant;
 
@@ -140,7 +141,8 @@ pub struct ToolDefinition {
     pub class: Option<Class>,
     /// The pinned risk.
     pub risk: Option<Risk>,
-    schema: Option<Schema>,
+    /// Compiled when it is first asked for: most tools of a server are in no test.
+    schema: OnceLock<Option<Schema>>,
 }
 
 impl ToolDefinition {
@@ -151,18 +153,14 @@ impl ToolDefinition {
         class: Option<Class>,
         risk: Option<Risk>,
     ) -> Self {
-        let schema = input_schema.as_deref().and_then(|text| Schema::compile(text).ok());
-        Self { name, input_schema, class, risk, schema }
+        Self { name, input_schema, class, risk, schema: OnceLock::new() }
     }
 
     /// The facts that a decision reads.
     pub fn facts(&self) -> ToolFacts<'_> {
-        ToolFacts {
-            name: &self.name,
-            class: self.class,
-            risk: self.risk,
-            schema: self.schema.as_ref(),
-        }
+        let compiled = || Schema::compile(self.input_schema.as_deref()?).ok();
+        let schema = self.schema.get_or_init(compiled).as_ref();
+        ToolFacts { name: &self.name, class: self.class, risk: self.risk, schema }
     }
 }
 
@@ -199,6 +197,9 @@ pub fn run_document_tests_while(
     tools: &[ToolDefinition],
     going: &dyn Fn() -> bool,
 ) -> Option<Vec<TestFailure>> {
+    if document.tests().is_empty() {
+        return Some(Vec::new());
+    }
     let policy = Policy::compile(document);
     let mut bench = bench::Bench::new(&policy, tools);
     let mut failures = Vec::new();
