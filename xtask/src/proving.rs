@@ -24,7 +24,7 @@ const KILLS: Long = Long {
     numbers: &[("PORTCULLIS_SOAK_KILLS", Some(500)), ("PORTCULLIS_SOAK_SEED", None)],
 };
 const MODELS: Long = Long {
-    filter: "package(store) & test(/^models::/)",
+    filter: "package(store) & test(/^store::models::/)",
     numbers: &[("PORTCULLIS_SOAK_SCHEDULES", Some(20_000)), ("PORTCULLIS_SOAK_SEED", None)],
 };
 

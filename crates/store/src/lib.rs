@@ -27,6 +27,7 @@ mod secret;
 mod server;
 mod settings;
 mod store;
+mod sync;
 mod token;
 mod writer;
 

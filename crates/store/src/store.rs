@@ -3,9 +3,8 @@
 //! What never lives here: the operations on one kind of object, which stand with that kind.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use policy::{BucketKey, BucketRow, Buckets, UnixMillis};
@@ -25,6 +24,8 @@ use crate::reader::Readers;
 use crate::schema::migrate;
 use crate::seal::{Keys, UnsealError};
 use crate::secret::Secret;
+use crate::sync::thread::JoinHandle;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::writer::{self, ClosureChange, Job, Queue, Ticket, Tx, Wakes, WakesOthers, WriterStart};
 
 /// How long a reader of the log waits for rows that are on their way, in milliseconds.
@@ -414,3 +415,6 @@ fn read_revision(connection: &Connection) -> Result<Revision, OpenError> {
     let config: i64 = connection.query_row(sql, [], |row| row.get(0))?;
     Ok(Revision(u64::try_from(config).unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod models;

@@ -3,13 +3,15 @@
 //! What never lives here: SQL, the rules of settling.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use policy::{
     ApprovalId, ApprovalRecord, ApprovalState, Ask, Settled, Sha256Digest, UnixMillis, settle,
 };
 use tokio::sync::watch;
+
+use crate::sync::{AtomicI64, Mutex, MutexGuard};
 
 /// The index, and the notice of its changes.
 #[derive(Debug)]

@@ -14,7 +14,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use policy::BucketRow;
@@ -31,6 +30,7 @@ use crate::error::Unavailable;
 use crate::failpoint::{Place, reached};
 use crate::seal::Keys;
 use crate::store::{AuditMode, Core, Health};
+use crate::sync::thread::{self, JoinHandle};
 use batch::Known;
 use queue::Patience;
 

@@ -3,7 +3,7 @@
 //! What never lives here: what a job does.
 
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use policy::{ApprovalId, UnixMillis};
@@ -11,6 +11,7 @@ use policy::{ApprovalId, UnixMillis};
 use super::change::Change;
 use super::ticket::Ticket;
 use crate::error::Unavailable;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Jobs that wait for the writer, at most; a call that finds the queue full is refused.
 pub(crate) const QUEUE_JOBS_MAX: usize = 16_384;

@@ -2,10 +2,11 @@
 //!
 //! What never lives here: the job's content.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
 use crate::error::Unavailable;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Why a job was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
