@@ -2,8 +2,11 @@
 //! counting exactly, killing, and schedules of threads. What they check lives with them; how far they
 //! go is handed over in the environment.
 
+use std::fs;
+
 use crate::process::{self, command};
 use crate::repository::Repository;
+use crate::say;
 use crate::soak::Wish;
 use crate::steps;
 
@@ -33,9 +36,26 @@ pub(crate) fn exactly(found: &Repository, wish: &Wish) -> Result<bool, String> {
     EXACTLY.run(found, wish)
 }
 
-/// `soak kills [KILLS [SEED]]`.
+/// `soak kills [KILLS [SEED]]`, and whether a release holds nothing of the places that it kills at.
 pub(crate) fn kills(found: &Repository, wish: &Wish) -> Result<bool, String> {
-    KILLS.run(found, wish)
+    let killed = KILLS.run(found, wish)?;
+    let words = ["build", "--release", "--bins", "--locked", "--package=portcullis"];
+    process::run(command(found.root(), "cargo", &words))?;
+    let places_in = |build: &str| {
+        let program = found.target().join(build).join("portcullis");
+        let bytes = fs::read(&program);
+        bytes.map(|bytes| holds(&bytes, FAILPOINTS)).map_err(|problem| problem.to_string())
+    };
+    let (tested, released) = (places_in("debug")?, places_in("release")?);
+    say(&format!("failpoints in the build for tests: {tested}, in the release: {released}\n"));
+    Ok(killed && tested && !released)
+}
+
+/// What stands in a program that can be stopped for a kill.
+const FAILPOINTS: &str = "PORTCULLIS_FAILPOINTS";
+
+fn holds(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
 /// `soak models [SCHEDULES [SEED]]`.

@@ -1,4 +1,4 @@
-use super::{EXACTLY, KILLS};
+use super::{EXACTLY, KILLS, holds};
 
 fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
@@ -18,4 +18,11 @@ fn numbers_are_handed_over_by_name() {
 fn other_words_are_refused() {
     assert!(EXACTLY.numbers_of(&words("many")).is_err());
     assert!(EXACTLY.numbers_of(&words("1 2")).is_err());
+}
+
+#[test]
+fn a_word_is_found_in_a_program() {
+    assert!(holds(b"\0\x7fELF..a word..", "word"));
+    assert!(!holds(b"\0\x7fELF..a wor", "word"));
+    assert!(!holds(b"", "word"));
 }
