@@ -41,7 +41,7 @@ const STEPS: [Step; 14] = [
     Step { name: "test", about: "all tests but those of steps of their own below", run: tests },
     Step { name: "otel", about: "the build with traces: clippy, its tests", run: otel },
     Step { name: "doc", about: "documentation tests", run: doc },
-    Step { name: "fuzz", about: "kept inputs, then the first of a fixed sequence", run: fuzz },
+    Step { name: "fuzz", about: "kept inputs, then 20,000 fresh ones a target", run: fuzz },
     Step { name: "conformance", about: "the official suite, direct and through", run: conformance },
     Step { name: "real-servers", about: "published servers and SDK clients", run: real_servers },
     Step { name: "bench", about: "every workload for a moment, no figure judged", run: bench_step },
