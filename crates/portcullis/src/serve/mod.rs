@@ -1,6 +1,7 @@
 //! `serve`: one process from configuration to drain. Puts the parts together and holds them; what
 //! each part does stands in its own crate.
 
+mod descriptors;
 mod objects;
 mod pages;
 mod reload;
@@ -56,6 +57,7 @@ impl Ready {
 /// Serves until a signal or `options.stop`, then drains.
 pub(crate) async fn run(options: ServeOptions) -> Result<Exit, Failure> {
     let mut signals = signals::Signals::install()?;
+    descriptors::raise();
     let config = config::load(&config::Source {
         path: options.config.clone(),
         environment: &options.environment,
