@@ -95,9 +95,9 @@ async fn admitted(
     match verb {
         Verb::Post => {
             admission::body_head(&parts.headers)?;
-            let max = plane.bounds.bodies_per_grant;
-            let Some(body) = read_body(body, |length| visit.seat.has_room_for(length, max)).await?
-            else {
+            let burden = plane.burden();
+            let has_room_for = |length| visit.seat.has_room_for(length, burden);
+            let Some(body) = read_body(body, has_room_for).await? else {
                 return Ok(Box::pin(crowded(&visit)).await);
             };
             // A body may come slowly: what counts is the grant and its policy at its end.

@@ -129,8 +129,7 @@ impl Gateway {
     pub async fn inspect(&self, slug: &ServerSlug) -> Result<Inspection, ListingError> {
         let server = self.plane.snapshot.load().servers.get(slug).cloned();
         let server = server.ok_or_else(|| ListingError::NoServer(slug.clone()))?;
-        let _listing = server.shelf.listing.lock().await;
-        let changed = match listing::list_now(&self.plane, &server).await? {
+        let changed = match listing::list_in_turn(&self.plane, &server, || false).await? {
             Changed::Yes(_) | Changed::First => true,
             Changed::No => false,
         };

@@ -17,6 +17,10 @@ use crate::upstream::ListError;
 /// A call before the first list of its server waits so many seconds for it.
 pub(crate) const FIRST_LIST_SECONDS_MAX: u64 = 15;
 
+/// While one list is under way nobody begins another, for so many seconds: one that takes longer may hang at a server that
+/// answers by now.
+const TURN_SECONDS_MAX: u64 = 2;
+
 /// Notices of change that come within so many milliseconds become one list.
 pub(crate) const CHANGE_COALESCE_MILLIS: u64 = 200;
 
@@ -55,7 +59,7 @@ pub struct Inspection {
 }
 
 /// Lists the tools of a server now and pins what is new.
-pub(crate) async fn list_now(plane: &Plane, server: &ServerEntry) -> Result<Changed, ListingError> {
+async fn list_now(plane: &Plane, server: &ServerEntry) -> Result<Changed, ListingError> {
     let upstream = match &server.upstream {
         Ok(upstream) => upstream,
         Err(why) => return Err(ListingError::NotSetUp(Arc::clone(why))),
@@ -70,6 +74,25 @@ pub(crate) async fn list_now(plane: &Plane, server: &ServerEntry) -> Result<Chan
     let changed = server.shelf.observe(&seen, Whole::Yes, &observing(plane, server)).await?;
     announce(plane, &server.record.slug, &changed);
     Ok(changed)
+}
+
+/// As [`list_now`], one after the other: whoever comes while a list is under way begins after it, or after
+/// [`TURN_SECONDS_MAX`]. `unless` is asked when the turn has come, and says whether there is nothing to do any more.
+pub(crate) async fn list_in_turn(
+    plane: &Plane,
+    server: &ServerEntry,
+    unless: impl FnOnce() -> bool,
+) -> Result<Changed, ListingError> {
+    let turn = server.shelf.listing.lock().await;
+    if unless() {
+        return Ok(Changed::No);
+    }
+    let mut listing = std::pin::pin!(list_now(plane, server));
+    if let Ok(listed) = timeout(Duration::from_secs(TURN_SECONDS_MAX), listing.as_mut()).await {
+        return listed;
+    }
+    drop(turn);
+    listing.await
 }
 
 /// Pins what a list on its way to an agent shows.
@@ -112,15 +135,10 @@ pub(crate) async fn ensure_listed(plane: &Plane, server: &ServerEntry) -> Result
     if server.shelf.with_table(|table| table.listed) == Listed::Yes {
         return Ok(());
     }
-    let first = async {
-        let _listing = server.shelf.listing.lock().await;
-        if server.shelf.with_table(|table| table.listed) == Listed::Yes {
-            return Ok(());
-        }
-        list_now(plane, server).await.map(|_changed| ())
-    };
+    let known = || server.shelf.with_table(|table| table.listed) == Listed::Yes;
+    let first = list_in_turn(plane, server, known);
     match timeout(Duration::from_secs(FIRST_LIST_SECONDS_MAX), first).await {
-        Ok(outcome) => outcome,
+        Ok(outcome) => outcome.map(|_changed| ()),
         Err(_elapsed) => Err(ListingError::TooSlow),
     }
 }
@@ -144,8 +162,7 @@ pub(crate) async fn keep_listed(plane: Arc<Plane>, slug: ServerSlug) {
             () = changed(&mut notices) => sleep(Duration::from_millis(CHANGE_COALESCE_MILLIS)).await,
         }
         let Some(server) = plane.snapshot.load().servers.get(&slug).cloned() else { return };
-        let _listing = server.shelf.listing.lock().await;
-        wait = match list_now(&plane, &server).await {
+        wait = match list_in_turn(&plane, &server, || false).await {
             Ok(_changed) => {
                 retry = Duration::from_millis(RETRY_MILLIS_MIN);
                 refresh

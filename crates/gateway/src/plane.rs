@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::GatewayConfig;
 use crate::metrics::{Metrics, RefusedLabels};
 use crate::pipeline::hold::Attended;
-use crate::seats::{BODIES_BYTES_PER_GRANT_MAX, OPEN_PER_GRANT_MAX};
+use crate::seats::{BODIES_BYTES_MAX, BODIES_BYTES_PER_GRANT_MAX, Burden, OPEN_PER_GRANT_MAX};
 use crate::sessions::{Sessions, hex};
 use crate::slow_reader::STALL_SECONDS_MAX;
 use crate::snapshot::Snapshot;
@@ -41,6 +41,8 @@ pub(crate) struct Bounds {
     pub(crate) open_per_grant: usize,
     /// How long the bodies of these requests may be together, in bytes.
     pub(crate) bodies_per_grant: usize,
+    /// How long those of all grants may be together, in bytes.
+    pub(crate) bodies: usize,
 }
 
 impl Default for Bounds {
@@ -49,6 +51,7 @@ impl Default for Bounds {
             stall: Duration::from_secs(STALL_SECONDS_MAX),
             open_per_grant: OPEN_PER_GRANT_MAX,
             bodies_per_grant: BODIES_BYTES_PER_GRANT_MAX,
+            bodies: BODIES_BYTES_MAX,
         }
     }
 }
@@ -73,6 +76,8 @@ pub(crate) struct Plane {
     pub(crate) holds: Arc<Semaphore>,
     /// Held calls whose client waits with them.
     pub(crate) attended: Attended,
+    /// How long the bodies of all open requests are together, as far as they count.
+    bodies: Arc<AtomicUsize>,
     request_prefix: Box<str>,
     request_count: AtomicU64,
     rejected_second: AtomicU64,
@@ -95,10 +100,20 @@ impl Plane {
             over: CancellationToken::new(),
             holds: Arc::new(Semaphore::new(HOLDS_WAITING_MAX)),
             attended: Attended::default(),
+            bodies: Arc::default(),
             request_prefix,
             request_count: AtomicU64::new(0),
             rejected_second: AtomicU64::new(0),
             rejected_count: AtomicU64::new(0),
+        }
+    }
+
+    /// What bodies of requests are counted against.
+    pub(crate) fn burden(&self) -> Burden<'_> {
+        Burden {
+            grant_max: self.bounds.bodies_per_grant,
+            taken: &self.bodies,
+            max: self.bounds.bodies,
         }
     }
 

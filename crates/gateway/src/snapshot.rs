@@ -19,7 +19,7 @@ use crate::address::AddressRule;
 use crate::desk::Desk;
 use crate::seats::Seats;
 use crate::tools::Shelf;
-use crate::upstream::{Allowed, FromServer, ServerSpec, SpecError, Timeouts, Upstream};
+use crate::upstream::{Allowed, FromServer, Room, ServerSpec, SpecError, Timeouts, Upstream};
 
 /// Everything that one request is judged with.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     pub(crate) servers: HashMap<ServerSlug, Arc<ServerEntry>>,
     tokens: Tokens,
     grants: HashMap<GrantId, Arc<GrantEntry>>,
+    /// The room for answers, handed on from one snapshot to the next.
+    room: Arc<Room>,
 }
 
 /// Grants by the hash of their token.
@@ -151,6 +153,7 @@ pub(crate) fn build(
         servers,
         tokens: Tokens::with_capacity_and_hasher(rows.grants.len(), RandomState::default()),
         grants: HashMap::with_capacity(rows.grants.len()),
+        room: Arc::clone(&before.room),
     };
     let none = Arc::new(PolicyEntry {
         name: None,
@@ -267,7 +270,7 @@ fn build_servers(
             }),
             Some(_) | None => {
                 let pins = pins.get(&record.slug).map_or(&[][..], Vec::as_slice);
-                Arc::new(open_server(record, pins))
+                Arc::new(open_server(record, pins, &before.room))
             }
         };
         servers.insert(record.slug.clone(), entry);
@@ -306,8 +309,9 @@ fn same_client(old: &ServerRecord, new: &ServerRecord) -> bool {
         && old.refresh_seconds == new.refresh_seconds
 }
 
-fn open_server(record: &ServerRecord, pins: &[PinRecord]) -> ServerEntry {
-    let upstream = match spec(record).and_then(|spec| Upstream::open(&spec)) {
+fn open_server(record: &ServerRecord, pins: &[PinRecord], room: &Arc<Room>) -> ServerEntry {
+    let upstream = match spec(record).and_then(|spec| Upstream::open(&spec.room(Arc::clone(room))))
+    {
         Ok(upstream) => Ok(Arc::new(upstream)),
         Err(error) => {
             let slug = record.slug.as_str();

@@ -159,7 +159,7 @@ pub(crate) struct Shelf {
     shown_unlisted: AtomicBool,
     /// Held while pins are written, so that lists do not overtake each other.
     writing: Mutex<()>,
-    /// Held while the server is listed, so that it is asked once.
+    /// Held while the server is listed, so that it is asked once; no longer than a list usually takes.
     pub(crate) listing: Mutex<()>,
 }
 

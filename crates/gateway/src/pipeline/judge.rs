@@ -382,10 +382,7 @@ async fn still_as_approved(
     judged: &Judged<'_>,
 ) -> Result<(), Attempt> {
     let Some(tool) = &judged.tool else { return Ok(()) };
-    let listed = {
-        let _listing = visit.server.shelf.listing.lock().await;
-        listing::list_now(&visit.plane, &visit.server).await
-    };
+    let listed = listing::list_in_turn(&visit.plane, &visit.server, || false).await;
     if let Err(error) = listed {
         tracing::info!(server = visit.server.record.slug.as_str(), %error, "no list, no call");
         return Err(Attempt::Refused(refusal::unreachable(request.id())));

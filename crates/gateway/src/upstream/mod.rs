@@ -7,6 +7,7 @@ mod listing;
 mod message;
 #[cfg(test)]
 mod peer;
+mod room;
 mod spec;
 mod stdio;
 
@@ -26,6 +27,7 @@ pub use self::message::{
     BadAnswer, Media, MirroredHeaders, Outgoing, Patience, Refused, Reply, SESSION_ID_BYTES_MAX,
     SendError, Sent, Unreachable, UpstreamSession, Verb,
 };
+pub use self::room::Room;
 use self::spec::Transport;
 pub use self::spec::{
     ANSWER_BYTES_MAX, Allowed, CONNECTIONS_MAX, EVENT_BYTES_MAX, FromServer, ServerSpec, SpecError,

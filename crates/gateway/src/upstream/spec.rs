@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use super::room::Room;
 use crate::address::{AddressError, AddressRule, ServerUrl, check_url};
 
 /// The largest answer that is taken from a server, in bytes, unless the server is given another bound.
@@ -24,6 +25,7 @@ pub struct ServerSpec {
     pub(crate) from_server: FromServer,
     pub(crate) answer_bytes_max: usize,
     pub(crate) connections_max: usize,
+    pub(crate) room: Arc<Room>,
 }
 
 /// How a server is reached.
@@ -153,6 +155,7 @@ impl ServerSpec {
             from_server: FromServer::default(),
             answer_bytes_max: ANSWER_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
+            room: Arc::default(),
         }
     }
 
@@ -203,6 +206,13 @@ impl ServerSpec {
     #[must_use]
     pub fn answer_bytes_max(mut self, bytes: usize) -> Self {
         self.answer_bytes_max = bytes;
+        self
+    }
+
+    /// Shares the room for answers with other servers; without this the server has one of its own.
+    #[must_use]
+    pub fn room(mut self, room: Arc<Room>) -> Self {
+        self.room = room;
         self
     }
 

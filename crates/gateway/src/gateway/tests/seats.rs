@@ -142,3 +142,26 @@ async fn the_bodies_of_a_grants_open_requests_are_bounded_together() {
     assert!(world.agent().post(&long).await.body.contains("ran pay"), "what ended makes room");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn the_bodies_of_all_open_requests_are_bounded_together() {
+    let long = call(1, "pay", &format!(r#"{{"note":"{}"}}"#, "x".repeat(700_000)));
+    let bounds = Bounds { bodies: 2 * long.len() - 1, ..Bounds::default() };
+    let world = World::with(Setup { policy: Some(ALLOW), bounds, ..Setup::default() }).await;
+    world.peer.gate.send_replace(true);
+    let waiting = world.agent().open("POST", "/mcp/pay", &long).await;
+    while world.peer.ran().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let got = world.other_agent().post(&long).await;
+    assert_eq!((got.status, got.header("retry-after")), (429, Some("1")), "{got:?}");
+    world.peer.gate.send_replace(false);
+    assert!(world.other_agent().post(&call(2, "pay", "{}")).await.body.contains("ran pay"));
+    assert!(read(waiting).await.body.contains("ran pay"));
+    until_open(&world, 0).await;
+    assert!(
+        world.other_agent().post(&long).await.body.contains("ran pay"),
+        "what ended makes room"
+    );
+    world.stop().await;
+}

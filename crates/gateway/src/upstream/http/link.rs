@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
@@ -16,18 +17,22 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::IDLE_MAX;
 use super::connect::Stream;
 use crate::upstream::message::{SendError, Sent, Unreachable};
+use crate::upstream::room::Share;
 
 /// How many idle connections to one server are kept.
 const IDLE_LINKS_MAX: usize = 256;
 /// The largest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How much of an answer is buffered before somebody takes it, in bytes.
-const READ_BUFFER_BYTES_MAX: usize = 256 * 1024;
+const READ_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// How long an answer whose length nobody knows before waits for more room.
+pub(super) const ROOM_AWAITED_MAX: Duration = Duration::from_secs(5);
 
 /// An open connection.
 pub(super) struct Link {
@@ -258,6 +263,7 @@ impl Leased {
         &mut self,
         mut body: Incoming,
         bytes_max: usize,
+        share: &mut Share,
     ) -> Result<Bytes, SendError> {
         let too_large = || SendError::TooLarge { bytes_max };
         let announced = body.size_hint().exact().map(usize::try_from);
@@ -266,6 +272,8 @@ impl Leased {
             Some(Ok(length)) if length <= bytes_max => length,
             Some(_) => return Err(too_large()),
         };
+        // Until then the rest stays with the server.
+        share.grow(expected).await;
         let mut first: Option<Bytes> = None;
         let mut all: Option<BytesMut> = None;
         while let Some(frame) = std::future::poll_fn(|cx| self.poll_body(&mut body, cx)).await {
@@ -274,6 +282,14 @@ impl Leased {
             let so_far = all.as_ref().map_or(first.as_ref().map_or(0, Bytes::len), BytesMut::len);
             if so_far.saturating_add(data.len()) > bytes_max {
                 return Err(too_large());
+            }
+            let length = so_far.saturating_add(data.len());
+            if !share.has_room_for(length) {
+                // What holds a part and waits for more may wait for another that does the same.
+                let more = share.grow(length.saturating_mul(2).min(bytes_max));
+                if timeout(ROOM_AWAITED_MAX, more).await.is_err() {
+                    return Err(SendError::TimedOut(Sent::Maybe));
+                }
             }
             match (&mut all, first.take()) {
                 (Some(all), _) => all.extend_from_slice(&data),

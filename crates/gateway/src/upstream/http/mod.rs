@@ -28,6 +28,7 @@ use super::message::{
     BadAnswer, Media, Outgoing, Patience, Refused, Reply, SendError, Sent, Unreachable,
     UpstreamSession, Verb,
 };
+use super::room::{Room, Share};
 use super::spec::{HttpTarget, ServerSpec, SpecError, Timeouts};
 
 /// How often a request is handed to another connection because the first one closed before it was written. Connections that
@@ -46,6 +47,7 @@ pub(crate) struct HttpClient {
     credentials: Vec<(HeaderName, HeaderValue)>,
     timeouts: Timeouts,
     answer_bytes_max: usize,
+    room: Arc<Room>,
 }
 
 impl HttpClient {
@@ -62,6 +64,7 @@ impl HttpClient {
             credentials: target.credentials.clone(),
             timeouts: spec.timeouts,
             answer_bytes_max: spec.answer_bytes_max,
+            room: Arc::clone(&spec.room),
         })
     }
 
@@ -80,6 +83,7 @@ impl HttpClient {
             verb: out.verb,
             in_session: out.session.is_some(),
             patience: out.patience,
+            agent: out.agent,
             cancel: out.cancel.clone(),
         };
         let request = self.request(out);
@@ -135,7 +139,8 @@ impl HttpClient {
             match outcome {
                 Ok(Ok(response)) => {
                     let whole_by = started + self.timeouts.total;
-                    let answer = Answer { link, whole_by, bytes_max: self.answer_bytes_max };
+                    let (bytes_max, share) = (self.answer_bytes_max, self.room.share(asked.agent));
+                    let answer = Answer { link, whole_by, bytes_max, share };
                     return read_answer(answer, response, asked).await;
                 }
                 Ok(Err(RequestFailed::NotSent(back))) => {
@@ -218,6 +223,7 @@ struct Asked {
     verb: Verb,
     in_session: bool,
     patience: Patience,
+    agent: u64,
     cancel: Option<CancellationToken>,
 }
 
@@ -226,20 +232,21 @@ struct Answer {
     link: Leased,
     whole_by: Instant,
     bytes_max: usize,
+    share: Share,
 }
 
 impl Answer {
     /// The body in one piece, and the connection back into the pool.
     async fn collect(self, body: Incoming) -> Result<Bytes, SendError> {
-        let Self { mut link, whole_by, bytes_max } = self;
+        let Self { mut link, whole_by, bytes_max, mut share } = self;
         let bytes = {
-            let mut collecting = pin!(link.collect(body, bytes_max));
+            let mut collecting = pin!(link.collect(body, bytes_max, &mut share));
             timeout_at(whole_by, collecting.as_mut())
                 .await
                 .map_err(|_elapsed| SendError::TimedOut(Sent::Maybe))??
         };
         link.give_back();
-        Ok(bytes)
+        Ok(share.keep(bytes))
     }
 
     /// The body as events.
@@ -248,7 +255,7 @@ impl Answer {
             Patience::Call => Some(self.whole_by),
             Patience::Stream => None,
         };
-        HttpEvents::new(self.link, body, self.bytes_max).end_by(by).end_on(asked.cancel)
+        HttpEvents::new(self.link, body, self.bytes_max, self.share).end_by(by).end_on(asked.cancel)
     }
 
     /// A body that nobody reads. A short one that is already there keeps the connection, any other ends it.

@@ -5,11 +5,12 @@ use std::task::{Context, Poll};
 
 use hyper::body::Incoming;
 use mcp::sse::{Event, FrameSplitter};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::link::Leased;
+use super::link::{Leased, ROOM_AWAITED_MAX};
 use crate::upstream::message::{BadAnswer, SendError, Sent};
+use crate::upstream::room::{BYTES_FREE, Share};
 
 /// The event stream of one answer.
 pub(crate) struct HttpEvents {
@@ -18,6 +19,20 @@ pub(crate) struct HttpEvents {
     splitter: FrameSplitter,
     deadline: Option<(Instant, Pin<Box<Sleep>>)>,
     cancel: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    room: Waiting,
+    /// How much was read of what is not passed on yet.
+    read_bytes: usize,
+    event_bytes_max: usize,
+}
+
+/// The share of what was read of a stream.
+enum Waiting {
+    /// It has as much room as it needs.
+    No(Share),
+    /// It waits for more before it reads on, and has nobody's share meanwhile.
+    Yes(Pin<Box<dyn Future<Output = Option<Share>> + Send>>),
+    /// It was not given more.
+    InVain,
 }
 
 impl std::fmt::Debug for HttpEvents {
@@ -27,12 +42,15 @@ impl std::fmt::Debug for HttpEvents {
 }
 
 impl HttpEvents {
-    pub(super) fn new(link: Leased, body: Incoming, event_bytes_max: usize) -> Self {
+    pub(super) fn new(link: Leased, body: Incoming, event_bytes_max: usize, share: Share) -> Self {
         Self {
             source: Some((link, body)),
             splitter: FrameSplitter::new(event_bytes_max),
             deadline: None,
             cancel: None,
+            room: Waiting::No(share),
+            read_bytes: 0,
+            event_bytes_max,
         }
     }
 
@@ -58,9 +76,21 @@ impl HttpEvents {
     ) -> Poll<Option<Result<Event, SendError>>> {
         loop {
             match self.splitter.next_event() {
-                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                Ok(Some(event)) => {
+                    // Whoever asks for the next one has passed this one on: its room is given back then.
+                    self.read_bytes = self.read_bytes.saturating_sub(event.raw.len());
+                    return Poll::Ready(Some(Ok(event)));
+                }
                 Ok(None) => {}
                 Err(_bounds) => return self.fail(SendError::BadAnswer(BadAnswer::Events)),
+            }
+            if self.source.is_none() {
+                return Poll::Ready(None);
+            }
+            match self.poll_room(cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return self.fail(SendError::TimedOut(Sent::Maybe)),
+                Poll::Pending => return self.poll_end(cx),
             }
             let Some((link, body)) = &mut self.source else {
                 return Poll::Ready(None);
@@ -68,6 +98,7 @@ impl HttpEvents {
             match link.poll_body(body, cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
+                        self.read_bytes = self.read_bytes.saturating_add(data.len());
                         self.splitter.push(data);
                     }
                     // A server that never pauses must not outrun the deadline.
@@ -84,6 +115,40 @@ impl HttpEvents {
                     }
                 }
                 Poll::Pending => return self.poll_end(cx),
+            }
+        }
+    }
+
+    /// Whether there is room to read on; false when it was waited for in vain.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            match &mut self.room {
+                Waiting::InVain => return Poll::Ready(false),
+                Waiting::No(share) if self.read_bytes <= BYTES_FREE => {
+                    share.clear();
+                    return Poll::Ready(true);
+                }
+                Waiting::No(share) if share.has_room_for(self.read_bytes) => {
+                    return Poll::Ready(true);
+                }
+                Waiting::No(_) => {
+                    let length = self.read_bytes.saturating_mul(2).min(self.event_bytes_max);
+                    let length = length.max(self.read_bytes);
+                    if let Waiting::No(mut share) =
+                        std::mem::replace(&mut self.room, Waiting::InVain)
+                    {
+                        self.room = Waiting::Yes(Box::pin(async move {
+                            let more = timeout(ROOM_AWAITED_MAX, share.grow(length)).await;
+                            more.ok().map(|()| share)
+                        }));
+                    }
+                }
+                Waiting::Yes(waiting) => {
+                    let Poll::Ready(share) = waiting.as_mut().poll(cx) else {
+                        return Poll::Pending;
+                    };
+                    self.room = share.map_or(Waiting::InVain, Waiting::No);
+                }
             }
         }
     }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use mcp::{ServerMessage, read_message, reply, single_line};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::mux::{Closed, Item, Mux, Owner, Taken};
+use super::noise::Noise;
 use super::pipes::{Leash, ReadEnd, Threads, WriteEnd};
 use super::process::{Group, Line, Lines, Pipes, Process, STDERR_LINE_BYTES_MAX};
 use crate::upstream::message::{SendError, Sent, Unreachable};
@@ -210,8 +212,9 @@ fn read(child: &Child, stdout: ReadEnd, line_bytes_max: usize) {
             Ok(Line::Whole(line)) => {
                 if let Some(answer) = child.mux.route(line)
                     && child.writes.try_send(Write::Line(answer)).is_err()
+                    && let Some(left_out) = child.mux.complains()
                 {
-                    tracing::warn!("the child does not read what it asked for");
+                    tracing::warn!(left_out, "the child does not read what it asked for");
                 }
             }
             Ok(Line::TooLong(_)) => {
@@ -247,15 +250,16 @@ fn write(child: &Child, stdin: &mut WriteEnd, writes: &mut mpsc::Receiver<Write>
 fn log_stderr(stderr: ReadEnd, server: &str) {
     let mut lines = Lines::new(stderr, STDERR_LINE_BYTES_MAX);
     let mut within_long = false;
+    let mut noise = Noise::new(Instant::now());
     while let Ok(line) = lines.next() {
         let (text, cut) = match line {
             Line::Whole(text) => (text, false),
             Line::TooLong(text) => (text, true),
             Line::End => return,
         };
-        if !within_long {
+        if !within_long && let Some(left_out) = noise.admits(Instant::now()) {
             let shown = text.get(..STDERR_LINE_BYTES_MAX).unwrap_or(&text).escape_ascii();
-            tracing::info!(server.slug = server, "stderr: {shown}");
+            tracing::info!(server.slug = server, left_out, "stderr: {shown}");
         }
         within_long = cut;
     }

@@ -21,12 +21,13 @@ use crate::upstream::spec::{FromServer, Program, ServerSpec, Timeouts};
 
 /// The wait after the first early end of a child; it doubles with each further one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-/// The longest wait between two starts.
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// The longest wait between two starts. A program that can run again must be used within five seconds, also when both eras
+/// need a process.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// A child that ran this long counts as healthy: the next wait is the first one again.
 const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 /// The longest wait that a message is held for instead of being refused.
-const HELD_FOR_START_MAX: Duration = Duration::from_secs(2);
+const HELD_FOR_START_MAX: Duration = Duration::from_secs(1);
 
 /// How many threads at the pipes of earlier children may be left when another child is started; each child has three. It takes a
 /// process that left its group with the pipe's lock to keep one.

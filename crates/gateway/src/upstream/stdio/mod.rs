@@ -10,6 +10,7 @@ mod events;
 mod handshake;
 mod lane;
 mod mux;
+mod noise;
 mod pipes;
 mod process;
 mod sessions;

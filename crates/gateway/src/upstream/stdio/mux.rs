@@ -10,7 +10,9 @@ use mcp::{
     ServerNotification, ServerRequest, code, read_message, replace_values, reply,
 };
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
+use super::noise::Noise;
 use super::sessions::{Declared, Sessions};
 use crate::upstream::spec::{Allowed, FromServer};
 
@@ -106,6 +108,7 @@ pub(super) struct Mux {
     state: Mutex<State>,
     from_server: FromServer,
     changes: watch::Sender<u64>,
+    noise: Mutex<Noise>,
 }
 
 impl std::fmt::Debug for Mux {
@@ -123,7 +126,14 @@ pub(super) struct Taken {
 
 impl Mux {
     pub(super) fn new(from_server: FromServer, changes: watch::Sender<u64>) -> Self {
-        Self { state: Mutex::default(), from_server, changes }
+        let noise = Mutex::new(Noise::new(Instant::now()));
+        Self { state: Mutex::default(), from_server, changes, noise }
+    }
+
+    /// Whether one more fault of the child's messages is logged now: if so, how many before it were not.
+    pub(super) fn complains(&self) -> Option<u64> {
+        // Counting is one step: the value is whole even when a thread died while it held the lock.
+        self.noise.lock().unwrap_or_else(PoisonError::into_inner).admits(Instant::now())
     }
 
     /// Takes in a request of an agent.
@@ -224,7 +234,11 @@ impl Mux {
             Ok(ServerMessage::Request(request)) => return self.route_request(&request),
             Ok(ServerMessage::Response(response)) => self.route_response(&response),
             Ok(ServerMessage::Notification(notification)) => self.route_notification(&notification),
-            Err(error) => tracing::warn!(%error, "a line of the child is skipped"),
+            Err(error) => {
+                if let Some(left_out) = self.complains() {
+                    tracing::warn!(%error, left_out, "a line of the child is skipped");
+                }
+            }
         }
         None
     }
@@ -233,7 +247,9 @@ impl Mux {
         let number = response.id().and_then(|id| id.as_str().parse::<i64>().ok());
         let open = number.and_then(|number| self.lock().open.remove(&number));
         let Some(open) = open else {
-            tracing::warn!("an answer of the child belongs to no open request and is dropped");
+            if let Some(left_out) = self.complains() {
+                tracing::warn!(left_out, "an answer of the child belongs to no open request");
+            }
             return;
         };
         let id = open.id.as_str();
