@@ -25,7 +25,8 @@ usage: cargo xtask test [--list] [NAME]…       run all steps, or the named one
        cargo xtask soak [PART [NAME]…] [--seconds N]
                                                look longer (1800 s each): fuzz [TARGET]…; or, as
                                                far as a number says: exactly [ROUNDS],
-                                               kills [KILLS [SEED]], models [SCHEDULES [SEED]]
+                                               kills [KILLS [SEED]], faults [SECONDS],
+                                               models [SCHEDULES [SEED]]
        cargo xtask bench [OPTION]… [TARGET]…   measure a release build; see its --help
 ";
 

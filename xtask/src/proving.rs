@@ -1,5 +1,5 @@
 //! The tests that go a short way in `cargo xtask test` and a long one as parts of `cargo xtask soak`:
-//! counting exactly, killing, and schedules of threads. What they check lives with them; how far they
+//! counting exactly, killing, faults around the gateway, and schedules of threads. What they check lives with them; how far they
 //! go is handed over in the environment.
 
 use std::fs;
@@ -30,6 +30,16 @@ const MODELS: Long = Long {
     filter: "package(store) & test(/^store::models::/)",
     numbers: &[("PORTCULLIS_SOAK_SCHEDULES", Some(20_000)), ("PORTCULLIS_SOAK_SEED", None)],
 };
+
+const FAULTS: Long = Long {
+    filter: "package(it) & test(/^faults::/)",
+    numbers: &[("PORTCULLIS_SOAK_SECONDS", Some(60))],
+};
+
+/// `soak faults [SECONDS]`: how long each of the faults lasts that can.
+pub(crate) fn faults(found: &Repository, wish: &Wish) -> Result<bool, String> {
+    FAULTS.run(found, wish)
+}
 
 /// `soak exactly [ROUNDS]`.
 pub(crate) fn exactly(found: &Repository, wish: &Wish) -> Result<bool, String> {

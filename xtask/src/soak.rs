@@ -16,10 +16,11 @@ struct Part {
     run: fn(&Repository, &Wish) -> Result<bool, String>,
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     Part { name: "fuzz", run: fuzzing::long },
     Part { name: "exactly", run: proving::exactly },
     Part { name: "kills", run: proving::kills },
+    Part { name: "faults", run: proving::faults },
     Part { name: "models", run: proving::models },
 ];
 

@@ -290,9 +290,22 @@ impl Gateway {
         self.post(server, token, &body.to_string()).await
     }
 
+    /// From now on the process opens no descriptor whose number is `count` or higher; what the limit was before.
+    pub fn limit_descriptors(&self, count: Option<u64>) -> Option<u64> {
+        // Only the mightiest may raise the upper limit, so that it stays what it was inherited as.
+        let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: count, maximum };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).expect("its limits can be set").current
+    }
+
     /// The `portcullis` program with this configuration.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(places::binary("portcullis"));
+        self.command_of(&places::binary("portcullis"), words)
+    }
+
+    /// As [`Gateway::command`], with another program in its place.
+    pub fn command_of(&self, program: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(words)
             .arg("--config")

@@ -6,6 +6,8 @@
 pub const ROUNDS: &str = "PORTCULLIS_SOAK_ROUNDS";
 /// Kills of the test that kills.
 pub const KILLS: &str = "PORTCULLIS_SOAK_KILLS";
+/// How long each fault lasts that may last long, in seconds.
+pub const SECONDS: &str = "PORTCULLIS_SOAK_SECONDS";
 /// Where the draws begin.
 pub const SEED: &str = "PORTCULLIS_SOAK_SEED";
 

@@ -8,6 +8,7 @@ mod conformance;
 mod crash;
 mod drain;
 mod exactly;
+mod faults;
 mod fidelity;
 mod kills;
 mod limits;

@@ -4,12 +4,14 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use it::gateway::{Config, Gateway, Server};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::interval;
 
 /// What the server does after a request; a connection goes on after the last step.
 #[derive(Debug, Clone)]
@@ -18,8 +20,16 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Writes these bytes again and again until the other side closes.
     Flood(Vec<u8>),
+    /// Writes these bytes one by one, with so many milliseconds between them.
+    Drip(Vec<u8>, u64),
+    /// Writes these bytes again and again, so many times in a second, until the other side closes.
+    Beat(Vec<u8>, u64),
     /// Says nothing more until the other side closes.
     Stay,
+    /// Ends the connection in order.
+    Close,
+    /// Resets the connection.
+    Reset,
 }
 
 /// A request as it came.
@@ -119,21 +129,52 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<Se
     while let Some(seen) = request(&mut stream, &mut received).await {
         log.lock().expect("no holder panics").push(seen.clone());
         for step in script(&seen) {
-            let gone = match step {
-                Step::Send(bytes) => stream.write_all(&bytes).await.is_err(),
-                Step::Flood(bytes) => {
-                    while stream.write_all(&bytes).await.is_ok() {}
-                    true
-                }
-                Step::Stay => {
-                    let mut rest = [0; 64];
-                    while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}
-                    true
-                }
-            };
-            if gone {
+            if !take(&mut stream, step).await {
                 return;
             }
+        }
+    }
+}
+
+/// Takes a step; whether the connection goes on.
+async fn take(stream: &mut TcpStream, step: Step) -> bool {
+    match step {
+        Step::Send(bytes) => stream.write_all(&bytes).await.is_ok(),
+        Step::Flood(bytes) => {
+            while stream.write_all(&bytes).await.is_ok() {}
+            false
+        }
+        Step::Drip(bytes, millis) => {
+            let mut ticks = interval(Duration::from_millis(millis));
+            for byte in bytes {
+                ticks.tick().await;
+                if stream.write_all(&[byte]).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        }
+        Step::Beat(bytes, times) => {
+            // A hundred times a second, so that the clock's grain does not matter.
+            let (mut ticks, together) = (interval(Duration::from_millis(10)), times.div_ceil(100));
+            let bytes = bytes.repeat(usize::try_from(together).expect("a small number"));
+            loop {
+                ticks.tick().await;
+                if stream.write_all(&bytes).await.is_err() {
+                    return false;
+                }
+            }
+        }
+        Step::Stay => {
+            let mut rest = [0; 64];
+            while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}
+            false
+        }
+        Step::Close => false,
+        Step::Reset => {
+            // Without lingering, closing discards what was not sent, and says so with a reset.
+            stream.set_zero_linger().expect("an option of every socket");
+            false
         }
     }
 }
