@@ -33,15 +33,20 @@ async fn closed(scene: &Scene) {
     .await;
 }
 
+/// How long a call goes on after the stop, in milliseconds: longer than a gateway takes that waits for
+/// nobody, much shorter than the 20 seconds that it may.
+const LATER_MS: u64 = 500;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_call_is_finished() {
-    let mut scene = scene().await;
+    let mut scene = Plan::plain().await.granting("agent", &open()).start().await;
     scene.recorder.set_fault(Some(Fault::Held));
     let call = scene.call("agent", "read_item", json!({}));
     let stop = async {
         one_running(&scene).await;
         scene.gateway.signal(Signal::TERM);
         closed(&scene).await;
+        tokio::time::sleep(Duration::from_millis(LATER_MS)).await;
         scene.recorder.release(1);
     };
     let (answer, ()) = tokio::join!(call, stop);
