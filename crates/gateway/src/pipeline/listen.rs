@@ -253,6 +253,25 @@ impl Listener {
         }
     }
 
+    /// Whether a message may go to a subscription: news of a task only to the grant that created it.
+    /// A subscription names tasks that there are, so that one of nobody is none of this grant's.
+    fn may_hear(&self, message: &ServerMessage) -> bool {
+        match (message, &self.subscription) {
+            (ServerMessage::Notification(news), Subscription::Request { .. })
+                if matches!(news.method(), Method::NotifyTasks | Method::NotifyTasksStatus) =>
+            {
+                let task = news.params().and_then(|params| params.get("taskId")?.as_str());
+                task.is_some_and(|task| rewrite::owns_task(&self.visit, &task))
+            }
+            (
+                ServerMessage::Notification(_)
+                | ServerMessage::Request(_)
+                | ServerMessage::Response(_),
+                Subscription::Request { .. } | Subscription::Session,
+            ) => true,
+        }
+    }
+
     async fn event(&mut self, event: Event) -> Option<Bytes> {
         let era = match &self.subscription {
             Subscription::Session => Era::Legacy,
@@ -271,6 +290,9 @@ impl Listener {
             Ok(ServerMessage::Response(response)) => self.response(response, event).await,
             Ok(message @ (ServerMessage::Request(_) | ServerMessage::Notification(_))) => {
                 self.note_acknowledged(&message);
+                if !self.may_hear(&message) {
+                    return None;
+                }
                 exchange::from_server(&self.visit, era, message, event).await
             }
             Err(error) => {

@@ -1,6 +1,8 @@
 use bytes::Bytes;
 
-use super::agent::{Agent, Got, call, method, modern, read};
+use super::agent::{Agent, Got, call, method, modern, read, read_until};
+use super::sessions::opened;
+use super::streams::{give, listen};
 use super::world::{Setup, World};
 
 const ALLOW: &str = r#"{"version":"1","default":"allow"}"#;
@@ -155,5 +157,43 @@ async fn a_grant_without_policy_sees_no_tasks_and_the_server_is_not_asked() {
     world.peer.set(|state| state.results.push(("tasks/list", LISTED)));
     assert_eq!(list(&world.agent()).await, r#"{"tasks":[]}}"#);
     assert!(world.peer.seen().iter().all(|seen| !seen.body.contains("tasks/list")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn news_of_a_task_goes_to_the_grant_that_created_it() {
+    let world = World::new(ALLOW).await;
+    create(&world, &world.agent(), "t-a").await;
+    create(&world, &world.other_agent(), "t-b").await;
+    let news = |method: &str, task: &str| {
+        let note = format!(
+            r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"taskId":"{task}","status":"working"}}}}"#
+        );
+        format!("data: {note}\n\n")
+    };
+    let last = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"data\":\"last\"}}\n\n";
+    // A subscription names tasks that there are; a session may hear of one before it is created.
+    let filter = r#""notifications":{"taskIds":["t-a","t-b","t-of-nobody"]}"#;
+    let (agent, body) = modern(&world.agent(), "subscriptions/listen", filter, "{}");
+    let stream = world.peer.stream("subscriptions/listen");
+    let mut subscribed = agent.open("POST", "/mcp/pay", &body).await;
+    let _head = read_until(&mut subscribed, ":\n\n").await;
+    for task in ["t-b", "t-of-nobody", "t-a"] {
+        give(&stream, &news("notifications/tasks", task)).await;
+    }
+    give(&stream, last).await;
+    let shown = read_until(&mut subscribed, "last").await;
+    assert!(shown.contains("t-a") && !shown.contains("t-b"), "{shown}");
+    assert!(!shown.contains("nobody"), "{shown}");
+    let (agent, _session) = opened(&world).await;
+    let stream = world.peer.stream("GET");
+    let mut listening = listen(&agent).await;
+    for task in ["t-b", "t-to-come", "t-a"] {
+        give(&stream, &news("notifications/tasks/status", task)).await;
+    }
+    give(&stream, last).await;
+    let shown = read_until(&mut listening, "last").await;
+    assert!(shown.contains("t-a") && shown.contains("t-to-come"), "{shown}");
+    assert!(!shown.contains("t-b"), "{shown}");
     world.stop().await;
 }
