@@ -299,7 +299,8 @@ async fn hold(
         args: &args,
     };
     let digest = call_digest(&identity);
-    let mut settled = visit.plane.store.settle(&digest, grant, ask, visit.now);
+    let mut now = visit.now;
+    let mut settled = visit.plane.store.settle(&digest, grant, ask, now);
     for _ in 0..SETTLE_TRIES_MAX {
         match settled {
             Settled::Use(id) => {
@@ -312,7 +313,8 @@ async fn hold(
                         return Box::pin(refuse(visit, request, trace, denial)).await;
                     }
                     Err(Unadmitted::ApprovalGone) => {
-                        settled = visit.plane.store.settle(&digest, grant, ask, visit.now);
+                        now = visit.plane.now();
+                        settled = visit.plane.store.settle(&digest, grant, ask, now);
                     }
                 }
             }
@@ -329,9 +331,9 @@ async fn hold(
             }
             Settled::Open if visit.waiting == Waiting::Nobody => break,
             Settled::Open => {
-                let record = new_request(visit, judged, &identity, ask);
+                let record = new_request(visit, judged, &identity, (ask, now));
                 let asked = Asked { id: record.id.clone(), expires_at: record.expires_at };
-                match visit.plane.store.open_approval(record, ask, visit.now).await {
+                match visit.plane.store.open_approval(record, ask, now).await {
                     Ok(Opened::New) => return wait_for(visit, request, trace, (ask, asked)).await,
                     Ok(Opened::Settled(other)) => settled = other,
                     Err(error) => {
@@ -350,7 +352,7 @@ fn new_request(
     visit: &Visit,
     judged: &Judged<'_>,
     identity: &CallIdentity<'_>,
-    ask: &Ask,
+    (ask, now): (&Ask, UnixMillis),
 ) -> ApprovalRecord {
     ApprovalRecord {
         id: policy::ApprovalId::from_random(visit.plane.config.randomness.bytes()),
@@ -364,8 +366,8 @@ fn new_request(
         rules: ask.rules.clone(),
         approvers: ask.approvers.clone(),
         state: ApprovalState::Pending,
-        created_at: visit.now,
-        expires_at: visit.now.plus_seconds(ask.expires_seconds),
+        created_at: now,
+        expires_at: now.plus_seconds(ask.expires_seconds),
         decided_by: None,
         decided_at: None,
         decided_from: None,
@@ -444,6 +446,8 @@ async fn admit(
     what: (&Obligations, Option<&policy::ApprovalId>),
 ) -> Result<OpenCall, Unadmitted> {
     let (obligations, approval) = what;
+    // The server was listed for an approved call, at its leisure: what counts is the time after that.
+    let now = if approval.is_some() { visit.plane.now() } else { visit.now };
     let known =
         Facts { approval: approval.map(policy::ApprovalId::as_str), ..Facts::of(trace, None) };
     let admission = ledger::with_row(visit, request, "allow", &known, |open| {
@@ -452,7 +456,7 @@ async fn admit(
             scope: scope(visit),
             approval,
             open,
-            now: visit.now,
+            now,
         })
     });
     match admission.await {

@@ -129,3 +129,23 @@ async fn a_wait_that_is_over_ends_with_the_link() {
     drop(read(stream));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn an_approval_that_ends_while_the_server_is_listed_for_it_is_over() {
+    let world = World::new(ASK).await;
+    let body = call(1, "delete_all", "{}");
+    let id = asked(&world.agent().post(&body).await);
+    decide(&world, &id, Answer::Approve).await;
+    let lists = || world.peer.seen().iter().filter(|seen| seen.body.contains("tools/list")).count();
+    let before = lists();
+    world.peer.first_list.send_replace(true);
+    let waiting = world.agent().open("POST", "/mcp/pay", &body).await;
+    while lists() == before {
+        tokio::task::yield_now().await;
+    }
+    world.pass(3601);
+    world.peer.first_list.send_replace(false);
+    assert_ne!(asked(&read(waiting).await), id);
+    assert!(world.peer.ran().is_empty());
+    world.stop().await;
+}
