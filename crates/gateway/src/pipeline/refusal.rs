@@ -56,13 +56,13 @@ pub(crate) fn denied(request: &Request, denial: &Denial, request_id: &str) -> No
         method,
         Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe
     );
-    if resource && is_unseen(denial) {
+    let known = method.exists(request.effective_version(), mcp::Sender::Client);
+    if known && resource && is_unseen(denial) {
         return no_resource(request);
     }
     if *method == Method::PromptsGet && is_unseen(denial) {
         return no_prompt(request.id(), request.name().unwrap_or_default());
     }
-    let known = method.exists(request.effective_version(), mcp::Sender::Client);
     if known && request.task_id().is_some() && is_unseen(denial) {
         return no_task(request);
     }

@@ -32,19 +32,25 @@ fn modern(scene: &Scene, label: &str, method: &str, params: &Value) -> Ask {
     ask.with("Mcp-Method", method)
 }
 
-async fn refused(scene: &Scene, ask: &Ask, method: &str) {
+async fn refused(scene: &Scene, ask: &Ask, method: &str) -> Answer {
     let before = forwarded(scene, method);
     let answer: Answer = scene.send(ask).await;
     assert!(answer.reply().get("error").is_some(), "{}", answer.text());
     assert_eq!(forwarded(scene, method), before, "{}", answer.text());
+    answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_method_of_another_revision_is_judged_like_in_its_own() {
     let scene = Plan::plain().await.granting("agent", &all_but_the_secret()).start().await;
     for method in ["resources/subscribe", "resources/unsubscribe"] {
-        let ask = modern(&scene, "agent", method, &json!({ "uri": "file:///secret.txt" }));
-        refused(&scene, &ask, method).await;
+        for params in [json!({ "uri": "file:///secret.txt" }), json!({})] {
+            let ask = modern(&scene, "agent", method, &params);
+            let answer = refused(&scene, &ask, method).await;
+            // As a server says it that does not know the method.
+            let code = &answer.reply()["error"]["code"];
+            assert_eq!((answer.status, code.as_i64()), (404, Some(-32601)), "{}", answer.text());
+        }
     }
     for method in ["tasks/result", "tasks/get", "tasks/cancel"] {
         let ask = modern(&scene, "agent", method, &json!({ "taskId": "somebody-elses" }));
