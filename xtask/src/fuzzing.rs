@@ -176,11 +176,10 @@ pub(crate) fn formatted(found: &Repository) -> Result<(), String> {
 }
 
 fn build(found: &Repository, package: &str) -> Result<(), String> {
-    let stand_in = std::env::current_exe().map_err(|problem| problem.to_string())?;
     let words = ["build", "--release", "--locked", "--quiet", "--manifest-path", MANIFEST];
     let mut cargo = command(found.root(), "cargo", &words);
     cargo.args(["--package", package, "--features", "engine"]);
-    cargo.env("CARGO_TARGET_DIR", folder(found)).env("RUSTC_WRAPPER", stand_in);
+    cargo.env("CARGO_TARGET_DIR", folder(found)).env("RUSTC_WRAPPER", found.this_program());
     process::run(cargo).map_err(|problem| lock_too(&problem))
 }
 

@@ -12,6 +12,7 @@ use crate::process;
 pub(crate) struct Repository {
     root: PathBuf,
     metadata: Value,
+    this_program: PathBuf,
 }
 
 impl Repository {
@@ -26,11 +27,18 @@ impl Repository {
         let text = process::output(&root, "cargo", &arguments)?;
         let metadata = serde_json::from_str(&text)
             .map_err(|problem| format!("cargo metadata is not JSON: {problem}"))?;
-        Ok(Self { root, metadata })
+        let this_program = std::env::current_exe().map_err(|problem| problem.to_string())?;
+        Ok(Self { root, metadata, this_program })
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The file of this program. Asked at the start: a step that builds everything puts another file in its place, and then it
+    /// has no name any more.
+    pub(crate) fn this_program(&self) -> &Path {
+        &self.this_program
     }
 
     /// Where Cargo builds to, whatever the environment says.
