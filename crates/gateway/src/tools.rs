@@ -19,6 +19,10 @@ use tokio::sync::Mutex;
 
 use crate::config::Classifier;
 
+mod filtered;
+
+pub(crate) use filtered::FilteredLists;
+
 /// How many tools of one server are known at a time; a list with more is cut off.
 pub(crate) const TOOLS_MAX: usize = 50_000;
 
@@ -127,9 +131,15 @@ type Tools = HashMap<Box<str>, Arc<Tool>, RandomState>;
 pub(crate) struct ToolTable {
     tools: Tools,
     pub(crate) listed: Listed,
+    /// What lists became while these were the tools.
+    pub(crate) filtered: FilteredLists,
 }
 
 impl ToolTable {
+    fn new(tools: Tools, listed: Listed) -> Self {
+        Self { tools, listed, filtered: FilteredLists::default() }
+    }
+
     /// The tool of exactly this name, if the server ever listed it.
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Tool>> {
         self.tools.get(name)
@@ -211,10 +221,7 @@ impl Shelf {
     pub(crate) fn new(server: &ServerRecord, pins: &[PinRecord]) -> Self {
         Self {
             server: server.slug.clone(),
-            table: ArcSwap::from_pointee(ToolTable {
-                tools: table_of(server, pins),
-                listed: Listed::Never,
-            }),
+            table: ArcSwap::from_pointee(ToolTable::new(table_of(server, pins), Listed::Never)),
             shown_unlisted: AtomicBool::new(false),
             writing: Mutex::new(()),
             listing: Mutex::new(()),
@@ -225,7 +232,7 @@ impl Shelf {
     pub(crate) fn under(&self, server: &ServerRecord, pins: &[PinRecord]) -> Self {
         let other = Self::new(server, pins);
         let (tools, listed) = (table_of(server, pins), self.with_table(|table| table.listed));
-        other.table.store(Arc::new(ToolTable { tools, listed }));
+        other.table.store(Arc::new(ToolTable::new(tools, listed)));
         if self.shown_unlisted.load(Ordering::SeqCst) {
             other.show_unlisted();
         }
@@ -247,6 +254,11 @@ impl Shelf {
         look(&self.table.load())
     }
 
+    /// The tools as they are known now.
+    pub(crate) fn table(&self) -> Arc<ToolTable> {
+        self.table.load_full()
+    }
+
     /// Takes the pins as the store has them (after an administrator accepted one, or the server's
     /// settings changed).
     pub(crate) async fn reload(
@@ -264,7 +276,7 @@ impl Shelf {
         let before = self.table.load_full();
         let changes = changes(&before.tools, &tools);
         let first = before.listed == Listed::Never && before.tools.is_empty();
-        self.table.store(Arc::new(ToolTable { tools, listed }));
+        self.table.store(Arc::new(ToolTable::new(tools, listed)));
         if changes.is_empty() {
             Changed::No
         } else if first && !self.shown_unlisted.load(Ordering::SeqCst) {
@@ -302,7 +314,7 @@ impl Shelf {
         if pins.is_empty() {
             if before.listed != listed {
                 let tools = before.tools.clone();
-                self.table.store(Arc::new(ToolTable { tools, listed }));
+                self.table.store(Arc::new(ToolTable::new(tools, listed)));
             }
             return Ok(Changed::No);
         }

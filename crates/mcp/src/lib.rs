@@ -36,7 +36,9 @@ pub use headers::{
     param_headers, unmirrored,
 };
 pub use id::{ID_BYTES_MAX, ID_INTEGER_MAX, IdKey, RawId};
-pub use list::{CacheRewrite, Filtered, ListItem, ListKind, ListPage, filter_list, list_items};
+pub use list::{
+    CacheRewrite, Filtered, FilteredBefore, ListItem, ListKind, ListPage, filter_list, list_items,
+};
 pub use method::{METHOD_BYTES_MAX, MessageKind, Method, Sender};
 pub use pin::{PINNED_MEMBERS, PinError, PinnedDefinition, definition_pin};
 pub use refusal::{Refusal, RefusalKind, code};

@@ -1,11 +1,14 @@
 //! The lists of a server: reading their items, and taking items out by splicing. Never decides which.
 
+mod again;
 #[cfg(test)]
 mod tests;
 
 use std::{borrow::Cow, collections::HashSet};
 
 use bytes::Bytes;
+
+pub use again::FilteredBefore;
 
 use crate::{
     admit::{BadReply, Members, Shallow, shallow},

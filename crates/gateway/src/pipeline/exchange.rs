@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode};
 use mcp::sse::{self, Event};
-use mcp::{BadReply, Era, Method, RawId, Request, Response, ServerMessage, admit_reply};
+use mcp::{BadReply, Era, ListKind, Method, RawId, Request, Response, ServerMessage, admit_reply};
 
 use super::forward;
 use super::opencall::OpenCall;
@@ -185,6 +185,13 @@ impl Exchange {
 
     /// A whole JSON message: it must be the answer.
     pub(crate) async fn whole(&mut self, body: Bytes) -> Notice {
+        if matches!(self.expect, Expect::List(ListKind::Tools))
+            && self.call.is_none()
+            && let Some(body) = rewrite::tools_again(&self.visit, self.era, &body, &self.id)
+        {
+            self.answered = true;
+            return Notice { status: StatusCode::OK, body };
+        }
         match admit_reply(body, &self.id) {
             Ok(ServerMessage::Response(response)) => {
                 let body = self.answer(response, None).await;

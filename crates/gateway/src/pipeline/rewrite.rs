@@ -20,7 +20,7 @@ use super::facts;
 use super::visit::Visit;
 use crate::listing;
 use crate::sessions::{Opening, Session};
-use crate::tools::{Listed, Seen};
+use crate::tools::{Listed, Seen, ToolTable};
 use crate::upstream::UpstreamSession;
 
 /// The longest `initialize` request that is kept to open a session again, in bytes.
@@ -248,7 +248,7 @@ async fn list(visit: &Visit, kind: ListKind, era: Era, response: &Response) -> B
         Era::Modern => CacheRewrite::Private,
     };
     let filtered = match kind {
-        ListKind::Tools => tools(visit, cache, response).await,
+        ListKind::Tools => tools(visit, era, cache, response).await,
         ListKind::Prompts | ListKind::Resources | ListKind::Templates | ListKind::Tasks => {
             filter_list(response.body(), kind, cache, |item| shows(visit, kind, item))
         }
@@ -262,18 +262,27 @@ async fn list(visit: &Visit, kind: ListKind, era: Era, response: &Response) -> B
     }
 }
 
+/// The list of tools that the server sent before in the very same bytes, as it was filtered then; `None`
+/// where it has to be read.
+pub(crate) fn tools_again(visit: &Visit, era: Era, body: &[u8], id: &mcp::RawId) -> Option<Bytes> {
+    let policy = (&visit.grant.policy, era);
+    visit.server.shelf.with_table(|table| table.filtered.again(policy, body, id))
+}
+
 /// The list of tools: in one pass where it shows nothing but what is pinned, as it nearly always does.
 async fn tools(
     visit: &Visit,
+    era: Era,
     cache: CacheRewrite,
     response: &Response,
 ) -> Result<Filtered, BadReply> {
-    let shelf = &visit.server.shelf;
-    if shelf.with_table(|table| table.listed) == Listed::Yes {
-        let mut pinned = Pinned { visit, names: HashSet::default(), news: false };
+    let table = visit.server.shelf.table();
+    if table.listed == Listed::Yes {
+        let mut pinned = Pinned { visit, table: &table, names: HashSet::default(), news: false };
         let filtered =
             filter_list(response.body(), ListKind::Tools, cache, |item| pinned.shows(item))?;
         if !pinned.news {
+            table.filtered.keep((&visit.grant.policy, era), response, &filtered.body);
             return Ok(filtered);
         }
         note_news(visit, response).await;
@@ -285,6 +294,7 @@ async fn tools(
 /// twice.
 struct Pinned<'a> {
     visit: &'a Visit,
+    table: &'a ToolTable,
     /// Hashes of the names so far. Two names of one hash only cost the other way.
     names: HashSet<u64, RandomState>,
     news: bool,
@@ -295,12 +305,9 @@ impl Pinned<'_> {
         let hash = self.names.hasher().hash_one(&*item.key);
         self.news |= !self.names.insert(hash);
         let policy = &self.visit.grant.policy.policy;
-        let shown = self.visit.server.shelf.with_table(|table| {
-            let tool = table.get(&item.key).filter(|tool| tool.is_defined_by(item.raw))?;
-            Some(!tool.is_quarantined() && tool.is_listed_by(policy))
-        });
-        self.news |= shown.is_none();
-        shown.unwrap_or(false)
+        let tool = self.table.get(&item.key).filter(|tool| tool.is_defined_by(item.raw));
+        self.news |= tool.is_none();
+        tool.is_some_and(|tool| !tool.is_quarantined() && tool.is_listed_by(policy))
     }
 }
 

@@ -229,3 +229,44 @@ proptest! {
         }
     }
 }
+
+/// Filters an answer, and says what is kept of it for the next one.
+fn kept_of(body: &str) -> (Bytes, FilteredBefore) {
+    let body = Bytes::from(body.to_owned());
+    let crate::ServerMessage::Response(response) = crate::read_message(body.clone()).unwrap()
+    else {
+        panic!("a response");
+    };
+    let filtered =
+        filter_list(&body, ListKind::Tools, CacheRewrite::Private, |item| item.key != "b").unwrap();
+    let kept = FilteredBefore::of(&response, &filtered.body).unwrap();
+    (filtered.body, kept)
+}
+
+#[test]
+fn what_says_the_same_to_another_request_is_filtered_the_same() {
+    let tools = r#"{"tools":[{"name":"a"},{"name":"b"},{"name":"c"}]}"#;
+    let first = |id: &str| format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{tools}}}"#);
+    let last = |id: &str| format!(r#"{{"jsonrpc":"2.0","result":{tools},"x":"id", "id" : {id} }}"#);
+    for form in [&first as &dyn Fn(&str) -> String, &last] {
+        for (one, other) in [("1", "1"), ("1", "20"), ("123", "\"x\""), ("\"a\"", "7")] {
+            let (_, kept) = kept_of(&form(one));
+            let (expected, _) = kept_of(&form(other));
+            let id = crate::read_message(Bytes::from(form(other))).unwrap();
+            let crate::ServerMessage::Response(id) = id else { panic!("a response") };
+            let again = kept.again(form(other).as_bytes(), id.id().unwrap());
+            assert_eq!(again.unwrap(), expected, "{one} {other}");
+            // The answer to another request, and one that differs anywhere, are read.
+            assert_eq!(kept.again(form("5").as_bytes(), id.id().unwrap()), None);
+            let text = form(other);
+            for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
+                let mut changed = text.clone().into_bytes();
+                changed[at] ^= 1;
+                assert_eq!(kept.again(&changed, id.id().unwrap()), None, "{at}");
+                assert_eq!(kept.again(&text.as_bytes()[..at], id.id().unwrap()), None, "{at}");
+            }
+            let longer = format!("{text} ");
+            assert_eq!(kept.again(longer.as_bytes(), id.id().unwrap()), None);
+        }
+    }
+}
