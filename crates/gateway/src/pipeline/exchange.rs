@@ -309,8 +309,11 @@ impl Exchange {
     /// The pieces of the agent's stream.
     pub(crate) fn pieces(self, events: EventStream) -> Pieces {
         Box::pin(futures_util::stream::unfold((self, events), |(mut exchange, mut events)| async {
-            let piece = exchange.next_piece(&mut events).await?;
-            Some((piece, (exchange, events)))
+            if let Some(piece) = exchange.next_piece(&mut events).await {
+                return Some((piece, (exchange, events)));
+            }
+            events.run_out(&exchange.visit.plane.tracker);
+            None
         }))
     }
 

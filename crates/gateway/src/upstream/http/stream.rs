@@ -12,6 +12,9 @@ use super::link::{Leased, ROOM_AWAITED_MAX};
 use crate::upstream::message::{BadAnswer, SendError, Sent};
 use crate::upstream::room::{BYTES_FREE, Share};
 
+/// How much may follow an answer on its stream, in bytes, before the connection is closed instead of used again.
+const REST_BYTES_MAX: usize = 4 * 1024;
+
 /// The event stream of one answer.
 pub(crate) struct HttpEvents {
     /// `None` once the stream has ended.
@@ -22,6 +25,8 @@ pub(crate) struct HttpEvents {
     room: Waiting,
     /// How much was read of what is not passed on yet.
     read_bytes: usize,
+    /// How much was read after the answer.
+    rest_bytes: usize,
     event_bytes_max: usize,
 }
 
@@ -50,6 +55,7 @@ impl HttpEvents {
             cancel: None,
             room: Waiting::No(share),
             read_bytes: 0,
+            rest_bytes: 0,
             event_bytes_max,
         }
     }
@@ -162,6 +168,31 @@ impl HttpEvents {
             return self.fail(SendError::TimedOut(Sent::Maybe));
         }
         Poll::Pending
+    }
+
+    /// What follows the answer is for nobody: reads on to the end of the stream, after which the connection can be used again.
+    /// A server that says more than a little has its connection closed.
+    pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.room = Waiting::InVain;
+        while let Some((link, body)) = &mut self.source {
+            match link.poll_body(body, cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+                    self.rest_bytes = self.rest_bytes.saturating_add(length);
+                    if self.rest_bytes > REST_BYTES_MAX {
+                        self.source = None;
+                    }
+                }
+                Poll::Ready(Some(Err(_broken))) => self.source = None,
+                Poll::Ready(None) => {
+                    if let Some((link, _)) = self.source.take() {
+                        link.give_back();
+                    }
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
     }
 
     fn fail(&mut self, error: SendError) -> Poll<Option<Result<Event, SendError>>> {

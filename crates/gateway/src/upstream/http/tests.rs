@@ -476,6 +476,31 @@ async fn events_come_in_odd_pieces_and_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_stream_that_ends_after_its_answer_gives_its_connection_back() {
+    let event = "data: {\"a\":1}\n\n";
+    let at_once = format!("{SSE}{:x}\r\n{event}\r\n0\r\n\r\n", event.len());
+    let mut peer = Peer::start(move |_, n| match n {
+        0 => vec![send(at_once.clone())],
+        1 | 3 => vec![send(SSE), chunk(event), chunk(": a beat\n\n"), send("0\r\n\r\n")],
+        _ => vec![send(SSE), chunk(event), Step::Flood(b"8\r\n: beat\n\n\r\n".to_vec())],
+    })
+    .await;
+    let upstream = open(&spec(&peer));
+    for connections in [1, 1, 1, 2] {
+        let Ok(Reply::Sse { mut events, .. }) = upstream.client.dispatch(ping()).await else {
+            panic!("not a stream");
+        };
+        assert!(matches!(events.next().await, Some(Ok(_))));
+        assert_eq!(peer.connections(), connections);
+        let tracker = tokio_util::task::TaskTracker::new();
+        events.run_out(&tracker);
+        tracker.close();
+        tracker.wait().await;
+    }
+    peer.closed.recv().await.expect("one that goes on and on is closed");
+}
+
+#[tokio::test]
 async fn streams_are_bounded_in_time_and_events_in_size() {
     let mut peer = Peer::start(|_, n| match n {
         0 => vec![send(SSE), Step::Flood(b"8\r\n: beat\n\n\r\n".to_vec())],
