@@ -34,6 +34,7 @@ pub(crate) async fn get(visit: Box<Visit>, headers: &HeaderMap) -> Result<Answer
     let mut open = Outgoing::post(Bytes::new());
     open.verb = Verb::Get;
     open.patience = Patience::Stream;
+    open.agent = visit.grant.live.number;
     open.session = visit.session().map(|session| session.upstream());
     open.headers.clone_from(&visit.mirrored);
     match admission::only(headers, &LAST_EVENT_ID) {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::spec::ANSWER_BYTES_MAX;
@@ -16,6 +17,9 @@ pub(crate) const HELD_BYTES_MAX: usize = 40 * 1024 * 1024;
 pub(crate) const HELD_BYTES_PER_AGENT_MAX: usize = 16 * 1024 * 1024;
 /// An answer of so many bytes is no burden, and is not counted.
 pub(crate) const BYTES_FREE: usize = 16 * 1024;
+
+/// Who asks where the gateway itself does.
+const OWN: u64 = 0;
 
 /// The longest answer has room for itself.
 const _: () = assert!(ANSWER_BYTES_MAX <= HELD_BYTES_MAX);
@@ -44,9 +48,18 @@ impl Room {
         Self { all, all_max, agents: Mutex::default(), agent_max }
     }
 
-    /// A share without any bytes yet, for an answer to this agent (`Outgoing::agent`).
+    /// A share without any bytes yet, for an answer to this agent (`Outgoing::agent`). The gateway's own questions are few, and
+    /// must have answers whatever agents do: they need no room.
     pub(crate) fn share(self: &Arc<Self>, agent: u64) -> Share {
-        Share { room: Arc::clone(self), agent, bytes: 0, of_agent: None, of_all: None }
+        let room = (agent != OWN).then(|| Arc::clone(self));
+        Share { room, agent, bytes: 0, of_agent: None, of_all: None }
+    }
+
+    /// The bytes of an answer that is here already, with their share; `None` where there is no room for them now.
+    pub(crate) fn hold(self: &Arc<Self>, agent: u64, bytes: Bytes) -> Option<Bytes> {
+        let mut share = self.share(agent);
+        share.grow(bytes.len()).now_or_never()?;
+        Some(share.keep(bytes))
     }
 
     /// What one agent may have.
@@ -71,7 +84,8 @@ impl Room {
 /// What one answer has of the room. Dropped, it is given back.
 #[derive(Debug)]
 pub(crate) struct Share {
-    room: Arc<Room>,
+    /// `None` needs none.
+    room: Option<Arc<Room>>,
     agent: u64,
     bytes: usize,
     of_agent: Option<OwnedSemaphorePermit>,
@@ -81,7 +95,7 @@ pub(crate) struct Share {
 impl Share {
     /// Whether an answer of this length fits without taking more.
     pub(crate) const fn has_room_for(&self, length: usize) -> bool {
-        length <= BYTES_FREE || length <= self.bytes
+        self.room.is_none() || length <= BYTES_FREE || length <= self.bytes
     }
 
     /// Waits until an answer may be this long.
@@ -89,20 +103,21 @@ impl Share {
         if self.has_room_for(length) {
             return;
         }
+        let Some(room) = &self.room else { return };
         // One that is longer than an agent's part is the only one that the agent has.
-        let part = length.min(self.room.agent_max);
+        let part = length.min(room.agent_max);
         if self.of_agent.is_none() && part > 0 {
-            let bytes = self.room.of_agent(self.agent);
+            let bytes = room.of_agent(self.agent);
             self.of_agent = more(&bytes, part).await;
         } else if let Some(held) = &mut self.of_agent {
             let bytes = Arc::clone(held.semaphore());
             join(held, more(&bytes, part.saturating_sub(held.num_permits())).await);
         }
-        let part = length.min(self.room.all_max);
+        let part = length.min(room.all_max);
         match &mut self.of_all {
-            None => self.of_all = more(&self.room.all, part).await,
+            None => self.of_all = more(&room.all, part).await,
             Some(held) => {
-                join(held, more(&self.room.all, part.saturating_sub(held.num_permits())).await);
+                join(held, more(&room.all, part.saturating_sub(held.num_permits())).await);
             }
         }
         self.bytes = length;

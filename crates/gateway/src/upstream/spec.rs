@@ -13,8 +13,8 @@ pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The largest single event of a stream, in bytes.
 pub const EVENT_BYTES_MAX: usize = ANSWER_BYTES_MAX;
 /// How many connections to one server on HTTP are in use at a time, unless the server is given another bound. A message over it
-/// waits as long as connecting may take.
-pub const CONNECTIONS_MAX: usize = 1024;
+/// waits as long as connecting may take. More than one grant may have open, so that none can have them all.
+pub const CONNECTIONS_MAX: usize = 2048;
 
 /// A server as the gateway speaks to it.
 #[derive(Debug, Clone)]

@@ -18,6 +18,13 @@ fn short_answers_take_nothing() {
     assert_eq!(room.taken(), 0);
 }
 
+#[test]
+fn the_gateways_own_questions_need_no_room() {
+    let room = Arc::new(Room::new(1, 1));
+    assert!(grown(&mut room.share(0), UNIT));
+    assert_eq!(room.taken(), 0);
+}
+
 #[tokio::test]
 async fn an_answer_waits_until_there_is_room() {
     let room = Arc::new(Room::new(2 * UNIT, 2 * UNIT));
@@ -57,4 +64,14 @@ fn who_has_all_leaves_nothing_to_others() {
     drop(one);
     assert_eq!(room.taken(), 0);
     assert!(grown(&mut room.share(2), UNIT));
+}
+
+#[test]
+fn what_is_here_already_is_held_or_refused_at_once() {
+    let room = Arc::new(Room::new(UNIT, UNIT));
+    let held = room.hold(1, Bytes::from(vec![0; UNIT])).expect("there is room");
+    assert!(room.hold(2, Bytes::from(vec![0; UNIT])).is_none());
+    assert!(room.hold(2, Bytes::from_static(b"short")).is_some());
+    drop(held);
+    assert!(room.hold(2, Bytes::from(vec![0; UNIT])).is_some());
 }

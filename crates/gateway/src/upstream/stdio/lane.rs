@@ -17,6 +17,7 @@ use super::mux::Mux;
 use super::pipes::Threads;
 use super::process::{STOP_GRACE, spawn};
 use crate::upstream::message::{SendError, Sent, Unreachable};
+use crate::upstream::room::Room;
 use crate::upstream::spec::{FromServer, Program, ServerSpec, Timeouts};
 
 /// The wait after the first early end of a child; it doubles with each further one.
@@ -59,6 +60,7 @@ struct Shared {
     from_server: FromServer,
     line_bytes_max: usize,
     changes: watch::Sender<u64>,
+    room: Arc<Room>,
     stopped: CancellationToken,
     /// Held while a child is started, so that two messages do not start two.
     starting: tokio::sync::Mutex<Starts>,
@@ -130,6 +132,7 @@ impl Lanes {
             from_server: spec.from_server,
             line_bytes_max: spec.answer_bytes_max,
             changes,
+            room: Arc::clone(&spec.room),
             stopped: CancellationToken::new(),
             starting: tokio::sync::Mutex::default(),
             running: Mutex::default(),
@@ -356,7 +359,7 @@ impl Shared {
         }
         let process = spawn(&self.program, self.search_path.as_deref())
             .map_err(|error| SendError::Unreachable(Unreachable::Spawn(error)))?;
-        let mux = Mux::new(self.from_server, self.changes.clone());
+        let mux = Mux::new(self.from_server, self.changes.clone(), Arc::clone(&self.room));
         let (child, writes) = Child::new(mux, nonce()?, self.stopped.child_token());
         let limits =
             Limits { server: Arc::clone(&self.server), line_bytes_max: self.line_bytes_max };

@@ -2,7 +2,7 @@
 //! child and restored byte for byte on the way back. Pure bookkeeping. Never here: processes, waiting.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use mcp::{
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::noise::Noise;
 use super::sessions::{Declared, Sessions};
+use crate::upstream::room::Room;
 use crate::upstream::spec::{Allowed, FromServer};
 
 /// How many messages wait for a reader that is behind. One place is kept for the answer; what does not fit is dropped if it is a
@@ -51,6 +52,18 @@ pub(super) enum Owner {
     Agent(Party),
 }
 
+impl Owner {
+    /// Whose part of the room for answers it takes. Sessions are counted apart from agents without one.
+    const fn number(self) -> u64 {
+        const SESSION: u64 = 1 << 63;
+        match self {
+            Self::Gateway => 0,
+            Self::Agent(Party::Session(number)) => number | SESSION,
+            Self::Agent(Party::Agent(number)) => number,
+        }
+    }
+}
+
 /// Whom a message of an agent belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Party {
@@ -67,6 +80,35 @@ struct Open {
     owner: Owner,
     listens: bool,
     messages: mpsc::Sender<Item>,
+    /// Where what waits for the agent has its share.
+    room: Arc<Room>,
+}
+
+impl Open {
+    /// Hands over the answer. Nobody can wait here until the agent takes others, so that an answer without room fails.
+    fn give(&self, body: Bytes) {
+        let Some(body) = self.room.hold(self.owner.number(), body) else {
+            tracing::warn!("an answer of the child is dropped: its agent takes no others");
+            return;
+        };
+        if self.messages.try_send(Item::Last(body)).is_err() {
+            tracing::debug!("the agent no longer waits for an answer");
+        }
+    }
+
+    fn give_between(&self, body: Bytes) {
+        if !self.offer(body) {
+            tracing::debug!("an agent is behind and misses a notification");
+        }
+    }
+
+    /// Queues a message unless that would take the place of the answer.
+    fn offer(&self, body: Bytes) -> bool {
+        let body = self.room.hold(self.owner.number(), body);
+        body.is_some_and(|body| {
+            self.messages.capacity() > 1 && self.messages.try_send(Item::Between(body)).is_ok()
+        })
+    }
 }
 
 /// A request of the child that an agent is to answer.
@@ -109,6 +151,7 @@ pub(super) struct Mux {
     from_server: FromServer,
     changes: watch::Sender<u64>,
     noise: Mutex<Noise>,
+    room: Arc<Room>,
 }
 
 impl std::fmt::Debug for Mux {
@@ -125,9 +168,13 @@ pub(super) struct Taken {
 }
 
 impl Mux {
-    pub(super) fn new(from_server: FromServer, changes: watch::Sender<u64>) -> Self {
+    pub(super) fn new(
+        from_server: FromServer,
+        changes: watch::Sender<u64>,
+        room: Arc<Room>,
+    ) -> Self {
         let noise = Mutex::new(Noise::new(Instant::now()));
-        Self { state: Mutex::default(), from_server, changes, noise }
+        Self { state: Mutex::default(), from_server, changes, noise, room }
     }
 
     /// Whether one more fault of the child's messages is logged now: if so, how many before it were not.
@@ -146,6 +193,7 @@ impl Mux {
             owner,
             listens: request.method().as_str() == "subscriptions/listen",
             messages: sender,
+            room: Arc::clone(&self.room),
         };
         let mut state = self.lock();
         if state.gone {
@@ -257,7 +305,7 @@ impl Mux {
         let both: [(&[&str], &str); 2] = [(&["id"], id), (&subscription, id)];
         let changes = if open.listens { both.as_slice() } else { both.split_at(1).0 };
         match replace_values(response.body(), changes) {
-            Ok(body) => give(&open.messages, Item::Last(body)),
+            Ok(body) => open.give(body),
             Err(error) => tracing::warn!(%error, "an answer of the child cannot be passed on"),
         }
     }
@@ -292,7 +340,7 @@ impl Mux {
         } else if let (Method::NotifyResourcesUpdated, Some(uri)) = (method, uri) {
             state.sessions.updated(&uri, notification.body());
         } else if let Some((_, open)) = state.only_owner() {
-            give_between(&open.messages, notification.body().clone());
+            open.give_between(notification.body().clone());
         } else {
             tracing::debug!(
                 method = method.as_str(),
@@ -311,7 +359,7 @@ impl Mux {
             return;
         };
         if let Ok(body) = replace_values(body, &[(&["params", "progressToken"], theirs)]) {
-            give_between(&open.messages, body);
+            open.give_between(body);
         }
     }
 
@@ -326,7 +374,7 @@ impl Mux {
         };
         let path = ["params", "_meta", META_SUBSCRIPTION_ID];
         if let Ok(body) = replace_values(body, &[(&path, open.id.as_str())]) {
-            give_between(&open.messages, body);
+            open.give_between(body);
         }
     }
 
@@ -349,7 +397,7 @@ impl Mux {
         if let (Some(open), Ok(body)) =
             (open, replace_values(notification.body(), &[(&["params", "requestId"], &text)]))
         {
-            give_between(&open.messages, body);
+            open.give_between(body);
         }
     }
 
@@ -380,8 +428,7 @@ impl Mux {
         state.issued = state.issued.wrapping_add(1);
         let number = state.issued;
         let body = replace_values(request.body(), &[(&["id"], &number.to_string())]).ok();
-        let given =
-            body.zip(state.open.get(&call)).is_some_and(|(body, open)| offer(&open.messages, body));
+        let given = body.zip(state.open.get(&call)).is_some_and(|(body, open)| open.offer(body));
         if !given {
             return refuse("the client does not keep up");
         }
@@ -417,21 +464,4 @@ fn same_id(id: &RawId, other: Node<'_>) -> bool {
         mcp::IdKey::Integer(value) => other.raw_str() == value.to_string(),
         mcp::IdKey::Text(text) => other.as_str().as_deref() == Some(&**text),
     }
-}
-
-fn give(messages: &mpsc::Sender<Item>, item: Item) {
-    if messages.try_send(item).is_err() {
-        tracing::debug!("the agent no longer waits for a message");
-    }
-}
-
-fn give_between(messages: &mpsc::Sender<Item>, body: Bytes) {
-    if !offer(messages, body) {
-        tracing::debug!("an agent is behind and misses a notification");
-    }
-}
-
-/// Queues a message unless that would take the place of the answer.
-fn offer(messages: &mpsc::Sender<Item>, body: Bytes) -> bool {
-    messages.capacity() > 1 && messages.try_send(Item::Between(body)).is_ok()
 }

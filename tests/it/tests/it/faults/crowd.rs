@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use it::gateway::{Config, Gateway, Grant};
-use it::recorder::Fault;
+use it::gateway::{Config, Gateway, Grant, Server};
+use it::recorder::{Fault, Options};
 use it::scene::{Plan, SERVER, Scene, call_body, ran};
 use it::wait;
 use it::wire::{self, Ask};
@@ -13,9 +13,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{figure, healthy, memory, mib, open, peak, seconds, served_meanwhile};
+use super::{call, figure, healthy, memory, mib, open, peak, seconds, served_meanwhile};
 
 const SENDERS: usize = 1000;
 const READERS: usize = 1000;
@@ -29,6 +30,8 @@ const BODY_BYTES_AT_ONCE: usize = 256 * 1024;
 const ANSWER_BYTES: usize = 256 * 1024;
 /// Agents that share the crowd; each may have 1,024 requests open.
 const AGENTS: usize = 4;
+/// Requests that one agent may have open (docs/configuration.md, Bounds).
+const OPEN_PER_AGENT_MAX: usize = 1024;
 /// Descriptors that the process may have when they run out.
 const DESCRIPTORS: u64 = 200;
 /// Connections more than that: fewer than wait in the system's queue.
@@ -47,9 +50,22 @@ fn enough_descriptors() {
     }
 }
 
-async fn scene() -> Scene {
+/// How the server is reached, and how it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Json,
+    Events,
+    Child,
+}
+
+async fn scene(manner: Manner) -> Scene {
     enough_descriptors();
-    let mut plan = Plan::plain().await.granting("agent", &open());
+    let options = Options::strict(SERVER);
+    let options = if manner == Manner::Events { options.streaming() } else { options };
+    let mut plan = Plan::with(options).await.granting("agent", &open());
+    if manner == Manner::Child {
+        plan.config.servers = vec![Server::piped(SERVER, plan.recorder())];
+    }
     for number in 0..AGENTS {
         let label = format!("crowd-{number}");
         plan.config.grants.push(Grant::new(
@@ -110,7 +126,21 @@ fn drip(senders: &mut [TcpStream], readers: &mut [TcpStream]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_slow_ones_fit_and_hold_nobody_up() {
-    let scene = scene().await;
+    slow_ones("1,000 slow readers and 1,000 slow senders", Manner::Json).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_slow_ones_with_streams_fit_and_hold_nobody_up() {
+    slow_ones("1,000 slow readers of streams and 1,000 slow senders", Manner::Events).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_slow_ones_of_a_child_fit_and_hold_nobody_up() {
+    slow_ones("1,000 slow readers of a child and 1,000 slow senders", Manner::Child).await;
+}
+
+async fn slow_ones(what: &str, manner: Manner) {
+    let scene = scene(manner).await;
     let text = "x".repeat(ANSWER_BYTES);
     let long = format!(r#"{{"content":[{{"type":"text","text":"{text}"}}]}}"#);
     let before = memory(&scene.gateway, "VmRSS");
@@ -138,7 +168,7 @@ async fn two_thousand_slow_ones_fit_and_hold_nobody_up() {
     let (served, longest) = served_meanwhile(&scene.gateway, "agent", "read_item", over).await;
     let (now, most) = (memory(&scene.gateway, "VmRSS"), peak(&scene.gateway));
     figure(
-        "1,000 slow readers and 1,000 slow senders",
+        what,
         format!(
             "there after {} ms; memory {} MiB before, {} MiB with them, {} MiB at most; {served} calls beside them, \
          the longest {} ms",
@@ -151,13 +181,44 @@ async fn two_thousand_slow_ones_fit_and_hold_nobody_up() {
     );
     assert!(mib(most) < MEMORY_MIB_MAX, "{} MiB", mib(most));
     drop((readers, senders));
-    healthy("1,000 slow readers and 1,000 slow senders", &scene.gateway, "read_item").await;
+    healthy(what, &scene.gateway, "read_item").await;
+}
+
+/// An agent with as many calls open as it may have has not all connections to its server.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_with_all_its_calls_open_holds_nobody_up() {
+    let scene = scene(Manner::Json).await;
+    let before = scene.log.executed_count();
+    scene.recorder.set_fault(Some(Fault::Held));
+    let mut calls = JoinSet::new();
+    for number in 0..OPEN_PER_AGENT_MAX {
+        calls.spawn(call(&scene.gateway, "crowd-0", "read_item", &format!("held {number}.")));
+    }
+    wait::until("all calls at the server", || async {
+        (scene.log.executed_count() - before == OPEN_PER_AGENT_MAX).then_some(())
+    })
+    .await;
+    scene.recorder.set_fault(None);
+    let more = scene.call("crowd-0", "read_item", json!({ "id": "one too many" })).await;
+    assert_eq!((more.status, more.header("retry-after")), (429, Some("1")), "{}", more.text());
+    let lasts = sleep(seconds(1));
+    let (served, longest) = served_meanwhile(&scene.gateway, "agent", "read_item", lasts).await;
+    scene.recorder.release(OPEN_PER_AGENT_MAX);
+    while let Some(answer) = wait::bounded("the held calls", calls.join_next()).await {
+        assert!(ran(&answer.expect("no test task panics")));
+    }
+    figure(
+        "an agent with 1,024 calls open",
+        format!("{served} calls of another beside it, the longest {} ms", longest.as_millis()),
+    );
+    healthy("an agent with 1,024 calls open", &scene.gateway, "read_item").await;
+    super::nothing_lost(&scene).await;
 }
 
 /// Who has a connection keeps it; who has none waits outside, and is served when there is room.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_descriptors_old_connections_go_on_and_new_ones_wait() {
-    let scene = scene().await;
+    let scene = scene(Manner::Json).await;
     let door = scene.gateway.door;
     let mut kept = TcpStream::connect(door).await.expect("a connection");
     assert_eq!(over(&mut kept, door, "kept").await, 200);
