@@ -76,6 +76,11 @@ pub(crate) fn models(found: &Repository, wish: &Wish) -> Result<bool, String> {
 impl Long {
     fn run(&self, found: &Repository, wish: &Wish) -> Result<bool, String> {
         let numbers = self.numbers_of(&wish.names)?;
+        if !process::there_is("cargo", &["nextest", "--version"]) {
+            return Err(
+                "cargo-nextest is missing: `cargo install cargo-nextest --locked`".to_owned()
+            );
+        }
         steps::build(found)?;
         let arguments =
             ["nextest", "run", "--locked", "--profile=soak", "--no-capture", "--workspace"];

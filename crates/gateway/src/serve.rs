@@ -12,6 +12,7 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use policy::UnixMillis;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -166,12 +167,15 @@ async fn keep_current(gateway: Gateway) {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut rested: u64 = 0;
+    let mut looked_at = plane.now();
     loop {
         tokio::select! {
             moved = revisions.changed() => {
                 if moved.is_err() {
                     return;
                 }
+                // What is built goes by this time, which no look of a second may have seen.
+                looked_at = looked_at.max(plane.now());
                 if let Err(error) = gateway.reload().await {
                     tracing::error!(%error, "the store could not be read; the last state stays");
                     revisions.mark_changed();
@@ -179,7 +183,13 @@ async fn keep_current(gateway: Gateway) {
                 }
             }
             _tick = ticks.tick() => {
-                end_expired(&plane);
+                let now = plane.now();
+                if now < looked_at {
+                    // The clock was set back: a grant that was left out as over may be in force.
+                    revisions.mark_changed();
+                }
+                looked_at = now;
+                end_expired(&plane, now);
                 rested = rested.saturating_add(1);
                 if rested >= SWEEP_SECONDS {
                     rested = 0;
@@ -191,8 +201,7 @@ async fn keep_current(gateway: Gateway) {
 }
 
 /// Ends the streams of grants whose time is over.
-fn end_expired(plane: &Plane) {
-    let now = plane.now();
+fn end_expired(plane: &Plane, now: UnixMillis) {
     for grant in plane.snapshot.load().grants() {
         if grant.record.expires_at.is_some_and(|until| until <= now) {
             grant.live.ended.cancel();

@@ -172,7 +172,9 @@ pub(crate) fn build(
             Some(name) => policies.get(name).map_or_else(|| missing(name), Arc::clone),
         };
         let old = before.grants.get(&record.id);
-        let live = old.map_or_else(|| Arc::new(GrantLive::new()), |old| Arc::clone(&old.live));
+        // One that was over and is not any more, because the clock was set back, begins anew.
+        let live = old.filter(|old| !old.live.ended.is_cancelled());
+        let live = live.map_or_else(|| Arc::new(GrantLive::new()), |old| Arc::clone(&old.live));
         let same_policy = old.is_none_or(|old| {
             Arc::ptr_eq(&old.policy, &policy) || (old.policy.nothing && policy.nothing)
         });

@@ -95,3 +95,24 @@ fn a_grant_without_a_policy_hears_of_no_change() {
     let (_after, _none) = build(configuration(), &before, NOW);
     assert_eq!(*live.changes.borrow(), 0);
 }
+
+#[test]
+fn a_grant_that_was_over_begins_anew_when_the_clock_is_set_back() {
+    let mut rows = configuration();
+    rows.grants[0].expires_at = Some(NOW.plus_seconds(60));
+    let token = TokenHash::of("a token of the agent");
+    let (before, _none) = build(rows.clone(), &Snapshot::default(), NOW);
+    let live = |snapshot: &Snapshot| {
+        std::sync::Arc::clone(&snapshot.authenticate(&token, NOW).expect("the grant").live)
+    };
+    // Seen to be over by the look of every second, and not by a new state in between.
+    live(&before).ended.cancel();
+    let (after, _none) = build(rows.clone(), &before, NOW);
+    assert!(!live(&after).ended.is_cancelled());
+    // And left out of a state, because one was built in between.
+    let (ahead, _none) = build(rows.clone(), &after, NOW.plus_seconds(61));
+    assert!(live(&after).ended.is_cancelled());
+    assert!(ahead.authenticate(&token, NOW).is_none());
+    let (back, _none) = build(rows, &ahead, NOW);
+    assert!(!live(&back).ended.is_cancelled());
+}
