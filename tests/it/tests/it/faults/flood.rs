@@ -167,8 +167,10 @@ async fn endless_list(what: &str, cursor: impl Fn(usize) -> String + Send + Sync
     let still = Arc::clone(&endless);
     let server = Scripted::start(move |seen| {
         if seen.method() == "tools/list" && still.load(Ordering::SeqCst) {
-            let next = cursor(number.fetch_add(1, Ordering::SeqCst));
-            let page = json!({ "tools": [tool("sound")], "nextCursor": next });
+            // A name that stands twice in one list would be quarantined, also in one that is cured on its way.
+            let page = number.fetch_add(1, Ordering::SeqCst);
+            let named = tool(&format!("of-page-{page}"));
+            let page = json!({ "tools": [named], "nextCursor": cursor(page) });
             return vec![result(seen, &page)];
         }
         usual(seen, &[tool("sound")]).unwrap_or_else(|| sound(seen))
