@@ -47,7 +47,8 @@ def discover(request):
     if MODE == "dies":
         sys.exit(1)
     if MODE == "deaf":
-        return
+        # Says only to who looks on that it was asked.
+        return open(sys.argv[2], "x").close()
     if MODE not in ("modern", "both", "sdk"):
         return error(request, -32601)
     if MODE == "sdk":

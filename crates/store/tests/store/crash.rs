@@ -6,6 +6,7 @@ use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use policy::{ApprovalId, ApprovalState, Window, sha256};
 use store::{Answer, AuditMode, CheckError, Decision, Role, Store};
@@ -169,24 +170,41 @@ fn anchored(dir: &Path) -> i64 {
 async fn rows_that_nobody_waits_for_reach_the_disk_by_themselves() {
     let dir = TempDir::new().unwrap();
     let mut child = child("crash::process_that_waits_for_nothing", dir.path(), 0);
-    // How long it takes is not judged: the machine may be busy.
-    loop {
+    let on_disk = || {
         let seq = anchored(dir.path());
-        if seq > 0 && u64::try_from(log_end(dir.path())).unwrap() >= UNAWAITED {
-            assert!(seq <= log_end(dir.path()), "the anchor knows more than the log");
-            if seq == log_end(dir.path()) {
-                break;
-            }
+        if seq == 0 {
+            // There may be no database yet.
+            return false;
         }
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+        let end = log_end(dir.path());
+        assert!(seq <= end, "the anchor knows more than the log");
+        seq == end && u64::try_from(end).unwrap() >= UNAWAITED
+    };
+    until(&mut child, "the last row that nobody waits for is on disk and anchored", on_disk).await;
     child.kill().unwrap();
     child.wait().unwrap();
     let store = serve(dir.path());
     let report = store.verify_audit(|_| {}).await.unwrap();
     assert_eq!((report.openings, report.open), (UNAWAITED, 0));
     store.close().await;
+}
+
+/// How often a process is looked at before it is given up. How long it takes is not judged, since
+/// the machine may be busy: two minutes are long for what takes milliseconds.
+const LOOKS_MAX: u32 = 24_000;
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Waits until something is so, which only the process makes so.
+async fn until(child: &mut Child, what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..LOOKS_MAX {
+        if is_so() {
+            return;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    child.kill().unwrap();
+    panic!("after {:?} it is still not so that {what}", LOOK_EVERY * LOOKS_MAX);
 }
 
 /// The last position in the log, as another process reads it.
@@ -217,15 +235,13 @@ const WHILE_OPENING: [&str; 8] = [
 ];
 
 /// Has the process stop at a place, and kills it there.
-fn kill_at(place: &str, dir: &Path, test: &str) {
+async fn kill_at(place: &str, dir: &Path, test: &str) {
     let asked = dir.join(place);
     std::fs::write(&asked, "").unwrap();
     let mut command = command(test, dir, 0);
     let mut child = command.env("PORTCULLIS_FAILPOINTS", dir).spawn().unwrap();
-    while !asked.with_extension("reached").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it never came to {place}");
-        std::hint::spin_loop();
-    }
+    let reached = asked.with_extension("reached");
+    until(&mut child, &format!("it came to {place}"), || reached.exists()).await;
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -237,9 +253,9 @@ async fn a_kill_around_each_step_of_the_making_leaves_a_database_that_opens() {
         let undone = &WHILE_OPENING[at + usize::from(first.starts_with("after"))..];
         for second in undone.iter().map(Some).chain([None]) {
             let dir = TempDir::new().unwrap();
-            kill_at(first, dir.path(), "crash::process_that_opens");
+            kill_at(first, dir.path(), "crash::process_that_opens").await;
             if let Some(second) = second {
-                kill_at(second, dir.path(), "crash::process_that_opens");
+                kill_at(second, dir.path(), "crash::process_that_opens").await;
             }
             opens(dir.path(), &format!("{first}, {second:?}")).await;
         }

@@ -1,4 +1,4 @@
-use policy::{ApprovalId, UnixMillis};
+use policy::{ApprovalId, ApprovalState, UnixMillis};
 use store::{Actor, Answer, Decision};
 
 use super::agent::{Agent, Got, call, read, read_until};
@@ -96,7 +96,8 @@ pub(super) async fn held_as(
     assert!(head.contains("text/event-stream") && head.contains("x-accel-buffering: no"), "{head}");
     let mut changes = world.store.approval_changes();
     loop {
-        let filter = store::ApprovalFilter::default();
+        let state = Some(ApprovalState::Pending);
+        let filter = store::ApprovalFilter { state, ..store::ApprovalFilter::default() };
         let now = UnixMillis(world.clock.load(std::sync::atomic::Ordering::SeqCst));
         let pending = world.store.approvals(filter, 10, now).await.expect("approvals");
         if let Some(record) = pending.first() {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use policy::ApprovalId;
 use store::{Answer, ServerSlug};
 use tokio::io::AsyncReadExt as _;
@@ -184,37 +183,70 @@ async fn the_end_of_its_session_ends_the_wait_and_nothing_runs() {
     world.stop().await;
 }
 
+/// What comes first: a person's yes, or the end of the wait.
+#[derive(Clone, Copy, Debug)]
+enum First {
+    /// The call finds both when it looks up.
+    Yes,
+    /// The call looked up in between.
+    End,
+    /// The call may or may not have looked up in between.
+    EndBarely,
+}
+
+/// Approves while this thread does nothing else, so that no call can take notice before it goes on.
+fn decide_unnoticed(world: &World, id: &str) {
+    std::thread::scope(|scope| {
+        let deciding = scope.spawn(|| {
+            let own = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            own.block_on(decide(world, id, Answer::Approve));
+        });
+        deciding.join().expect("decided");
+    });
+}
+
 #[tokio::test]
 async fn an_approval_that_comes_as_the_wait_ends_runs_the_call_once_now_or_at_the_next() {
-    let world = World::with(Setup { policy: Some(ASK), wait_seconds: 1, ..Setup::default() }).await;
-    let rounds = (0..12_u32).map(|round| {
-        let world = &world;
-        async move {
-            let body = call(round, "delete_all", &format!(r#"{{"n":{round}}}"#));
-            let mut stream = world.agent().open("POST", "/mcp/pay", &body).await;
-            let _head = read_until(&mut stream, ":\n\n").await;
-            let id = loop {
-                let all = store::ApprovalFilter::default();
-                let all = world.store.approvals(all, 50, world.now()).await.expect("approvals");
-                let own = format!(r#"{{"n":{round}}}"#);
-                if let Some(record) = all.iter().find(|record| record.arguments == own) {
-                    break record.id.to_string();
-                }
-            };
-            // Around the end of the wait, which began a moment ago.
-            tokio::time::sleep(Duration::from_millis(u64::from(950 + 8 * round))).await;
-            decide(world, &id, Answer::Approve).await;
-            let shown = rest(&mut stream).await;
-            if shown.contains("ran delete_all") {
-                return;
+    let world = world().await;
+    // Timers know no less than a millisecond.
+    let end = Duration::from_millis(30_002);
+    let orders = [First::Yes, First::End, First::EndBarely];
+    // Of what it finds at once, a call notices either first: several rounds see both.
+    for (round, first) in (1_u32..).zip(orders.into_iter().cycle().take(48)) {
+        let body = call(round, "delete_all", &format!(r#"{{"n":{round}}}"#));
+        let (mut stream, id) = held_as(&world, &world.agent(), &body).await;
+        attended(&world, &id, 1).await;
+        tokio::time::pause();
+        match first {
+            First::Yes => {
+                decide_unnoticed(&world, &id);
+                tokio::time::advance(end).await;
             }
+            First::End => {
+                tokio::time::advance(end).await;
+                attended(&world, &id, 0).await;
+                decide_unnoticed(&world, &id);
+            }
+            First::EndBarely => {
+                tokio::time::advance(end).await;
+                decide_unnoticed(&world, &id);
+            }
+        }
+        tokio::time::resume();
+        let shown = rest(&mut stream).await;
+        let went_on = shown.contains("ran delete_all");
+        match first {
+            First::Yes => assert!(went_on, "a yes in time counts: {shown}"),
+            First::End => assert!(!went_on, "nothing runs after the wait: {shown}"),
+            First::EndBarely => {}
+        }
+        if !went_on {
             assert!(shown.contains("[APPROVAL REQUIRED]"), "{shown}");
             let got = world.agent().post(&body).await;
             assert!(got.body.contains("ran delete_all"), "{got:?}");
         }
-    });
-    join_all(rounds).await;
-    assert_eq!(world.peer.ran().len(), 12);
+        assert_eq!(world.peer.ran().len(), usize::try_from(round).expect("few"), "{first:?}");
+    }
     world.stop().await;
 }
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use store::GrantId;
 
@@ -14,6 +15,8 @@ const ASK: &str = r#"{"version":"1","default":"allow","tools":{"pay":{"action":"
 const HELLO: &str =
     r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"b","version":"1"}}"#;
 const OPEN_MAX: usize = 3;
+/// How long a held call waits.
+const WAIT: Duration = Duration::from_secs(30);
 
 async fn world(policy: &'static str) -> World {
     let bounds = Bounds { open_per_grant: OPEN_MAX, ..Bounds::default() };
@@ -104,6 +107,11 @@ async fn calls_that_go_on_without_their_client_and_held_calls_count() {
     is_crowded(&world.agent()).await;
     drop(held);
     world.peer.gate.send_replace(false);
+    until_open(&world, 2).await;
+    // The held ones go on without their clients until their wait is over.
+    tokio::time::pause();
+    tokio::time::advance(WAIT).await;
+    tokio::time::resume();
     until_open(&world, 0).await;
     world.stop().await;
 }

@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -17,7 +16,7 @@ use crate::upstream::message::{
 };
 use crate::upstream::peer::{Peer, Step, answer, chunk, send};
 use crate::upstream::spec::{ServerSpec, Timeouts};
-use crate::upstream::{Upstream, system_resolver};
+use crate::upstream::{EventStream, Upstream, system_resolver};
 
 const JSON: &str = "200 OK\r\ncontent-type: application/json";
 const SSE: &str =
@@ -29,11 +28,6 @@ fn open(spec: &ServerSpec) -> Upstream {
 
 fn spec(peer: &Peer) -> ServerSpec {
     ServerSpec::http("t", &peer.url(), AddressRule::AllowPrivate).expect("a loopback URL")
-}
-
-fn short(spec: ServerSpec) -> ServerSpec {
-    let blink = Duration::from_millis(150);
-    spec.timeouts(Timeouts { connect: blink, first_byte: blink, total: blink * 2 })
 }
 
 fn ping() -> Outgoing {
@@ -399,7 +393,7 @@ fn named(
     });
     let spec =
         ServerSpec::http("t", &format!("http://pay.example:{port}/mcp"), rule).expect("a URL");
-    (Upstream::open_with(&short(spec), resolve).expect("a server"), asked)
+    (Upstream::open_with(&spec, resolve).expect("a server"), asked)
 }
 
 #[tokio::test]
@@ -500,6 +494,28 @@ async fn a_stream_that_ends_after_its_answer_gives_its_connection_back() {
     peer.closed.recv().await.expect("one that goes on and on is closed");
 }
 
+/// The next request, which is answered with a stream.
+async fn streamed(upstream: &Upstream) -> EventStream {
+    let Ok(Reply::Sse { events, .. }) = upstream.client.dispatch(ping()).await else {
+        panic!("not a stream");
+    };
+    events
+}
+
+/// What a stream that cannot end in order ends with.
+async fn end_of(events: &mut EventStream) -> String {
+    loop {
+        match events.next().await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                assert!(events.next().await.is_none());
+                return error.to_string();
+            }
+            None => panic!("the stream cannot end in order"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn streams_are_bounded_in_time_and_events_in_size() {
     let mut peer = Peer::start(|_, n| match n {
@@ -509,26 +525,21 @@ async fn streams_are_bounded_in_time_and_events_in_size() {
         _ => vec![send(SSE), chunk("data: 1\n\n"), Step::Reset],
     })
     .await;
-    let upstream = open(&short(spec(&peer)).answer_bytes_max(10_000));
-    let expected = ["did not answer in time", "did not answer in time", "cannot be split"];
-    for expected in expected {
-        let Ok(Reply::Sse { mut events, .. }) = upstream.client.dispatch(ping()).await else {
-            panic!("not a stream");
-        };
-        let error = loop {
-            match events.next().await {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => break error,
-                None => panic!("the stream cannot end in order"),
-            }
-        };
-        assert!(error.to_string().contains(expected), "{error}");
-        assert!(events.next().await.is_none());
+    let upstream = open(&spec(&peer).answer_bytes_max(10_000));
+    for _ in ["it never pauses", "it says nothing"] {
+        let mut events = streamed(&upstream).await;
+        // Only the clock is moved: how much arrives meanwhile does not matter.
+        tokio::time::pause();
+        let (error, ()) =
+            tokio::join!(end_of(&mut events), tokio::time::advance(Timeouts::default().total));
+        tokio::time::resume();
+        assert!(error.contains("did not answer in time"), "{error}");
         peer.closed.recv().await.expect("the connection was closed");
     }
-    let Ok(Reply::Sse { mut events, .. }) = upstream.client.dispatch(ping()).await else {
-        panic!("not a stream");
-    };
+    let error = end_of(&mut streamed(&upstream).await).await;
+    assert!(error.contains("cannot be split"), "{error}");
+    peer.closed.recv().await.expect("the connection was closed");
+    let mut events = streamed(&upstream).await;
     assert!(matches!(events.next().await, Some(Ok(_))));
     assert!(matches!(events.next().await, Some(Err(SendError::Broken(Sent::Maybe)))));
 }

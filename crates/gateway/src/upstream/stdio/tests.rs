@@ -532,6 +532,33 @@ async fn notices_go_to_the_listening_streams_and_storms_become_one() {
     );
 }
 
+/// How a message ends whose child does not answer when it is asked what it speaks. The time that it
+/// has for that passes once it was asked, however long its start took.
+async fn asked_in_vain(out: Outgoing) -> (Upstream, Result<Reply, SendError>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let asked = dir.path().join("asked");
+    let path = asked.to_str().expect("a path");
+    let command = [python(), "-u", CHILD, "deaf", path].map(str::to_owned).to_vec();
+    let spec = ServerSpec::stdio("child", command).expect("a command");
+    let upstream = Upstream::open(&spec).expect("a child");
+    let reply = {
+        let mut reply = std::pin::pin!(upstream.client.dispatch(out));
+        let mut looks = tokio::time::interval(Duration::from_millis(2));
+        while !asked.exists() {
+            tokio::select! {
+                biased;
+                reply = &mut reply => panic!("the child was not waited for: {reply:?}"),
+                _look = looks.tick() => {}
+            }
+        }
+        tokio::time::pause();
+        tokio::time::advance(Timeouts::default().connect).await;
+        tokio::time::resume();
+        reply.await
+    };
+    (upstream, reply)
+}
+
 #[tokio::test]
 async fn each_era_is_served_by_what_the_program_speaks() {
     let modern = |id: &str, method: &str| {
@@ -543,9 +570,15 @@ async fn each_era_is_served_by_what_the_program_speaks() {
     };
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}});
     for mode in ["legacy", "dies", "deaf"] {
-        let short = Timeouts { connect: Duration::from_millis(300), ..Timeouts::default() };
-        let upstream = Upstream::open(&spec(mode).timeouts(short)).expect("a child");
-        let reply = upstream.client.dispatch(modern("1", "tools/call")).await.expect("a reply");
+        let first = modern("1", "tools/call");
+        let (upstream, reply) = if mode == "deaf" {
+            asked_in_vain(first).await
+        } else {
+            let upstream = open(mode);
+            let reply = upstream.client.dispatch(first).await;
+            (upstream, reply)
+        };
+        let reply = reply.expect("a reply");
         let Reply::Refused(refused) = reply else { panic!("{mode}: {reply:?}") };
         let error: Value = serde_json::from_slice(&refused.body).expect("JSON");
         assert_eq!(
