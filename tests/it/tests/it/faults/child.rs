@@ -15,7 +15,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{call, figure, healthy, mib, nothing_lost, peak, seconds, served_meanwhile};
+use super::{
+    call, figure, healthy, mib, nothing_lost, peak, runs_again, seconds, served_meanwhile,
+};
 use crate::regressions::children::{children, piped, runs};
 
 const CALLS_AT_ONCE: usize = 300;
@@ -110,9 +112,7 @@ async fn a_program_that_fails_at_every_start_is_used_soon_after_it_is_cured() {
         format!("{refused} calls refused, the longest after {} ms", longest.as_millis()),
     );
     fs::remove_file(&broken).expect("it is there");
-    let took = healthy("program fails at start", &scene.gateway, "read_item").await;
-    // Nothing here needs the processors: what is waited for is the gateway's own back-off.
-    assert!(took < super::HEALTHY_WITHIN * 2, "{took:?}");
+    healthy("program fails at start", &scene.gateway, "read_item").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +140,8 @@ async fn a_child_that_hangs_fails_its_calls_in_time_and_goes_on_when_it_can() {
 /// A child that writes what is no message, as fast as it can, where only messages belong and where its log belongs.
 async fn noisy(what: &str, noise: &str) {
     let scene = behind_shell(noise).await;
-    healthy(&format!("{what} (while it lasts)"), &scene.gateway, "read_item").await;
+    let first = runs_again(&scene.gateway, "read_item").await;
+    figure(what, format!("the first call ran after {} ms of it", first.as_millis()));
     let log = scene.gateway.folder().join("serve.log");
     let size = |log: &Path| fs::metadata(log).expect("a log").len();
     let (before, held) = (size(&log), peak(&scene.gateway));

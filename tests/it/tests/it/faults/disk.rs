@@ -10,29 +10,22 @@ use std::time::Duration;
 use it::scene::{Plan, Scene, ran};
 use it::{places, wait};
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::process::Command;
 
-use super::{figure, healthy, nothing_lost};
+use super::{End, HEALTHY_WITHIN, figure, healthy, limited, nothing_lost};
 
 /// Calls that are tried while a fault lasts.
 const CALLS: usize = 20;
 /// Calls after which a disk without room must have been noticed: more than the log of the database has pages.
 const CALLS_UNTIL_FULL_MAX: usize = 5000;
+/// What the tool `pay` may be called a day: more often than any test here does.
+const PAID_MAX: usize = 1_000_000;
 /// The size of the file system that is filled, in MiB.
 const SMALL_DISK_MIB: usize = 16;
 
-/// One tool without a limit, so that only the audit can deny, and one with.
-fn policy() -> Value {
-    let limit = json!({ "counter": "c", "window": "day", "max": 1_000_000 });
-    json!({
-        "version": "1", "default": "deny",
-        "tools": { "read_item": {}, "pay": { "limits": [limit] } },
-    })
-}
-
 async fn scene() -> Scene {
-    let scene = Plan::plain().await.granting("agent", &policy()).start().await;
+    let scene = Plan::plain().await.granting("agent", &limited(PAID_MAX)).start().await;
     assert!(ran(&scene.call("agent", "read_item", json!({ "id": "before" })).await));
     scene
 }
@@ -47,13 +40,7 @@ async fn denied_meanwhile(scene: &Scene, fault: &str) {
     for number in 0..CALLS {
         let tool = if number % 2 == 0 { "read_item" } else { "pay" };
         let answer = scene.call("agent", tool, json!({ "id": format!("{fault} {number}") })).await;
-        assert!(!ran(&answer), "{fault}: {}", answer.text());
-        let text = answer.text();
-        assert!(
-            answer.status == 200 && text.contains("[POLICY DENIED]"),
-            "{fault}: {} {text}",
-            answer.status
-        );
+        assert_eq!(End::of(tool, &answer), End::Denied, "{fault}: {}", answer.text());
     }
     assert_eq!(scene.log.executed_count(), before, "{fault}: a call ran unrecorded");
     figure(fault, format!("{CALLS} calls, all denied, none ran"));
@@ -124,28 +111,47 @@ async fn a_data_folder_that_is_gone_denies_calls_until_it_is_back() {
     healthy_and_whole(scene, "data folder gone").await;
 }
 
-/// A program that sets up its own view of the disk, with `mounts`, and becomes the gateway.
-fn within_mounts(folder: &Path, mounts: &str) -> PathBuf {
-    let script = folder.join("mounted");
-    let program = places::binary("portcullis");
-    // Only somebody who may not mount needs to become root of a namespace of its own first.
-    let text = format!(
-        "#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\nexport PATH\n[ \"$(id -u)\" = 0 ] || user=--map-root-user\n\
-         exec unshare $user --mount --propagation private sh -c '{mounts} && exec {} \"$@\"' sh \"$@\"\n",
-        program.display()
-    );
-    fs::write(&script, text).expect("a script");
+/// A script of a test's own, in `folder`, that can be run in the gateway's place.
+fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let script = folder.join(name);
+    let head = "#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\nexport PATH\n";
+    fs::write(&script, format!("{head}{text}\n")).expect("a script");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).expect("a script can be run");
     script
+}
+
+/// A line that sets up its own view of the disk, with `mounts`, and becomes a program in it.
+fn mounted(mounts: &str, program: &str) -> String {
+    // Only somebody who may not mount needs to become root of a namespace of its own first.
+    format!(
+        "[ \"$(id -u)\" = 0 ] || user=--map-root-user\n\
+         exec unshare $user --mount --propagation private sh -c '{mounts} && exec {program} \"$@\"' sh \"$@\""
+    )
+}
+
+/// A program that sets up its own view of the disk, with `mounts`, and becomes the gateway. A machine where nobody may do so
+/// fails the test here, and is told what is missing.
+async fn within_mounts(folder: &Path, mounts: &str) -> PathBuf {
+    let trial =
+        mounted("mkdir trial && mount -t tmpfs tmpfs trial && umount trial && rmdir trial", "true");
+    let trial = Command::new(script(folder, "trial.sh", &trial)).current_dir(folder).output().await;
+    let trial = trial.expect("a shell runs");
+    assert!(
+        trial.status.success(),
+        "this test mounts file systems in a namespace of its own, as root or with user namespaces for everybody (with AppArmor: \
+         `sysctl kernel.apparmor_restrict_unprivileged_userns=0`): {}",
+        String::from_utf8_lossy(&trial.stderr)
+    );
+    let program = places::binary("portcullis").display().to_string();
+    script(folder, "mounted", &mounted(mounts, &program))
 }
 
 /// A gateway whose data lies on a file system of its own.
 async fn on_a_small_disk(folder: &Path) -> Scene {
     let mounts =
         format!("mkdir -p data && mount -t tmpfs -o size={SMALL_DISK_MIB}m,mode=0700 tmpfs data");
-    let mut plan = Plan::plain().await.granting("agent", &policy());
-    plan.config.program = within_mounts(folder, &mounts);
-    // A machine where nobody may mount anything says so in the log that this shows.
+    let mut plan = Plan::plain().await.granting("agent", &limited(PAID_MAX));
+    plan.config.program = within_mounts(folder, &mounts).await;
     let scene = plan.start().await;
     assert!(ran(&scene.call("agent", "read_item", json!({ "id": "before" })).await));
     scene
@@ -214,38 +220,90 @@ async fn within(scene: &Scene, words: &[&str]) {
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// What the process opened before it may go on writing to, whatever became of the folder: calls run as long as they are
+/// written down.
+async fn written_or_denied(scene: &Scene, fault: &str) {
+    let before = scene.log.executed_count();
+    let mut denied = 0;
+    for number in 0..CALLS {
+        let mark = format!("{fault}, descriptors {number}");
+        let answer = scene.call("agent", "read_item", json!({ "id": mark })).await;
+        denied += usize::from(End::of("read_item", &answer) == End::Denied);
+    }
+    assert_eq!(scene.log.executed_count() - before, CALLS - denied);
+    figure(
+        fault,
+        format!("{denied} of {CALLS} calls denied, the others written to what was open before"),
+    );
+}
+
+/// One error of writing, after which the process trusts nothing that it has open.
+async fn descriptors_given_up(scene: &Scene) {
+    scene.gateway.limit_files(Some(4096));
+    wait::until("a write that fails", || async {
+        let answer = scene.call("agent", "read_item", json!({ "id": "an error" })).await;
+        (End::of("read_item", &answer) == End::Denied).then_some(())
+    })
+    .await;
+    scene.gateway.limit_files(None);
+}
+
 /// A disk that is mounted for reading while the process runs, as after an error of the file system: here another,
 /// read-only view of the same folder is put over it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_disk_denies_calls_until_it_can_be_written() {
+    let what = "disk mounted read-only";
     let folder = tempfile::tempdir().expect("a folder");
-    let mut plan = Plan::plain().await.granting("agent", &policy());
-    plan.config.program = within_mounts(folder.path(), "mkdir -p -m 0700 data");
+    let mut plan = Plan::plain().await.granting("agent", &limited(PAID_MAX));
+    plan.config.program = within_mounts(folder.path(), "mkdir -p -m 0700 data").await;
     let scene = plan.start().await;
     assert!(ran(&scene.call("agent", "read_item", json!({ "id": "before" })).await));
-    let data = data(&scene);
-    let data = data.to_str().expect("a path of letters");
+    let data = data(&scene).to_str().expect("a path of letters").to_owned();
     let kept = scene.gateway.folder().join("read-only");
     fs::create_dir(&kept).expect("a folder");
     let kept = kept.to_str().expect("a path of letters");
-    // The files are the same, so that the process is not told by their names that they changed: it holds them open, and
-    // may go on writing to what it opened before. What counts is that nothing is promised that is not written.
-    within(&scene, &["mount", "--bind", data, kept]).await;
+    within(&scene, &["mount", "--bind", &data, kept]).await;
     within(&scene, &["mount", "-o", "remount,bind,ro", kept]).await;
-    within(&scene, &["mount", "--move", kept, data]).await;
-    let before = scene.log.executed_count();
-    let mut denied = 0;
-    for number in 0..CALLS {
-        let answer =
-            scene.call("agent", "read_item", json!({ "id": format!("read-only {number}") })).await;
-        assert!(ran(&answer) || answer.text().contains("[POLICY DENIED]"), "{}", answer.text());
-        denied += usize::from(!ran(&answer));
+    within(&scene, &["mount", "--move", kept, &data]).await;
+    written_or_denied(&scene, what).await;
+    descriptors_given_up(&scene).await;
+    denied_meanwhile(&scene, what).await;
+    within(&scene, &["umount", &data]).await;
+    healthy_and_whole(scene, what).await;
+}
+
+/// A folder that its owner may not write any more, and files in it. Root may all the same, unless the right to is taken away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_leave_to_write_denies_calls_until_there_is_leave() {
+    let what = "data folder without leave to write";
+    let folder = tempfile::tempdir().expect("a folder");
+    let rights = "-dac_override,-dac_read_search";
+    let program = places::binary("portcullis").display().to_string();
+    let text = format!(
+        "[ \"$(id -u)\" = 0 ] || exec {program} \"$@\"\nexec setpriv --bounding-set={rights} --inh-caps={rights} {program} \"$@\""
+    );
+    let mut plan = Plan::plain().await.granting("agent", &limited(PAID_MAX));
+    plan.config.program = script(folder.path(), "without-rights", &text);
+    let scene = plan.start().await;
+    assert!(ran(&scene.call("agent", "read_item", json!({ "id": "before" })).await));
+    let data = data(&scene);
+    let set = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode can be set");
+    };
+    let files = ["portcullis.db", "portcullis.db-wal", "portcullis.db-shm", "audit.anchor"];
+    for file in files {
+        set(&data.join(file), 0o400);
     }
-    assert_eq!(scene.log.executed_count() - before, CALLS - denied);
-    figure("read-only disk", format!("{denied} of {CALLS} calls denied, the others written"));
-    within(&scene, &["umount", data]).await;
-    healthy("read-only disk", &scene.gateway, "read_item").await;
-    nothing_lost(&scene).await;
+    set(&data, 0o500);
+    written_or_denied(&scene, what).await;
+    descriptors_given_up(&scene).await;
+    denied_meanwhile(&scene, what).await;
+    set(&data, 0o700);
+    // Some of them are gone: the process takes away what it does not need when it gives up what it has open.
+    for file in files.iter().map(|file| data.join(file)).filter(|file| file.exists()) {
+        set(&file, 0o600);
+    }
+    healthy_and_whole(scene, what).await;
 }
 
 /// A process that finds its data on a read-only disk does not start, and says why.
@@ -256,7 +314,7 @@ async fn a_read_only_disk_stops_the_start_and_nothing_is_harmed() {
     assert!(scene.gateway.ended().await.success());
     let folder = tempfile::tempdir().expect("a folder");
     let mounts = "mount --bind data data && mount -o remount,bind,ro data";
-    let program = within_mounts(folder.path(), mounts);
+    let program = within_mounts(folder.path(), mounts).await;
     let mut command = scene.gateway.command_of(&program, &["serve"]);
     let refused = wait::bounded("the refusal", command.output()).await.expect("it runs");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -266,6 +324,7 @@ async fn a_read_only_disk_stops_the_start_and_nothing_is_harmed() {
     let begun = tokio::time::Instant::now();
     scene.gateway.restart().await;
     let took: Duration = begun.elapsed();
+    assert!(took < HEALTHY_WITHIN, "{took:?}");
     figure(
         "read-only start",
         format!("refused; ready {} ms after it could be written", took.as_millis()),

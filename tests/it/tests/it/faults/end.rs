@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{call, figure, open, verified};
+use super::{HEALTHY_WITHIN, call, figure, open, verified};
 
 const CALLS: usize = 500;
 const DRAIN_SECONDS: u64 = 3;
@@ -55,10 +55,9 @@ async fn all_recorded(scene: &mut Scene) -> Vec<Value> {
     scene.recorder.set_fault(None);
     let begun = Instant::now();
     scene.gateway.restart().await;
-    figure(
-        "SIGTERM",
-        format!("ready again {} ms after the new start", begun.elapsed().as_millis()),
-    );
+    let took = begun.elapsed();
+    figure("SIGTERM", format!("ready again {} ms after the new start", took.as_millis()));
+    assert!(took < HEALTHY_WITHIN, "{took:?}");
     let rows: Vec<Value> = scene.gateway.audit().await;
     let calls: Vec<Value> = rows.into_iter().filter(|row| row["method"] == "tools/call").collect();
     let marks: HashSet<String> = calls.iter().map(|row| row["arguments"].to_string()).collect();
