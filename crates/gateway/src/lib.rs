@@ -6,6 +6,7 @@
 
 pub mod address;
 mod admission;
+mod alarm;
 mod answer;
 mod bearer;
 mod body;

@@ -3,12 +3,11 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hyper::body::Incoming;
 use mcp::sse::{Event, FrameSplitter};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::link::{Leased, ROOM_AWAITED_MAX};
+use super::link::{Cut, Leased, ROOM_AWAITED_MAX};
 use crate::upstream::message::{BadAnswer, SendError, Sent};
 use crate::upstream::room::{BYTES_FREE, Share};
 
@@ -18,7 +17,7 @@ const REST_BYTES_MAX: usize = 4 * 1024;
 /// The event stream of one answer.
 pub(crate) struct HttpEvents {
     /// `None` once the stream has ended.
-    source: Option<(Leased, Incoming)>,
+    source: Option<Leased>,
     splitter: FrameSplitter,
     deadline: Option<(Instant, Pin<Box<Sleep>>)>,
     cancel: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -47,9 +46,9 @@ impl std::fmt::Debug for HttpEvents {
 }
 
 impl HttpEvents {
-    pub(super) fn new(link: Leased, body: Incoming, event_bytes_max: usize, share: Share) -> Self {
+    pub(super) fn new(link: Leased, event_bytes_max: usize, share: Share) -> Self {
         Self {
-            source: Some((link, body)),
+            source: Some(link),
             splitter: FrameSplitter::new(event_bytes_max),
             deadline: None,
             cancel: None,
@@ -98,25 +97,23 @@ impl HttpEvents {
                 Poll::Ready(false) => return self.fail(SendError::TimedOut(Sent::Maybe)),
                 Poll::Pending => return self.poll_end(cx),
             }
-            let Some((link, body)) = &mut self.source else {
+            let Some(link) = &mut self.source else {
                 return Poll::Ready(None);
             };
-            match link.poll_body(body, cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.read_bytes = self.read_bytes.saturating_add(data.len());
-                        self.splitter.push(data);
-                    }
+            match link.poll_body(cx) {
+                Poll::Ready(Some(Ok(data))) => {
+                    self.read_bytes = self.read_bytes.saturating_add(data.len());
+                    self.splitter.push(data);
                     // A server that never pauses must not outrun the deadline.
                     if self.deadline.as_ref().is_some_and(|(by, _)| Instant::now() >= *by) {
                         return self.fail(SendError::TimedOut(Sent::Maybe));
                     }
                 }
-                Poll::Ready(Some(Err(_broken))) => {
+                Poll::Ready(Some(Err(Cut))) => {
                     return self.fail(SendError::Broken(Sent::Maybe));
                 }
                 Poll::Ready(None) => {
-                    if let Some((link, _)) = self.source.take() {
+                    if let Some(link) = self.source.take() {
                         link.give_back();
                     }
                 }
@@ -174,18 +171,17 @@ impl HttpEvents {
     /// A server that says more than a little has its connection closed.
     pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.room = Waiting::InVain;
-        while let Some((link, body)) = &mut self.source {
-            match link.poll_body(body, cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    let length = frame.data_ref().map_or(0, bytes::Bytes::len);
-                    self.rest_bytes = self.rest_bytes.saturating_add(length);
+        while let Some(link) = &mut self.source {
+            match link.poll_body(cx) {
+                Poll::Ready(Some(Ok(data))) => {
+                    self.rest_bytes = self.rest_bytes.saturating_add(data.len());
                     if self.rest_bytes > REST_BYTES_MAX {
                         self.source = None;
                     }
                 }
-                Poll::Ready(Some(Err(_broken))) => self.source = None,
+                Poll::Ready(Some(Err(Cut))) => self.source = None,
                 Poll::Ready(None) => {
-                    if let Some((link, _)) = self.source.take() {
+                    if let Some(link) = self.source.take() {
                         link.give_back();
                     }
                 }
