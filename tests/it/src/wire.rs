@@ -279,6 +279,26 @@ fn dechunk(mut rest: &[u8]) -> (Vec<u8>, usize, bool) {
     }
 }
 
+/// Sends a request on a connection that stays, and reads its answer. The peer must say how long the
+/// answer is, and nothing may come after it.
+///
+/// # Errors
+/// When the connection ends before the end of the answer.
+pub async fn ask_on(stream: &mut TcpStream, ask: &Ask) -> io::Result<Answer> {
+    let host = stream.peer_addr()?.to_string();
+    stream.write_all(&ask.clone().set("Connection", "keep-alive").bytes(&host)).await?;
+    let mut received = Vec::new();
+    loop {
+        if let Some((answer, used)) = parse(&received, false) {
+            let alone = used == received.len();
+            return if alone { Ok(answer) } else { Err(io::ErrorKind::InvalidData.into()) };
+        }
+        if stream.read_buf(&mut received).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
 /// A stream that stays open: what arrives on it is read event by event.
 #[derive(Debug)]
 pub struct OpenStream {
@@ -294,8 +314,17 @@ pub struct OpenStream {
 /// # Errors
 /// When the connection cannot be made or ends before the head.
 pub async fn open(to: SocketAddr, ask: &Ask) -> io::Result<OpenStream> {
-    let (mut reader, mut writer) = TcpStream::connect(to).await?.into_split();
-    writer.write_all(&ask.bytes(&to.to_string())).await?;
+    open_on(TcpStream::connect(to).await?, ask).await
+}
+
+/// As [`open`], on a connection that is there already.
+///
+/// # Errors
+/// When the connection ends before the head.
+pub async fn open_on(stream: TcpStream, ask: &Ask) -> io::Result<OpenStream> {
+    let host = stream.peer_addr()?.to_string();
+    let (mut reader, mut writer) = stream.into_split();
+    writer.write_all(&ask.bytes(&host)).await?;
     let mut received = Vec::new();
     loop {
         if let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") {

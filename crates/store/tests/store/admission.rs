@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use policy::{ApprovalState, Cause, Settled, Window, sha256};
+use policy::{ApprovalState, Cause, Charge, Settled, UnixMillis, Window, sha256};
 use store::{AdmitError, AdmitRequest, Answer, AuditMode, AuditOpen, CheckError, Decision, Opened};
 
 use crate::fixture::{
@@ -249,4 +249,56 @@ async fn a_clock_that_leapt_ahead_and_came_back_leaves_approvals_of_use() {
     store.decide_approval(&record.id, decision(Answer::Approve), T0).await.unwrap();
     assert_eq!(store.settle(&digest, "grt_1", &ask(), T0), Settled::Use(record.id.clone()));
     admit(store, "call", &[], Some(&record.id)).await.unwrap().close(&ok(), None, T0);
+}
+
+/// Admits a call at that time, and waits until the store has put everything after it in order: it
+/// looks after its counters between two commits.
+async fn call_at(fixture: &Fixture, now: UnixMillis, charges: &[Charge]) -> bool {
+    let open = open_row("timed");
+    let request = AdmitRequest { charges, scope: ids(), approval: None, open: &open, now };
+    let admitted = fixture.store.admit(&request).await;
+    let passed = admitted.is_ok();
+    drop(admitted);
+    let deny = AuditOpen { verdict: "deny", ..open_row("after") };
+    fixture.store.record(&deny, now).await.unwrap();
+    passed
+}
+
+fn days(count: u32) -> UnixMillis {
+    T0.plus_seconds(count * 24 * 60 * 60)
+}
+
+/// How many counters are on disk.
+fn counters(fixture: &Fixture) -> i64 {
+    let database = rusqlite::Connection::open(fixture.database()).unwrap();
+    database.query_row("SELECT count(*) FROM counters", [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_clock_that_leaps_ahead_for_a_moment_forgets_no_counter() {
+    let fixture = Fixture::new();
+    let month = [charge(Window::Month, 1)];
+    assert!(call_at(&fixture, T0, &month).await);
+    assert!(call_at(&fixture, days(3650), &[]).await);
+    assert!(!call_at(&fixture, T0.plus_seconds(3600), &month).await, "the counter was forgotten");
+    assert_eq!(counters(&fixture), 1);
+    let fixture = fixture.reopen().await;
+    assert!(!call_at(&fixture, T0.plus_seconds(7200), &month).await, "it is not on disk any more");
+}
+
+#[tokio::test]
+async fn counters_are_forgotten_once_their_windows_are_over_also_after_a_leap_of_the_clock() {
+    for leaps in [false, true] {
+        let fixture = Fixture::new();
+        assert!(call_at(&fixture, T0, &[charge(Window::Hour, 1)]).await);
+        if leaps {
+            assert!(call_at(&fixture, days(3650), &[]).await);
+        }
+        assert!(call_at(&fixture, days(2), &[]).await);
+        assert_eq!(counters(&fixture), 1, "what may still be needed is kept");
+        for later in [4, 6, 8] {
+            assert!(call_at(&fixture, days(later), &[]).await);
+        }
+        assert_eq!(counters(&fixture), 0, "leaps: {leaps}");
+    }
 }

@@ -20,3 +20,4 @@ mod reload;
 mod scenarios;
 mod server_faults;
 mod strangers;
+mod streams;
