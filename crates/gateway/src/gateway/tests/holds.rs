@@ -31,6 +31,20 @@ async fn attended(world: &World, id: &str, calls: usize) {
     }
 }
 
+/// Every approval that was ever asked for.
+async fn approvals(world: &World) -> Vec<policy::ApprovalRecord> {
+    let all = store::ApprovalFilter::default();
+    world.store.approvals(all, 10, world.now()).await.expect("approvals")
+}
+
+/// Approves a call whose wait is over: nothing runs.
+async fn approved_in_vain(world: World, id: &str) {
+    world.nothing_held().await;
+    decide(&world, id, Answer::Approve).await;
+    assert!(world.peer.ran().is_empty());
+    world.stop().await;
+}
+
 /// What is left of a stream when it ends.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
@@ -101,9 +115,7 @@ async fn of_a_call_whose_client_left_and_the_same_made_again_the_one_with_a_clie
     assert!(shown.contains("\"id\":1"), "{shown}");
     world.nothing_held().await;
     assert_eq!(world.peer.ran(), ["delete_all"]);
-    let pending = store::ApprovalFilter::default();
-    let all = world.store.approvals(pending, 10, world.now()).await.expect("approvals");
-    assert_eq!(all.len(), 1, "nobody is asked again: {all:?}");
+    assert_eq!(approvals(&world).await.len(), 1, "nobody is asked again");
     world.stop().await;
 }
 
@@ -119,9 +131,7 @@ async fn of_two_calls_whose_clients_left_one_runs_and_nobody_is_asked_for_the_ot
     decide(&world, &id, Answer::Approve).await;
     world.nothing_held().await;
     assert_eq!(world.peer.ran(), ["delete_all"]);
-    let all = store::ApprovalFilter::default();
-    let all = world.store.approvals(all, 10, world.now()).await.expect("approvals");
-    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(approvals(&world).await.len(), 1, "nobody is asked again");
     world.stop().await;
 }
 
@@ -177,10 +187,7 @@ async fn the_end_of_its_session_ends_the_wait_and_nothing_runs() {
     assert_eq!(agent.send("DELETE", "/mcp/pay", "").await.status, 204);
     let shown = rest(&mut stream).await;
     assert!(!shown.contains("result"), "{shown}");
-    world.nothing_held().await;
-    decide(&world, &id, Answer::Approve).await;
-    assert!(world.peer.ran().is_empty());
-    world.stop().await;
+    approved_in_vain(world, &id).await;
 }
 
 /// What comes first: a person's yes, or the end of the wait.
@@ -273,10 +280,7 @@ async fn a_grant_whose_time_is_over_ends_the_wait_and_nothing_runs() {
     world.pass(601);
     let shown = rest(&mut stream).await;
     assert!(!shown.contains("result"), "{shown}");
-    world.nothing_held().await;
-    decide(&world, &id, Answer::Approve).await;
-    assert!(world.peer.ran().is_empty());
-    world.stop().await;
+    approved_in_vain(world, &id).await;
 }
 
 #[tokio::test]
@@ -335,8 +339,7 @@ async fn a_shutdown_ends_the_wait_with_the_link_and_the_request_stays() {
     world.begin_shutdown();
     let shown = rest(&mut stream).await;
     assert!(shown.contains("[APPROVAL REQUIRED]") && shown.contains(&id), "{shown}");
-    let pending = store::ApprovalFilter::default();
-    let pending = world.store.approvals(pending, 10, world.now()).await.expect("approvals");
+    let pending = approvals(&world).await;
     assert_eq!(pending.len(), 1, "{pending:?}");
     assert_eq!(pending[0].state, policy::ApprovalState::Pending);
     assert!(world.peer.ran().is_empty());

@@ -435,6 +435,20 @@ async fn a_name_is_resolved_and_checked_at_every_connect() {
     let error = failure(&upstream).await;
     assert!(matches!(error, SendError::Unreachable(Unreachable::Resolve(_))), "{error:?}");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
+    // What a name resolves to later is judged as what it resolved to first.
+    let answers = vec![vec![], vec!["127.0.0.1"], vec!["93.184.216.34", "10.0.0.1"]];
+    let (upstream, asked) = named(AddressRule::PublicOnly, peer.address.port(), answers);
+    let error = failure(&upstream).await;
+    assert!(matches!(error, SendError::Unreachable(Unreachable::Resolve(_))), "{error:?}");
+    for _ in 0..2 {
+        let error = failure(&upstream).await;
+        let refused = matches!(
+            error,
+            SendError::Unreachable(Unreachable::Address(AddressError::ResolvesPrivate { .. }))
+        );
+        assert!(refused, "{error:?}");
+    }
+    assert_eq!((asked.load(Ordering::SeqCst), peer.connections()), (3, 1));
     // The system's resolver is the one outside of tests.
     let found = system_resolver()(Arc::from("localhost")).await.expect("localhost resolves");
     assert!(found.iter().all(IpAddr::is_loopback));

@@ -301,9 +301,12 @@ async fn restarts_wait_longer_each_time_and_are_refused_meanwhile() {
 async fn noise_is_skipped_and_lines_beyond_the_bound_end_the_child() {
     let upstream = Upstream::open(&spec("legacy").answer_bytes_max(1_000_000)).expect("a child");
     assert_eq!(value(&upstream, tool("1", "noise")).await["result"], json!({}));
+    let noisy = value(&upstream, tool("1", "echo")).await["result"]["pid"].clone();
     let error = upstream.client.dispatch(tool("2", "huge")).await.expect_err("too long");
     assert!(matches!(error, SendError::Broken(Sent::Maybe)), "{error:?}");
-    body(&upstream, tool("3", "echo")).await;
+    ended(&noisy).await;
+    let next = value(&upstream, tool("3", "echo")).await["result"]["pid"].clone();
+    assert_ne!(next, noisy);
 }
 
 #[tokio::test]
