@@ -31,7 +31,7 @@ const PIPE_WRITES_WHOLE_BYTES: usize = 4096;
 const LINES_AT_ONCE: usize = 60;
 /// Time-outs short enough to be waited for.
 const TIMEOUTS: &str =
-    "timeouts = { connect_seconds = 2, first_byte_seconds = 2, total_seconds = 4 }";
+    "timeouts = { connect_seconds = 4, first_byte_seconds = 4, total_seconds = 6 }";
 
 fn signal(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).expect("a process"), signal).expect("it runs");

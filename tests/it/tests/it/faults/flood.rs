@@ -50,7 +50,7 @@ async fn endless_stream(what: &str, piece: Vec<u8>) {
     })
     .await;
     let timeouts = format!(
-        "timeouts = {{ connect_seconds = 1, first_byte_seconds = 1, total_seconds = {TOTAL_SECONDS} }}"
+        "timeouts = {{ connect_seconds = {TOTAL_SECONDS}, first_byte_seconds = {TOTAL_SECONDS}, total_seconds = {TOTAL_SECONDS} }}"
     );
     let gateway = server.behind(&open(), &[timeouts.as_str()]).await;
     let before = peak(&gateway);

@@ -17,7 +17,9 @@ use crate::regressions::scripted::{Scripted, Seen, Step, json_answer, tool, usua
 
 /// Time-outs short enough to be waited for.
 const TIMEOUTS: &str =
-    "timeouts = { connect_seconds = 1, first_byte_seconds = 1, total_seconds = 2 }";
+    "timeouts = { connect_seconds = 2, first_byte_seconds = 2, total_seconds = 3 }";
+/// The longest of them.
+const TOTAL: Duration = Duration::from_secs(3);
 /// Nobody waits longer for an answer than its time-out and this.
 const BEYOND: Duration = Duration::from_secs(3);
 /// Rounds of pseudo-random bytes.
@@ -124,7 +126,8 @@ fn as_events() -> (Vec<u8>, usize) {
 
 /// Breaks off after each number of bytes; an answer that is complete by then may arrive, none that is not.
 async fn broken_at_every_byte(how: &str, end: Step, bytes: &[u8], complete: usize) {
-    let stage = Stage::set(&[TIMEOUTS]).await;
+    // Without short time-outs: a call that works is never cut off because the machine is busy.
+    let stage = Stage::set(&[]).await;
     let begun = Instant::now();
     let mut arrived = 0;
     for length in 0..=bytes.len() {
@@ -233,7 +236,7 @@ async fn a_server_that_hangs_anywhere_fails_its_call_in_time_and_no_other() {
             begun.elapsed()
         });
         let failed = begun.elapsed();
-        assert!(failed < Duration::from_secs(2) + BEYOND * 2, "{what}: {failed:?}");
+        assert!(failed < TOTAL + BEYOND, "{what}: {failed:?}");
         figure(
             what,
             format!(
@@ -298,7 +301,7 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_is_an_error_and_the_next_call_runs() {
-    let stage = Stage::set(&[TIMEOUTS]).await;
+    let stage = Stage::set(&[]).await;
     let before = peak(&stage.gateway);
     let garbage = garbage();
     for (what, bytes) in &garbage {
