@@ -33,6 +33,8 @@ const ANSWER_BYTES: usize = 256 * 1024;
 const COMING_MAX: Duration = Duration::from_mins(3);
 /// Agents that share the crowd; each may have 1,024 requests open.
 const AGENTS: usize = 4;
+/// How long its calls are held at most: whoever made them waits for 30 seconds.
+const HELD_MAX: Duration = Duration::from_secs(15);
 /// Requests that one agent may have open (docs/configuration.md, Bounds).
 const OPEN_PER_AGENT_MAX: usize = 1024;
 /// Descriptors that the process may have when they run out.
@@ -212,7 +214,7 @@ async fn an_agent_with_all_its_calls_open_holds_nobody_up() {
     scene.recorder.set_fault(None);
     let more = scene.call("crowd-0", "read_item", json!({ "id": "one too many" })).await;
     assert_eq!((more.status, more.header("retry-after")), (429, Some("1")), "{}", more.text());
-    let lasts = sleep(seconds(1));
+    let lasts = sleep(seconds(1).min(HELD_MAX));
     let (served, longest) = served_meanwhile(&scene.gateway, "agent", "read_item", lasts).await;
     scene.recorder.release(OPEN_PER_AGENT_MAX);
     while let Some(answer) = wait::bounded("the held calls", calls.join_next()).await {
