@@ -31,8 +31,9 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const INTERIM_HEADS_MAX: u32 = 16;
 /// How much is read at a time, in bytes; as much is kept for an idle connection.
 const READ_BYTES: usize = 8 * 1024;
-/// How much of an answer is buffered before somebody takes it, in bytes.
-const READ_BYTES_MAX: usize = 64 * 1024;
+/// How much of an answer is buffered before somebody takes it, in bytes: what a thousand readers that take nothing cost is a
+/// thousand times as much.
+const READ_BYTES_MAX: usize = 16 * 1024;
 /// What little room is left of what was read into is not worth a read of its own, in bytes.
 const READ_BYTES_MIN: usize = 1024;
 
