@@ -17,6 +17,8 @@ const AUTHORITY_BYTES_MAX: usize = 512;
 #[derive(Debug)]
 pub(crate) struct OwnNames {
     hosts: Vec<Box<str>>,
+    /// Authorities that are known to be of these hosts, as clients usually write them.
+    usual: Vec<Box<str>>,
     origins: Vec<Box<str>>,
     loopback_port: Option<u16>,
 }
@@ -52,10 +54,18 @@ impl OwnNames {
             names.push(lower(authority.host()));
             allowed.push(lower(&format!("{scheme}://{authority}")));
         }
-        Self { hosts: names, origins: allowed, loopback_port: local.then_some(bound.port()) }
+        let loopback_port = local.then_some(bound.port());
+        let mut own = Self { hosts: names, usual: Vec::new(), origins: allowed, loopback_port };
+        let with_port = own.hosts.iter().map(|host| format!("{host}:{}", bound.port()));
+        let known = with_port.filter(|authority| own.knows_host(authority));
+        own.usual = known.map(String::into_boxed_str).collect();
+        own
     }
 
     fn knows_host(&self, authority: &str) -> bool {
+        if self.usual.iter().any(|usual| **usual == *authority) {
+            return true;
+        }
         let Some((host, _)) = split_authority(authority) else { return false };
         self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
     }
@@ -213,6 +223,10 @@ pub(crate) fn body_head(headers: &HeaderMap) -> Result<(), Refused> {
 
 /// Whether a media type is `application/json`, alone or with `charset=utf-8`.
 fn is_json(media: &str) -> bool {
+    // As nearly everybody writes it.
+    if media == "application/json" {
+        return true;
+    }
     let (essence, parameters) = match media.split_once(';') {
         Some((essence, parameters)) => (essence, Some(parameters)),
         None => (media, None),

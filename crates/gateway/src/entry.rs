@@ -1,11 +1,14 @@
 //! The first two stops for one HTTP request: admission and authentication, then the verb. Bodies
 //! are read here, within their bounds; what they say is the pipeline's.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
 use http_body::Body as _;
@@ -25,6 +28,9 @@ use crate::snapshot::{GrantEntry, Snapshot};
 
 /// The body of a request must be complete within so many seconds.
 pub(crate) const BODY_SECONDS_MAX: u64 = 30;
+
+/// The revision that a request is of (MCP 2025-06-18 and later).
+pub(crate) const MCP_PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// Answers one request.
 pub(crate) async fn answer(
@@ -148,7 +154,7 @@ async fn unauthorized(plane: &Plane, door: &Door, slug: Option<&str>) -> Answer 
 /// Whether the request says that it is of a revision without sessions.
 pub(crate) fn is_modern(headers: &HeaderMap) -> bool {
     headers
-        .get("mcp-protocol-version")
+        .get(&MCP_PROTOCOL_VERSION)
         .and_then(|value| value.to_str().ok())
         .and_then(mcp::ProtocolVersion::parse)
         .is_some_and(|version| version.era() == mcp::Era::Modern)
@@ -218,6 +224,11 @@ async fn read_body(
         }
         Err(Refused::TooLarge)
     };
+    let mut reading = pin!(reading);
+    // A body that came with its head needs no timer.
+    if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+        return read;
+    }
     match timeout(Duration::from_secs(BODY_SECONDS_MAX), reading).await {
         Ok(outcome) => outcome,
         Err(_elapsed) => Err(Refused::BodyLate),

@@ -20,6 +20,7 @@ mod metrics;
 mod observer;
 mod pipeline;
 mod plane;
+mod rarely;
 mod seats;
 mod serve;
 mod sessions;

@@ -6,21 +6,25 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::rt::{Sleep, Timer};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::alarm::Alarm;
 use crate::slow_reader::Impatient;
 
 /// The most headers of a request.
@@ -141,15 +145,50 @@ pub(crate) async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketA
     }
 }
 
-/// HTTP/1.1 with the bounds that every listener has; a head takes at most `head_max`.
+/// HTTP/1.1 on one connection, with the bounds that every listener has; a head takes at most `head_max`.
 pub(crate) fn protocol(head_max: Duration) -> http1::Builder {
     let mut server = http1::Builder::new();
     server
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(head_max)
         .max_headers(HEADERS_MAX)
         .max_buf_size(BUFFER_BYTES_MAX);
     server
+}
+
+/// The one timer of a connection, which waits for one head after the other.
+#[derive(Clone, Debug, Default)]
+struct HeadTimer(Arc<Mutex<Alarm>>);
+
+impl Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Until { by: Instant::from_std(deadline), timer: self.clone() })
+    }
+
+    fn now(&self) -> std::time::Instant {
+        Instant::now().into_std()
+    }
+}
+
+/// One wait on the timer of a connection.
+struct Until {
+    by: Instant,
+    timer: HeadTimer,
+}
+
+impl Sleep for Until {}
+
+impl Future for Until {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // An alarm is whole even when a thread died while it held the lock.
+        self.timer.0.lock().unwrap_or_else(PoisonError::into_inner).poll(self.by, context)
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The state that all requests share: configuration, store, snapshot, sessions, metrics, tracked
 //! tasks. Behaviour stands with the stop that it belongs to.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -126,8 +125,14 @@ impl Plane {
     pub(crate) fn request_id(&self) -> Box<str> {
         let count = self.request_count.fetch_add(1, Ordering::Relaxed);
         let mut id = String::with_capacity(REQUEST_ID_BYTES);
-        // Writing into a string cannot fail.
-        let _written = write!(id, "req_{}{count:08x}", self.request_prefix);
+        id.push_str("req_");
+        id.push_str(&self.request_prefix);
+        // Eight digits, or as many as the number has.
+        let leading = (count.leading_zeros() / 4).min(8);
+        for place in (0..16u32.saturating_sub(leading)).rev() {
+            let digit = u32::try_from(count >> (place * 4) & 0xf).unwrap_or(0);
+            id.push(char::from_digit(digit, 16).unwrap_or('0'));
+        }
         id.into_boxed_str()
     }
 

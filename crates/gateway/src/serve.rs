@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::gateway::{Gateway, ServeError};
 use crate::listener;
 use crate::pipeline;
 use crate::plane::Plane;
+use crate::rarely::Rarely;
 use crate::slow_reader::{Impatient, Terms};
 
 /// How many connections are open at a time; further ones wait in the system's queue.
@@ -126,12 +128,27 @@ async fn connection(plane: &Arc<Plane>, door: &Arc<Door>, stream: TcpStream) {
     let server = listener::protocol(Duration::from_secs(HEAD_SECONDS_MAX));
     let stream = Impatient::new(stream, plane.bounds.stall);
     let serving = server.serve_connection(TokioIo::new(stream), service);
-    let mut serving = std::pin::pin!(serving);
-    let mut broken = std::pin::pin!(broken.wait());
-    let outcome = tokio::select! {
-        outcome = serving.as_mut() => outcome,
-        () = broken.as_mut() => Ok(()),
-        () = plane.closing.cancelled() => {
+    let mut serving = pin!(serving);
+    let mut broken = pin!(broken.wait());
+    let first = {
+        let mut end = pin!(async {
+            tokio::select! {
+                () = broken.as_mut() => End::Broken,
+                () = plane.closing.cancelled() => End::Closing,
+            }
+        });
+        // Requests run this task many times for each time that one of these comes.
+        let end = Rarely::new(end.as_mut());
+        tokio::select! {
+            biased;
+            end = end => Err(end),
+            outcome = serving.as_mut() => Ok(outcome),
+        }
+    };
+    let outcome = match first {
+        Ok(outcome) => outcome,
+        Err(End::Broken) => Ok(()),
+        Err(End::Closing) => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {
                 outcome = serving.as_mut() => outcome,
@@ -145,6 +162,14 @@ async fn connection(plane: &Arc<Plane>, door: &Arc<Door>, stream: TcpStream) {
     {
         entry::note_unreadable(plane).await;
     }
+}
+
+/// Why a connection ends that would go on.
+enum End {
+    /// A stream was not taken in its time.
+    Broken,
+    /// The gateway begins to shut down.
+    Closing,
 }
 
 /// Answers one request; a panic on the way is answered with 500 and counted, and allows nothing.

@@ -25,12 +25,15 @@ use crate::upstream::{Allowed, FromServer, Room, ServerSpec, SpecError, Timeouts
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) revision: Revision,
-    pub(crate) servers: HashMap<ServerSlug, Arc<ServerEntry>>,
+    pub(crate) servers: Servers,
     tokens: Tokens,
     grants: HashMap<GrantId, Arc<GrantEntry>>,
     /// The room for answers, handed on from one snapshot to the next.
     room: Arc<Room>,
 }
+
+/// Servers by their names.
+pub(crate) type Servers = HashMap<ServerSlug, Arc<ServerEntry>, RandomState>;
 
 /// Grants by the hash of their token.
 type Tokens = HashMap<TokenHash, TokenEntry, RandomState>;
@@ -253,12 +256,12 @@ fn build_servers(
     rows: &Configuration,
     before: &Snapshot,
     stopped: &mut Vec<Arc<Upstream>>,
-) -> HashMap<ServerSlug, Arc<ServerEntry>> {
+) -> Servers {
     let mut pins: HashMap<&ServerSlug, Vec<PinRecord>> = HashMap::new();
     for pin in &rows.pins {
         pins.entry(&pin.server).or_default().push(pin.clone());
     }
-    let mut servers = HashMap::with_capacity(rows.servers.len());
+    let mut servers = Servers::with_capacity_and_hasher(rows.servers.len(), RandomState::default());
     for record in &rows.servers {
         let known = before.servers.get(&record.slug);
         let entry = match known {

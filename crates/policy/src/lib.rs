@@ -36,6 +36,7 @@ pub use approval::{
     ApprovalId, ApprovalIdError, ApprovalRecord, ApprovalState, Approver, Ask, AskRule,
     PENDING_PER_GRANT_MAX, Settled, approvers_met, settle,
 };
+pub use canonical::push_json_string;
 pub use cases::{
     CaseFormatError, CaseReport, PolicyTest, TestFailure, ToolDefinition, run_case_line, run_cases,
     run_document_tests, run_document_tests_while,

@@ -125,7 +125,7 @@ impl Trace {
                 out.push(',');
             }
             out.push_str("{\"rule\":");
-            crate::canonical::push_string(&mut out, rule);
+            crate::canonical::push_json_string(&mut out, rule);
             out.push_str(",\"result\":\"");
             out.push_str(outcome.as_str());
             out.push_str("\"}");

@@ -136,22 +136,14 @@ impl Writer {
         }
     }
 
-    /// A string as JSON; one without anything to escape is not copied first.
     fn text(&mut self, text: &str) {
-        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-            self.out.push('"');
-            self.out.push_str(text);
-            self.out.push('"');
-        } else {
-            self.out.push_str(&mcp::reply::json_string(text));
-        }
+        policy::push_json_string(&mut self.out, text);
     }
 
     fn string(&mut self, text: &str) {
-        let short = text.len() <= STRING_CHARS_MAX;
-        match if short { None } else { text.char_indices().nth(STRING_CHARS_MAX) } {
+        match cut_at(text) {
             None => self.text(text),
-            Some((cut, _)) => {
+            Some(cut) => {
                 self.text(text.get(..cut).unwrap_or_default());
                 // The note goes inside the quotes; it has nothing to escape.
                 self.out.pop();
@@ -178,6 +170,16 @@ impl Writer {
             self.out.push(',');
         }
     }
+}
+
+/// Where a string is cut; `None` when it is short enough.
+fn cut_at(text: &str) -> Option<usize> {
+    // Nothing has more characters than bytes.
+    let start = text.as_bytes().get(..STRING_CHARS_MAX)?;
+    if start.is_ascii() && text.len() > STRING_CHARS_MAX {
+        return Some(STRING_CHARS_MAX);
+    }
+    text.char_indices().nth(STRING_CHARS_MAX).map(|(cut, _)| cut)
 }
 
 /// Whether a key names something that no log should hold.

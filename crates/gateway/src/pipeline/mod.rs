@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderName};
 use mcp::{
     BatchRule, ClientMessage, ClientResponse, Era, Frame, HeaderValues, Inbound, Method,
     MirrorHeaders, Notification, Request, decode,
@@ -35,7 +35,12 @@ use self::lasting::Answering;
 use self::visit::{Claim, Visit};
 use crate::answer::{self, Answer, Refused};
 use crate::desk::Answered;
+use crate::entry::MCP_PROTOCOL_VERSION;
 use crate::upstream::{Outgoing, Patience, Reply, SendError, Verb};
+
+/// The headers in which a modern client repeats what its message says (MCP 2026-07-28).
+const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// Takes the body of a POST: one message, or a batch where the session may send one. The message
 /// is read at once; what it needs to wait for is the future, one allocation of its own.
@@ -52,9 +57,9 @@ pub(crate) fn post(
     let frame = Frame {
         body,
         headers: MirrorHeaders {
-            protocol_version: values(headers, "mcp-protocol-version"),
-            method: values(headers, "mcp-method"),
-            name: values(headers, "mcp-name"),
+            protocol_version: values(headers, &MCP_PROTOCOL_VERSION),
+            method: values(headers, &MCP_METHOD),
+            name: values(headers, &MCP_NAME),
         },
         batch: if batches { BatchRule::Allowed } else { BatchRule::Refused },
     };
@@ -72,7 +77,7 @@ pub(crate) fn post(
     }
 }
 
-fn values<'h>(headers: &'h HeaderMap, name: &str) -> HeaderValues<'h> {
+fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> HeaderValues<'h> {
     headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
 }
 

@@ -206,7 +206,8 @@ impl Visit {
 
 /// Headers that are mirrored to the server (MCP 2026-07-28, and the version of 2025-06-18).
 fn is_mirrored(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "mcp-protocol-version" | "mcp-method" | "mcp-name") || is_param(name)
+    let Some(own) = name.as_str().strip_prefix("mcp-") else { return false };
+    matches!(own, "protocol-version" | "method" | "name") || is_param(name)
 }
 
 fn is_param(name: &HeaderName) -> bool {

@@ -64,7 +64,7 @@ impl<'p> Bench<'p> {
         let written = match (&step.call.target, &step.args_text, &step.call.args) {
             (TargetText::Resource(uri), _, _) => {
                 let mut text = String::from("{\"uri\":");
-                crate::canonical::push_string(&mut text, uri);
+                crate::canonical::push_json_string(&mut text, uri);
                 text.push('}');
                 text
             }
