@@ -392,8 +392,8 @@ fn table_of(server: &ServerRecord, pins: &[PinRecord]) -> Tools {
         .collect()
 }
 
-/// The pins to write for what a list shows. A name that stands twice in one list is quarantined:
-/// agents and servers may disagree on which of the two counts.
+/// The pins to write for what a list shows. A name that stands twice in one list is quarantined, also
+/// when one of the definitions was accepted: agents and servers may disagree on which of them counts.
 fn new_pins(seen: &[Seen<'_>], before: &ToolTable, context: &Observing<'_>) -> Vec<PinRecord> {
     let first_contact = before.listed == Listed::Never && before.tools.is_empty();
     let mut names = HashSet::with_capacity(seen.len());
@@ -405,8 +405,19 @@ fn new_pins(seen: &[Seen<'_>], before: &ToolTable, context: &Observing<'_>) -> V
     }
     let mut pins = Vec::new();
     let mut room = Room::beside(before, context.bytes_max);
+    let mut ambiguous = ambiguous(seen, &twice, context);
     for item in seen {
         let old = before.tools.get(item.name);
+        if let Some(texts) = ambiguous.get_mut(item.name) {
+            // All of them are one pin, at the first.
+            let pin = ambiguous_pin(item.name, &std::mem::take(texts), old, context);
+            let fits = |pin: &PinRecord| {
+                let bare = Seen { name: item.name, raw: &pin.definition };
+                room.take(&bare, old) || old.is_some()
+            };
+            pins.extend(pin.filter(fits));
+            continue;
+        }
         let unchanged = old.is_some_and(|old| *old.definition == *item.raw);
         if unchanged && !twice.contains(item.name) {
             continue;
@@ -433,6 +444,38 @@ fn new_pins(seen: &[Seen<'_>], before: &ToolTable, context: &Observing<'_>) -> V
         pins.push(pin_record(item, digest, state, context));
     }
     pins
+}
+
+/// The definitions of each name that stands twice, where that matters.
+fn ambiguous<'s>(
+    seen: &[Seen<'s>],
+    twice: &HashSet<&'s str>,
+    context: &Observing<'_>,
+) -> HashMap<&'s str, Vec<&'s str>> {
+    let mut texts: HashMap<&str, Vec<&str>> = HashMap::new();
+    if context.server.new_tools == NewTools::Quarantine {
+        for item in seen.iter().filter(|item| twice.contains(item.name)) {
+            texts.entry(item.name).or_default().push(item.raw);
+        }
+    }
+    texts
+}
+
+/// The pin of a name that stands twice: it is that of no definition, so that it is never one that
+/// somebody accepted, and the same for the same list. `None` when that is what is pinned already.
+fn ambiguous_pin(
+    name: &str,
+    texts: &[&str],
+    old: Option<&Arc<Tool>>,
+    context: &Observing<'_>,
+) -> Option<PinRecord> {
+    // No JSON text holds a zero byte.
+    let digest = policy::sha256(texts.join("\0").as_bytes()).to_string();
+    if texts.is_empty() || old.is_some_and(|old| *old.digest == *digest) {
+        return None;
+    }
+    let bare = format!("{{\"name\":{}}}", mcp::reply::json_string(name));
+    Some(pin_record(&Seen { name, raw: &bare }, digest, PinState::Quarantined, context))
 }
 
 /// How much more of a server's definitions may be pinned.

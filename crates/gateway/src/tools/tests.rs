@@ -105,6 +105,32 @@ async fn a_change_alters_the_lists_that_show_the_tool() {
 }
 
 #[tokio::test]
+async fn a_name_that_stands_twice_is_quarantined_however_often_it_is_listed() {
+    let open = |stage: &Stage, name: &str| {
+        stage.shelf.with_table(|table| table.get(name).is_some_and(|tool| !tool.is_quarantined()))
+    };
+    let once = [("a", "x"), ("b", "x")];
+    for (first, second) in [("x", "y"), ("y", "x"), ("x", "x"), ("y", "z")] {
+        let twice = [("a", first), ("a", second), ("b", "x")];
+        let stage = Stage::new().await;
+        stage.list(&once).await;
+        assert!(open(&stage, "a") && open(&stage, "b"));
+        for _look in 0..3 {
+            stage.list(&twice).await;
+            assert!(!open(&stage, "a") && open(&stage, "b"), "{twice:?}");
+        }
+        stage.list(&once).await;
+        assert!(open(&stage, "a"), "what was accepted is accepted again");
+        // Known from the beginning as ambiguous, it is accepted by nobody.
+        let stage = Stage::new().await;
+        for list in [twice.as_slice(), &twice, &once] {
+            stage.list(list).await;
+            assert!(!open(&stage, "a") && open(&stage, "b"), "{list:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_server_cannot_have_more_pinned_than_there_is_room_for() {
     let stage = Stage::new().await;
     let long = "x".repeat(1_000);
