@@ -2,6 +2,7 @@
 //! depend on which. Each rule is a function from text to faults; this file only reads.
 
 mod proofs;
+mod regressions;
 mod rules;
 mod walls;
 
@@ -30,6 +31,7 @@ pub(crate) fn check(found: &Repository) -> Result<Vec<String>, String> {
     let sources: Vec<proofs::Source<'_>> =
         texts.iter().map(|(name, text)| proofs::Source { name, text }).collect();
     faults.extend(proofs::check(&sources));
+    faults.extend(regressions::check(&sources));
     faults.extend(walls::check(&found.packages()));
     Ok(faults)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
 use super::summary::Pace;
 use super::target::Kind;
@@ -32,42 +33,40 @@ Examples:
   cargo xtask bench --markdown --json figures.json    tables for a page, every run in a file";
 
 /// A part of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// tools/call of about 200 B, answered as JSON
-    #[value(name = "W1")]
-    W1,
-    /// The same, answered as an event stream
-    #[value(name = "W2")]
-    W2,
-    /// tools/call with 64 KiB in and 64 KiB out
-    #[value(name = "W3")]
-    W3,
-    /// tools/list of 200 tools of 1 KiB
-    #[value(name = "W4")]
-    W4,
-    /// Idle sessions, each with an open GET stream
-    #[value(name = "W5")]
-    W5,
-    /// As W1, with a policy of 500 tools of five conditions each
-    #[value(name = "W6")]
-    W6,
-    /// W1 with a hundred times as many tools, policies, grants, sessions or audit rows
+    /// Targets under a workload.
+    Of(Workload),
+    /// W1 with a hundred times as many of what a gateway holds.
     Scale,
-    /// Sizes, memory and times, each with what it may be at most
+    /// Sizes, memory and times, each with what it may be at most.
     Limits,
 }
 
-impl Part {
-    fn of(workload: Workload) -> Self {
-        match workload {
-            Workload::W1 => Self::W1,
-            Workload::W2 => Self::W2,
-            Workload::W3 => Self::W3,
-            Workload::W4 => Self::W4,
-            Workload::W5 => Self::W5,
-            Workload::W6 => Self::W6,
-        }
+impl ValueEnum for Part {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Of(Workload::W1),
+            Self::Of(Workload::W2),
+            Self::Of(Workload::W3),
+            Self::Of(Workload::W4),
+            Self::Of(Workload::W5),
+            Self::Of(Workload::W6),
+            Self::Scale,
+            Self::Limits,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, about) = match self {
+            Self::Of(workload) => return workload.to_possible_value(),
+            Self::Scale => (
+                "scale",
+                "W1 with a hundred times as many tools, policies, grants, sessions or audit rows",
+            ),
+            Self::Limits => ("limits", "Sizes, memory and times, each with what it may be at most"),
+        };
+        Some(PossibleValue::new(name).help(about))
     }
 }
 
@@ -156,7 +155,7 @@ impl RunArgs {
     }
 
     pub(super) fn workloads(&self) -> Vec<Workload> {
-        let wanted = |workload: &Workload| self.wants(Part::of(*workload));
+        let wanted = |workload: &Workload| self.wants(Part::Of(*workload));
         Workload::ALL.into_iter().filter(wanted).collect()
     }
 

@@ -42,7 +42,7 @@ fn targets_are_named_for_workloads() {
     let wants = |line: &str, part| args(line).wants(part);
     assert!(wants("bench", Part::Scale) && wants("bench", Part::Limits));
     assert!(!wants("bench proxy portcullis", Part::Scale));
-    assert!(wants("bench proxy portcullis", Part::W1));
+    assert!(wants("bench proxy portcullis", Part::Of(Workload::W1)));
     let one = args("bench --only limits");
     assert!(one.wants(Part::Limits) && !one.wants(Part::Scale) && one.workloads().is_empty());
     assert_eq!(one.measurements(), 0);

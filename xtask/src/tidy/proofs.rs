@@ -18,9 +18,9 @@ const PAGES: [Page; 2] = [
 /// How the pages shorten the folder of the integration tests.
 const SHORT: (&str, &str) = ("it/", "tests/it/tests/it/");
 /// Where the cases of the bypass suite stand.
-const CASES: &str = "tests/it/cases/";
+pub(super) const CASES: &str = "tests/it/cases/";
 /// How one is named.
-const CASE: &str = "OWN-";
+pub(super) const CASE: &str = "OWN-";
 
 /// A tracked text file.
 pub(super) struct Source<'a> {

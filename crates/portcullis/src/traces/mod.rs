@@ -9,6 +9,9 @@ mod absent;
 mod collector;
 #[cfg(feature = "otel")]
 mod export;
+#[cfg(test)]
+#[cfg(feature = "otel")]
+mod kept;
 #[cfg(feature = "otel")]
 mod present;
 #[cfg(feature = "otel")]

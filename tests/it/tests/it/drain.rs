@@ -9,6 +9,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::regressions::{hello, listen};
+
 const DRAIN_SECONDS: u64 = 3;
 
 fn open() -> Value {
@@ -97,19 +99,8 @@ async fn open_streams_are_closed() {
     let mut plan = plan.granting("agent", &open());
     plan.config.lines.push("drain_seconds = 20".to_owned());
     let mut scene = plan.start().await;
-    let hello = json!({
-        "jsonrpc": "2.0", "id": 0, "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-11-25", "capabilities": {},
-            "clientInfo": { "name": "listener", "version": "1" },
-        },
-    });
-    let answer = scene.post("agent", &hello.to_string()).await;
-    let session = answer.header("mcp-session-id").expect("a session").to_owned();
-    let mut ask = scene.ask("agent", "").set("Accept", "text/event-stream");
-    "GET".clone_into(&mut ask.method);
-    let ask = ask.set("Mcp-Session-Id", &session);
-    let mut stream = it::wire::open(scene.gateway.door, &ask).await.expect("a stream");
+    let session = hello(&scene, "agent").await;
+    let mut stream = listen(&scene, "agent", &session).await;
     let begun = Instant::now();
     scene.gateway.signal(Signal::TERM);
     wait::bounded("the end of the stream", stream.rest()).await;

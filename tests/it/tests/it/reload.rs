@@ -9,6 +9,8 @@ use it::{gateway::Config, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::regressions::{hello, listen};
+
 fn only(tool: &str) -> Value {
     json!({ "version": "1", "default": "deny", "tools": { tool: {} } })
 }
@@ -112,20 +114,8 @@ async fn agents_that_listen_hear_that_their_tools_changed() {
         .granting("agent", &only("read_item"))
         .start()
         .await;
-    let hello = json!({
-        "jsonrpc": "2.0", "id": 0, "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-11-25", "capabilities": {},
-            "clientInfo": { "name": "listener", "version": "1" },
-        },
-    });
-    let answer = scene.post("agent", &hello.to_string()).await;
-    let session = answer.header("mcp-session-id").expect("a session").to_owned();
-    let mut ask = scene.ask("agent", "").set("Accept", "text/event-stream");
-    "GET".clone_into(&mut ask.method);
-    let ask = ask.set("Mcp-Session-Id", &session);
-    let mut stream = wire::open(scene.gateway.door, &ask).await.expect("a stream");
-    assert_eq!(stream.head.status, 200);
+    let session = hello(&scene, "agent").await;
+    let mut stream = listen(&scene, "agent", &session).await;
     scene.gateway.set_policy("agent", &only("delete_all"));
     scene.gateway.reload().await;
     let heard = stream.event(|data| data.contains("notifications/tools/list_changed"));

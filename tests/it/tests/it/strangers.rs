@@ -2,11 +2,13 @@
 //! keep the gateway busy achieves: little.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use it::gateway::{ADMIN_TOKEN, Config, Grant};
 use it::scene::{Plan, SERVER, Scene, call_body, ran};
-use it::wait;
 use it::wire::{self, Answer, Ask};
+use it::{places, wait};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -83,6 +85,34 @@ async fn slow_and_silent_connections_hold_nobody_up() {
         open.push(stream);
     }
     for _call in 0..20 {
+        let call = scene.call("agent", "read_item", json!({}));
+        assert!(ran(&wait::bounded("a healthy call", call).await));
+    }
+    drop(open);
+}
+
+/// The product, started with few files that may be open until it asks for more.
+fn with_few_files(folder: &Path) -> PathBuf {
+    let script = folder.join("few-files");
+    let product = places::binary("portcullis");
+    let text = format!("#!/bin/sh\nulimit -Sn 128\nexec '{}' \"$@\"\n", product.display());
+    std::fs::write(&script, text).expect("a script");
+    let everybody_runs = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&script, everybody_runs).expect("its mode is set");
+    script
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_only_connect_do_not_use_up_the_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut plan = Plan::plain().await.granting("agent", &hiding());
+    plan.config.program = with_few_files(folder.path());
+    let scene = plan.start().await;
+    let mut open = Vec::new();
+    for _stranger in 0..300 {
+        open.push(TcpStream::connect(scene.gateway.door).await.expect("a connection"));
+    }
+    for _call in 0..5 {
         let call = scene.call("agent", "read_item", json!({}));
         assert!(ran(&wait::bounded("a healthy call", call).await));
     }

@@ -1,42 +1,20 @@
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use opentelemetry::Context;
 use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use policy::UnixMillis;
 
+use super::super::kept::Kept;
 use super::{Account, Losses, Queue, REPORT_MILLIS};
-
-/// Keeps every span, as if the collector never took one.
-#[derive(Clone, Debug, Default)]
-struct Stuck(Arc<Mutex<Vec<SpanData>>>);
-
-impl SpanProcessor for Stuck {
-    fn on_start(&self, _span: &mut Span, _context: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        self.0.lock().expect("not poisoned").push(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _patience: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
 
 #[test]
 fn a_span_without_room_is_dropped_and_counted() {
-    let stuck = Stuck::default();
+    let stuck = Kept::default();
     let account = Arc::new(Account::new(2));
     let queue = Queue::new(stuck.clone(), Arc::clone(&account));
     let provider = SdkTracerProvider::builder().with_span_processor(queue).build();
     let tracer = provider.tracer("test");
-    let kept = || stuck.0.lock().expect("not poisoned").len();
+    let kept = || stuck.spans().len();
     for name in ["a", "b", "c", "d", "e"] {
         tracer.start(name).end();
     }

@@ -1,38 +1,17 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use gateway::{CallEnd, FinishedCall};
-use opentelemetry::Context;
 use opentelemetry::trace::{SpanKind, Status, TraceFlags, TracerProvider as _};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData};
 use policy::UnixMillis;
 use store::Revision;
 
+use super::super::kept::Kept;
 use super::{Parents, parse_parent, record};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const OTHER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
-
-#[derive(Clone, Debug, Default)]
-struct Kept(Arc<Mutex<Vec<SpanData>>>);
-
-impl SpanProcessor for Kept {
-    fn on_start(&self, _span: &mut Span, _context: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        self.0.lock().expect("not poisoned").push(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _patience: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
 
 fn spans(parents: Parents, call: FinishedCall) -> Vec<SpanData> {
     let kept = Kept::default();
@@ -41,7 +20,7 @@ fn spans(parents: Parents, call: FinishedCall) -> Vec<SpanData> {
         .with_span_processor(kept.clone())
         .build();
     record(&provider.tracer("test"), parents, call);
-    kept.0.lock().expect("not poisoned").clone()
+    kept.spans()
 }
 
 fn one(call: FinishedCall) -> SpanData {

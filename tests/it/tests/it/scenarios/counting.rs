@@ -36,7 +36,7 @@ async fn s41_as_many_as_the_limit_run_on_one_two_and_eight_workers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s40_tools_that_are_named_like_parts_of_a_policy_have_buckets_of_their_own() {
-    let names = ["_global", "tools", "hide", "default", "a.b", "a", "b.c", "c"];
+    let names = ["_global", "all_tools", "tools", "hide", "default", "a.b", "a", "b.c", "c"];
     let plan = Plan::plain().await;
     let tool = |name: &&str| json!({ "name": name, "inputSchema": { "type": "object" } });
     plan.recorder().set_tools(names.iter().map(tool).collect());
