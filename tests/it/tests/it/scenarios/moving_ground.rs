@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::regressions::{hello_body, inspect, open, runs_of};
+use crate::regressions::{LIST, hello_body, inspect, open, runs_of};
 
 /// Revokes the grant of that label and waits until its token opens nothing any more.
 async fn revoke(scene: &Scene, label: &str) {
@@ -108,5 +108,32 @@ async fn s52_a_definition_that_cannot_be_read_any_more_is_a_changed_one() {
         scene.recorder.set_tools(tools.clone());
         inspect(&scene).await;
         assert!(it::scene::ran(&scene.call("agent", "read_item", json!({})).await));
+    }
+}
+
+/// Of two definitions under one name nobody knows which one a call would run.
+#[tokio::test(flavor = "multi_thread")]
+async fn s51_a_name_that_stands_twice_is_quarantined_until_it_stands_once() {
+    let scene = Plan::plain().await.granting("agent", &open()).start().await;
+    let once = scene.recorder.tools();
+    let name = once[0]["name"].as_str().expect("a name").to_owned();
+    assert!(it::scene::ran(&scene.call("agent", &name, json!({})).await));
+    let mut other = once[0].clone();
+    other["description"] = json!("Does something else");
+    for second in [once[0].clone(), other] {
+        let mut twice = once.clone();
+        twice.push(second);
+        scene.recorder.set_tools(twice);
+        inspect(&scene).await;
+        let denied = scene.call("agent", &name, json!({})).await;
+        let reason = it::scene::decision(&denied)["reason"].clone();
+        assert_eq!(reason, json!("quarantined"), "{}", denied.text());
+        let listed = scene.post("agent", LIST).await.reply();
+        let listed = listed["result"]["tools"].as_array().expect("a list");
+        assert!(listed.iter().all(|tool| tool["name"] != name), "{listed:?}");
+        assert_eq!(listed.len(), once.len() - 1, "the others are there");
+        scene.recorder.set_tools(once.clone());
+        inspect(&scene).await;
+        assert!(it::scene::ran(&scene.call("agent", &name, json!({})).await));
     }
 }
