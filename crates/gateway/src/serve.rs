@@ -127,9 +127,9 @@ async fn connection(plane: &Arc<Plane>, door: &Arc<Door>, stream: TcpStream) {
     });
     let server = listener::protocol(Duration::from_secs(HEAD_SECONDS_MAX));
     let stream = Impatient::new(stream, plane.bounds.stall);
+    let mut broken = pin!(broken.wait(stream.blocked()));
     let serving = server.serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
-    let mut broken = pin!(broken.wait());
     let first = {
         let mut end = pin!(async {
             tokio::select! {

@@ -3,7 +3,7 @@
 //! reading has; so the connection itself watches over both. What an answer says is decided elsewhere.
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -20,17 +20,36 @@ pub(crate) const STALL_SECONDS_MAX: u64 = 60;
 /// A stream that is to end has so long to do so in order before its connection is cut.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Whether a write to a connection waits, as others than the writer see it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Blocked(Arc<AtomicBool>);
+
+impl Blocked {
+    fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, blocked: bool) {
+        self.0.store(blocked, Ordering::Relaxed);
+    }
+}
+
 /// A connection whose writes fail when the other side has taken nothing for too long.
 pub(crate) struct Impatient<S> {
     stream: S,
     stall: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+    blocked: Blocked,
 }
 
 impl<S> Impatient<S> {
-    pub(crate) const fn new(stream: S, stall: Duration) -> Self {
-        Self { stream, stall, waiting: None }
+    pub(crate) fn new(stream: S, stall: Duration) -> Self {
+        Self { stream, stall, waiting: None, blocked: Blocked::default() }
+    }
+
+    pub(crate) fn blocked(&self) -> Blocked {
+        self.blocked.clone()
     }
 
     fn wrote<T>(
@@ -39,9 +58,12 @@ impl<S> Impatient<S> {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.waiting = None;
+            if self.waiting.take().is_some() {
+                self.blocked.set(false);
+            }
             return outcome;
         }
+        self.blocked.set(true);
         let stall = self.stall;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(stall)));
         if waiting.as_mut().poll(context).is_ready() {
@@ -119,8 +141,9 @@ impl Term {
         self.late.load(Ordering::Relaxed)
     }
 
-    /// Waits until the stream has ended, or has not ended although it should have.
-    async fn kept(&self) -> Kept {
+    /// Waits until the stream has ended, or has not ended although it should have. One that ended then, but behind bytes that
+    /// nobody takes, has not.
+    async fn kept(&self, blocked: &Blocked) -> Kept {
         let [first, second] = &self.ends;
         let time = async {
             match self.by {
@@ -130,16 +153,26 @@ impl Term {
         };
         tokio::select! {
             biased;
-            () = self.done.cancelled() => return Kept::Yes,
+            // In its own time, unless it was told to at the same moment.
+            () = self.done.cancelled() => {
+                if !first.is_cancelled() && !second.is_cancelled() {
+                    return Kept::Yes;
+                }
+            }
             () = first.cancelled() => {}
             () = second.cancelled() => {}
             () = time => self.late.store(true, Ordering::Relaxed),
         }
+        let mut grace = pin!(sleep(GRACE));
         tokio::select! {
             biased;
-            () = self.done.cancelled() => Kept::Yes,
-            () = sleep(GRACE) => Kept::No,
+            () = self.done.cancelled() => {}
+            () = grace.as_mut() => return Kept::No,
         }
+        if blocked.is_so() {
+            grace.await;
+        }
+        if blocked.is_so() { Kept::No } else { Kept::Yes }
     }
 }
 
@@ -172,11 +205,11 @@ pub(crate) struct Broken(watch::Receiver<Option<Term>>);
 
 impl Broken {
     /// Waits until a stream has not ended when it should: its reader is too slow.
-    pub(crate) async fn wait(mut self) {
+    pub(crate) async fn wait(mut self, blocked: Blocked) {
         while self.0.changed().await.is_ok() {
             let term = self.0.borrow_and_update().clone();
             if let Some(term) = term
-                && matches!(term.kept().await, Kept::No)
+                && matches!(term.kept(&blocked).await, Kept::No)
             {
                 return;
             }

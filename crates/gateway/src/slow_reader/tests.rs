@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{GRACE, Impatient, Term, Terms};
+use super::{Blocked, GRACE, Impatient, Term, Terms};
 
 const STALL: Duration = Duration::from_mins(1);
 
@@ -40,7 +40,7 @@ async fn a_connection_is_broken_when_a_stream_outlives_its_term() {
     let by = Instant::now() + Duration::from_secs(5);
     let none = CancellationToken::new;
     let (terms, broken) = Terms::new();
-    let mut broken = std::pin::pin!(broken.wait());
+    let mut broken = std::pin::pin!(broken.wait(Blocked::default()));
     assert!(pending(broken.as_mut()));
     let kept = Term::new(Some(by), [none(), none()]);
     terms.begin(&kept);
@@ -64,7 +64,7 @@ async fn a_connection_is_broken_when_a_stream_outlives_its_term() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_ended_before_its_term_is_nobodys_concern() {
     let (terms, broken) = Terms::new();
-    let mut broken = std::pin::pin!(broken.wait());
+    let mut broken = std::pin::pin!(broken.wait(Blocked::default()));
     assert!(pending(broken.as_mut()));
     let early =
         Term::new(Some(Instant::now()), [CancellationToken::new(), CancellationToken::new()]);
@@ -72,4 +72,34 @@ async fn a_stream_that_ended_before_its_term_is_nobodys_concern() {
     early.end();
     tokio::time::advance(Duration::from_hours(1)).await;
     assert!(pending(broken.as_mut()) && !early.is_late());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ended_behind_bytes_that_nobody_takes_has_not_ended() {
+    let (mut reader, writer) = duplex(16);
+    let mut writer = Impatient::new(writer, STALL);
+    let (terms, broken) = Terms::new();
+    let mut broken = std::pin::pin!(broken.wait(writer.blocked()));
+    for takes in [true, false] {
+        let revoked = CancellationToken::new();
+        let term = Term::new(None, [revoked.clone(), CancellationToken::new()]);
+        terms.begin(&term);
+        assert!(pending(broken.as_mut()));
+        {
+            let mut writing = std::pin::pin!(async {
+                writer.write_all(&[0; 32]).await.expect("it is in time");
+            });
+            assert!(pending(writing.as_mut()), "there is no room");
+            revoked.cancel();
+            term.end();
+            assert!(pending(broken.as_mut()), "it has a moment");
+            if takes {
+                let mut bytes = [0; 32];
+                let ((), read) = tokio::join!(writing, reader.read_exact(&mut bytes));
+                read.expect("all of it");
+            }
+        }
+        tokio::time::advance(GRACE * 2).await;
+        assert_eq!(pending(broken.as_mut()), takes);
+    }
 }
