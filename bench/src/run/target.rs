@@ -162,7 +162,7 @@ impl Target {
         let folder = place.folder.join(folder);
         std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let own_data = folder.join("data");
-        let (door, console) = (free_address()?, free_address()?);
+        let (door, console) = free_addresses()?;
         setup
             .write(&folder, Places { door, console, upstream, data: data.unwrap_or(&own_data) })?;
         let begun = clock::now();
@@ -272,11 +272,14 @@ async fn ready(child: &mut Child, console: SocketAddr) -> bool {
     false
 }
 
-/// A loopback address that was free a moment ago.
-fn free_address() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.map_err(|error| format!("no free port: {error}"))
+/// Two loopback addresses that were free a moment ago, at the same time: one after the other, both could be the same.
+fn free_addresses() -> Result<(SocketAddr, SocketAddr), String> {
+    let addresses = || {
+        let listener = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let (first, second) = (listener()?, listener()?);
+        Ok((first.local_addr()?, second.local_addr()?))
+    };
+    addresses().map_err(|error: std::io::Error| format!("no free port: {error}"))
 }
 
 #[cfg(test)]

@@ -64,15 +64,8 @@ impl Gateway {
 
     async fn launch(config: Config, clock: Option<PathBuf>, offset: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut gateway = Self {
-            folder,
-            config,
-            child: None,
-            door: free_address(),
-            console: free_address(),
-            probes: 0,
-            clock,
-        };
+        let (door, console) = free_addresses();
+        let mut gateway = Self { folder, config, child: None, door, console, probes: 0, clock };
         if gateway.clock.is_some() {
             gateway.set_clock(offset);
         }
@@ -319,10 +312,12 @@ impl Gateway {
     }
 }
 
-/// A loopback address that was free a moment ago.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
-    listener.local_addr().expect("bound")
+/// Two loopback addresses that were free a moment ago, at the same time: one after the other, both could be the same.
+fn free_addresses() -> (SocketAddr, SocketAddr) {
+    let listener = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+    let address = |listener: &TcpListener| listener.local_addr().expect("bound");
+    let (first, second) = (listener(), listener());
+    (address(&first), address(&second))
 }
 
 fn fake_time_library() -> Option<PathBuf> {
