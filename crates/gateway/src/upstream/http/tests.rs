@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -17,6 +18,7 @@ use crate::upstream::message::{
 use crate::upstream::peer::{Peer, Step, answer, chunk, send};
 use crate::upstream::spec::{ServerSpec, Timeouts};
 use crate::upstream::{EventStream, Upstream, system_resolver};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const JSON: &str = "200 OK\r\ncontent-type: application/json";
 const SSE: &str =
@@ -267,14 +269,65 @@ async fn large_answers_are_bounded_and_whole() {
 }
 
 #[tokio::test]
+async fn what_follows_an_answer_answers_nobody() {
+    let chunked = "transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    for first in [
+        format!("HTTP/1.1 {JSON}\r\ncontent-length: 2\r\n\r\n{{}}"),
+        format!("HTTP/1.1 {JSON}\r\n{chunked}"),
+        "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+    ] {
+        let forged = format!("{first}HTTP/1.1 {JSON}\r\ncontent-length: 8\r\n\r\n\"forged\"");
+        let peer = Peer::start(move |_, n| match n {
+            0 => vec![send(forged.clone()), Step::UntilClosed],
+            _ => vec![answer(JSON, "\"own\"")],
+        })
+        .await;
+        let upstream = open(&spec(&peer));
+        upstream.client.dispatch(ping()).await.expect("a reply");
+        assert_eq!(json(&upstream).await, "\"own\"", "{first}");
+        assert_eq!(peer.connections(), 2, "{first}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_with_half_a_request_carries_no_other() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
+    let spec = ServerSpec::http("t", &url, AddressRule::AllowPrivate).expect("a loopback URL");
+    let upstream = open(&spec);
+    let reply = format!("HTTP/1.1 {JSON}\r\ncontent-length: 2\r\n\r\n{{}}");
+    // More than the system takes of it while nobody reads.
+    let long = Outgoing::post(Bytes::from(vec![b' '; 64 * 1024 * 1024]));
+    let mut open = Vec::new();
+    for out in [long, ping()] {
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut begun = [0; 16];
+            stream.read_exact(&mut begun).await.expect("it begins");
+            stream.write_all(reply.as_bytes()).await.expect("it is taken");
+            open.push(stream);
+        };
+        let both = async { tokio::join!(upstream.client.dispatch(out), serving) };
+        let (answered, ()) = tokio::time::timeout(Duration::from_secs(30), both)
+            .await
+            .expect("each has a connection of its own");
+        assert!(matches!(answered, Ok(Reply::Json { .. })), "{answered:?}");
+    }
+}
+
+#[tokio::test]
 async fn heads_beyond_the_bounds_are_refused() {
     let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(1_000_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(500));
-    for head in [long, many, "SSH-2.0-OpenSSH\r\n\r\n".to_owned()] {
+    let early = |count| "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count);
+    for head in [long, many, "SSH-2.0-OpenSSH\r\n\r\n".to_owned(), early(17)] {
         let peer = Peer::start(move |_, _| vec![send(head.clone()), Step::UntilClosed]).await;
         let error = failure(&open(&spec(&peer))).await;
         assert!(matches!(error, SendError::BadAnswer(BadAnswer::Unreadable)), "{error:?}");
     }
+    let peer = Peer::start(move |_, _| vec![send(early(16)), answer(JSON, "{}")]).await;
+    assert_eq!(json(&open(&spec(&peer))).await, "{}");
 }
 
 #[tokio::test]
