@@ -80,8 +80,9 @@ impl Server {
             tool: tool.clone(),
             arguments: arguments.clone(),
         };
-        self.log.execute(executed);
+        // Before it is written down: who saw that a call ran may change what becomes of later ones only.
         let fault = self.fault.lock().expect("no holder panics").clone();
+        self.log.execute(executed);
         match fault {
             Some(Fault::Held) => {
                 self.gate.acquire().await.expect("never closed").forget();

@@ -149,6 +149,11 @@ async fn denied_meanwhile(scene: &Scene, what: &str) {
 /// Uses what is left of the limit: exactly as many ran as it has room for, but for those that were charged, and of which
 /// the log says, too, that nobody knows their end.
 async fn none_was_counted_wrong(scene: &Scene, what: &str, most: usize) {
+    at_most_counted_for_nothing(scene, what, most, 0).await;
+}
+
+/// The same, and at most `kept` calls more were charged that were denied.
+async fn at_most_counted_for_nothing(scene: &Scene, what: &str, most: usize, kept: usize) {
     let numbers = AtomicUsize::new(0);
     let caller = || async {
         loop {
@@ -166,7 +171,7 @@ async fn none_was_counted_wrong(scene: &Scene, what: &str, most: usize) {
     let doubtful = doubtful(scene).await;
     let doubtful = doubtful.iter().filter(|(tool, mark)| tool == "pay" && !ran.contains(mark));
     let paid = scene.log.executed().iter().filter(|call| call.tool == "pay").count();
-    let may = most.saturating_sub(doubtful.count())..=most;
+    let may = most.saturating_sub(doubtful.count() + kept)..=most;
     assert!(may.contains(&paid), "{what}: {paid} ran of {may:?}");
     figure(what, format!("{paid} calls ran of the {most} that the limit has room for"));
 }
@@ -445,7 +450,9 @@ async fn a_kill_on_a_broken_disk_loses_nothing_and_a_start_on_it_is_refused() {
         assert_eq!(scene.log.executed_count(), before);
         let ran = executed(&scene);
         assert!(told.ran.is_subset(&ran) && told.denied.is_disjoint(&ran), "{what}");
-        none_was_counted_wrong(&scene, &what, PAID_MAX).await;
+        // The last commit that the disk took may hold the charges of calls whose rows the next one had. They were denied;
+        // what gives their charges back was killed.
+        at_most_counted_for_nothing(&scene, &what, PAID_MAX, CALLERS.min(told.denied.len())).await;
         all_recorded(&scene).await;
     }
 }
