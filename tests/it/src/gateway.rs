@@ -3,7 +3,7 @@
 
 mod config;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::ports::Port;
 use crate::wire::{self, Answer, Ask};
 use crate::{places, wait};
 
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub console: SocketAddr,
     probes: usize,
     clock: Option<PathBuf>,
+    /// Its listeners' ports, after the process: they are its own until it ends.
+    _ports: [Port; 2],
 }
 
 impl Gateway {
@@ -64,8 +67,10 @@ impl Gateway {
 
     async fn launch(config: Config, clock: Option<PathBuf>, offset: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (door, console) = free_addresses();
-        let mut gateway = Self { folder, config, child: None, door, console, probes: 0, clock };
+        let ports = [Port::take(), Port::take()];
+        let [door, console] = ports.each_ref().map(Port::address);
+        let mut gateway =
+            Self { folder, config, child: None, door, console, probes: 0, clock, _ports: ports };
         if gateway.clock.is_some() {
             gateway.set_clock(offset);
         }
@@ -310,14 +315,6 @@ impl Gateway {
             .kill_on_drop(true);
         command
     }
-}
-
-/// Two loopback addresses that were free a moment ago, at the same time: one after the other, both could be the same.
-fn free_addresses() -> (SocketAddr, SocketAddr) {
-    let listener = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
-    let address = |listener: &TcpListener| listener.local_addr().expect("bound");
-    let (first, second) = (listener(), listener());
-    (address(&first), address(&second))
 }
 
 fn fake_time_library() -> Option<PathBuf> {

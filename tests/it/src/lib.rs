@@ -7,6 +7,7 @@ pub mod fixture;
 pub mod gateway;
 pub mod long;
 pub mod places;
+pub mod ports;
 pub mod recorder;
 
 pub mod scene;
