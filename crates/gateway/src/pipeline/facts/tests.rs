@@ -33,6 +33,15 @@ fn secrets_are_masked_and_long_strings_cut() {
     );
     let long = recorded(AuditValues::Redacted, &format!(r#"{{"text":"{}"}}"#, "é".repeat(100)));
     assert_eq!(long, format!(r#"{{"text":"{}… (200 bytes)"}}"#, "é".repeat(80)));
+    // What is just short enough stays whole, and one character more is cut.
+    for letter in ["a", "é"] {
+        let fits = format!(r#"{{"text":"{}"}}"#, letter.repeat(80));
+        assert_eq!(recorded(AuditValues::Redacted, &fits), fits);
+        let more =
+            recorded(AuditValues::Redacted, &format!(r#"{{"text":"{}"}}"#, letter.repeat(81)));
+        let bytes = 81 * letter.len();
+        assert_eq!(more, format!(r#"{{"text":"{}… ({bytes} bytes)"}}"#, letter.repeat(80)));
+    }
 }
 
 #[test]
