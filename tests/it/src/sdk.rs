@@ -1,6 +1,8 @@
 //! Visits by the SDKs that real agents use: each lists the tools, makes two calls, and reports what it
 //! got, whoever answered.
 
+use std::time::Duration;
+
 use rmcp::ServiceExt as _;
 use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
@@ -9,6 +11,9 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{places, wait};
+
+/// How long a visit may take. Interpreters and servers of others start for it, on processors that are shared.
+const VISIT_MAX: Duration = Duration::from_mins(2);
 
 /// Where a visit goes and what it calls.
 #[derive(Debug, Clone)]
@@ -60,7 +65,8 @@ impl Sdk {
 async fn printed(mut command: Command, visit: &Visit) -> Value {
     command.args([&visit.url, &visit.token, &visit.first.to_string(), &visit.second.to_string()]);
     let output = command.kill_on_drop(true).output();
-    let output = wait::bounded("a client's visit", output).await.expect("it runs");
+    let output = wait::bounded_within(VISIT_MAX, "a client's visit", output).await;
+    let output = output.expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let problem = String::from_utf8_lossy(&output.stderr).into_owned();
     serde_json::from_str(said.trim()).unwrap_or_else(|_none| panic!("{said}\n{problem}"))

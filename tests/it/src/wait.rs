@@ -59,6 +59,18 @@ where
 /// # Panics
 /// When [`PATIENCE_SECONDS_MAX`] have passed.
 pub async fn bounded<T>(what: impl Display, future: impl Future<Output = T>) -> T {
-    let ended = tokio::time::timeout(Duration::from_secs(PATIENCE_SECONDS_MAX), future).await;
-    ended.unwrap_or_else(|_elapsed| panic!("{what} took longer than {PATIENCE_SECONDS_MAX} s"))
+    bounded_within(Duration::from_secs(PATIENCE_SECONDS_MAX), what, future).await
+}
+
+/// As [`bounded`], with another deadline.
+///
+/// # Panics
+/// When `patience` has passed.
+pub async fn bounded_within<T>(
+    patience: Duration,
+    what: impl Display,
+    future: impl Future<Output = T>,
+) -> T {
+    let ended = tokio::time::timeout(patience, future).await;
+    ended.unwrap_or_else(|_elapsed| panic!("{what} took longer than {patience:?}"))
 }
