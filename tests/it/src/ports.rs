@@ -8,8 +8,10 @@ use std::path::PathBuf;
 
 /// The first of them.
 const PORT_MIN: u16 = 14_000;
-/// Where the range of the system begins if it does not say.
+/// Where the range of the system usually begins.
 const SYSTEM_PORT_MIN: u16 = 32_768;
+/// Fewer below that range are too few for all tests of a machine.
+const PORTS_MIN: u16 = 1_000;
 
 /// A port of this process alone, until it is dropped.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ impl Port {
     pub fn take() -> Self {
         let folder = folder();
         let end = system_range_begins();
-        let count = end.checked_sub(PORT_MIN).expect("ports below those that the system gives out");
+        let count = end - PORT_MIN;
         // Not all from the same place: processes that begin together would go the whole way beside each other.
         let from =
             u16::try_from(std::process::id() % u32::from(count)).expect("less than the count");
@@ -38,7 +40,10 @@ impl Port {
     }
 
     fn try_take(folder: &std::path::Path, port: u16) -> Option<Self> {
-        let lock = File::create(folder.join(port.to_string())).ok()?;
+        // Nothing is written: what lies there already is not touched.
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        let lock = options.open(folder.join(port.to_string())).ok()?;
         lock.try_lock().ok()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = TcpListener::bind(address).ok()?;
@@ -60,7 +65,10 @@ fn folder() -> PathBuf {
     folder
 }
 
+/// Where the range that the system gives out begins. On a machine that gives out nearly all ports, the usual place: tests still
+/// keep out of each other's way, and a connection of the system's choosing may not.
 fn system_range_begins() -> u16 {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(SYSTEM_PORT_MIN)
+    let begins = text.split_whitespace().next().and_then(|first| first.parse().ok());
+    begins.filter(|begins| *begins >= PORT_MIN + PORTS_MIN).unwrap_or(SYSTEM_PORT_MIN)
 }
