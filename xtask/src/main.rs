@@ -4,6 +4,7 @@
 //! reads the command line.
 
 mod bench;
+mod browser;
 mod fuzzing;
 mod process;
 mod proving;
@@ -21,6 +22,7 @@ use repository::Repository;
 
 const USAGE: &str = "\
 usage: cargo xtask test [--list] [NAME]…       run all steps, or the named ones
+       cargo xtask shots                       take the pictures of docs/images anew
        cargo xtask bypass FILE…                run bypass case files against this build
        cargo xtask soak [PART [NAME]…] [--seconds N]
                                                look longer (1800 s each): fuzz [TARGET]…; or, as
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         ("bypass", files) if !files.is_empty() => {
             finish(open().and_then(|found| steps::bypass(&found, files)))
         }
+        ("shots", []) => finish(open().and_then(|found| steps::shots(&found))),
         ("bench", arguments) => finish(open().and_then(|found| bench::run(&found, arguments))),
         ("soak", words) => finish(open().and_then(|found| soak::run(&found, words))),
         _ => usage(),

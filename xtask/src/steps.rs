@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::{self, command};
 use crate::repository::Repository;
-use crate::{bench, fuzzing, say, snippets, tidy, tools};
+use crate::{bench, browser, fuzzing, say, snippets, tidy, tools};
 
 /// How many checks a step made.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +32,14 @@ struct Step {
     run: fn(&Repository) -> Result<Tally, String>,
 }
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step { name: "tidy", about: "the repository's own rules", run: tidy_step },
     Step { name: "fmt", about: "cargo fmt --check", run: fmt },
     Step { name: "clippy", about: "every target, warnings are errors", run: clippy },
     Step { name: "build", about: "the binaries that the tests start", run: build },
     Step { name: "tools", about: "installs peers and tools below target/tools", run: tools_step },
     Step { name: "test", about: "all tests but those of steps of their own below", run: tests },
+    Step { name: "browser", about: "the console in Chromium, used as people use it", run: browser },
     Step { name: "otel", about: "the build with traces: clippy, its tests", run: otel },
     Step { name: "doc", about: "documentation tests", run: doc },
     Step { name: "fuzz", about: "kept inputs, then 20,000 fresh ones a target", run: fuzz },
@@ -167,6 +168,20 @@ fn one_module(found: &Repository, module: &str) -> Result<Tally, String> {
     ready(found)?;
     let wanted = format!("{module}::");
     nextest(found, &["--package=it"], &format!("test(/^{wanted}/)"), &[wanted])
+}
+
+fn browser(found: &Repository) -> Result<Tally, String> {
+    ready(found)?;
+    browser::run(found, browser::Wish::Tests).map(|(passed, failed)| Tally { passed, failed })
+}
+
+/// Takes the pictures of the documentation.
+///
+/// # Errors
+/// When something cannot be built or started.
+pub(crate) fn shots(found: &Repository) -> Result<bool, String> {
+    ready(found)?;
+    browser::run(found, browser::Wish::Pictures).map(|(_passed, failed)| failed == 0)
 }
 
 /// The feature of the product that brings traces.

@@ -14,15 +14,16 @@ use crate::say;
 /// # Errors
 /// Says what is missing and how to get it.
 pub(crate) fn install(found: &Repository) -> Result<(), String> {
-    npm(found)?;
+    npm(found, "tests/it/npm", "npm")?;
+    npm(found, "tests/it/browser/npm", "browser")?;
     python(found, "python", "requirements.txt")?;
     deny(found).map(drop)
 }
 
-/// The npm packages of `tests/it/npm`, from their lock file.
-fn npm(found: &Repository) -> Result<(), String> {
-    let from = found.root().join("tests/it/npm");
-    let to = found.tools().join("npm");
+/// The npm packages of one project, from its lock file; `name` is their folder's.
+fn npm(found: &Repository, project: &str, name: &str) -> Result<(), String> {
+    let from = found.root().join(project);
+    let to = found.tools().join(name);
     let files = ["package.json", "package-lock.json", ".npmrc"];
     let sources: Vec<PathBuf> = files.iter().map(|name| from.join(name)).collect();
     if is_current(&to, &sources) {
@@ -37,7 +38,7 @@ fn npm(found: &Repository) -> Result<(), String> {
     for (name, source) in files.iter().zip(&sources) {
         fs::copy(source, to.join(name)).map_err(|problem| cannot("copy", source, &problem))?;
     }
-    say("installing the npm packages of tests/it/npm\n");
+    say(&format!("installing the npm packages of {project}\n"));
     let mut ci = process::command(&to, "npm", &["ci", "--no-progress", "--loglevel=error"]);
     ci.env("npm_config_update_notifier", "false");
     process::run(ci)?;
