@@ -114,7 +114,9 @@ export class Gateway {
     const answer = await this.ask(method, path, body, headers);
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}\n${this.log()}`);
-    return text && answer.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
+    if (!text || !answer.headers.get("content-type")?.includes("json")) return text;
+    const value = JSON.parse(text);
+    return value.items ?? value;
   }
 
   ask(method, path, body, headers = {}) {

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 /** Seconds that anything may take on a loaded machine. */
-export const PATIENCE_SECONDS_MAX = 90;
+export const PATIENCE_SECONDS_MAX = 60;
 const LOOK_EVERY_MILLISECONDS = 40;
 
 /** The first value of `look` that is neither `undefined`, `null` nor `false`; fails when there is none in time. */
