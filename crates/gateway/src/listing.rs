@@ -123,7 +123,7 @@ pub(crate) fn announce(plane: &Plane, server: &ServerSlug, changed: &Changed) {
         Changed::Yes(changes) => changes,
     };
     for grant in plane.snapshot.load().grants() {
-        let policy = &grant.policy.policy;
+        let policy = grant.policy.shown();
         if grant.record.server == *server && changes.iter().any(|change| change.alters(policy)) {
             grant.live.announce();
         }

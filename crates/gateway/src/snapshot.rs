@@ -3,13 +3,13 @@
 //! longer than one snapshot (clients to servers, known tools, open streams) is carried over.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 use policy::{DenyAll, Document, Policy, UnixMillis};
 use store::{
-    Configuration, GrantId, GrantRecord, PinRecord, PolicyName, PolicyRecord, Revision,
+    Configuration, GrantId, GrantRecord, PinRecord, PolicyMode, PolicyName, PolicyRecord, Revision,
     ServerRecord, ServerSlug, TokenHash, Transport,
 };
 use tokio::sync::watch;
@@ -92,9 +92,33 @@ pub(crate) struct PolicyEntry {
     pub(crate) name: Option<PolicyName>,
     pub(crate) version: Option<u32>,
     pub(crate) policy: Policy,
+    mode: PolicyMode,
     text: String,
     /// The grant may see and do nothing, whatever the server offers.
     pub(crate) nothing: bool,
+}
+
+impl PolicyEntry {
+    /// Whether what the policy refuses or holds is recorded and let pass.
+    pub(crate) fn observes(&self) -> bool {
+        self.mode == PolicyMode::Observe
+    }
+
+    /// What lists and methods without rules are filtered by: a policy that only observes hides nothing.
+    pub(crate) fn shown(&self) -> &Policy {
+        static OPEN: OnceLock<Policy> = OnceLock::new();
+        if !self.observes() {
+            return &self.policy;
+        }
+        OPEN.get_or_init(|| {
+            let open = Document::parse(r#"{"version": "1", "default": "allow"}"#);
+            // Were it no policy, everything would be hidden.
+            open.map_or_else(
+                |_problems| Policy::deny_all(DenyAll::NoPolicy),
+                |document| Policy::compile(&document),
+            )
+        })
+    }
 }
 
 /// One server.
@@ -162,6 +186,7 @@ pub(crate) fn build(
         name: None,
         version: None,
         policy: Policy::deny_all(DenyAll::NoPolicy),
+        mode: PolicyMode::Enforce,
         text: String::new(),
         nothing: true,
     });
@@ -205,12 +230,14 @@ fn admit_tokens(tokens: &mut Tokens, entry: &Arc<GrantEntry>) {
     tokens.insert(record.token_hash, TokenEntry { grant: Arc::clone(entry), until: None });
 }
 
-/// The entry of a policy that a grant names and the store does not have.
+/// The entry of a policy that a grant names and of which no version is in force: there is none, or
+/// all are drafts.
 fn missing(name: &PolicyName) -> Arc<PolicyEntry> {
     Arc::new(PolicyEntry {
         name: Some(name.clone()),
         version: None,
-        policy: Policy::deny_all(DenyAll::Invalid("the policy does not exist".to_owned())),
+        policy: Policy::deny_all(DenyAll::Invalid("no version of it is in force".to_owned())),
+        mode: PolicyMode::Enforce,
         text: String::new(),
         nothing: true,
     })
@@ -240,16 +267,17 @@ fn build_policies(
 
 /// Compiles a stored policy; one that cannot be read any more denies everything.
 fn compile(row: &PolicyRecord) -> PolicyEntry {
-    let (policy, nothing) = match Document::parse(&row.text) {
-        Ok(document) => (Policy::compile(&document), false),
+    let (policy, mode, nothing) = match Document::parse(&row.text) {
+        Ok(document) => (Policy::compile(&document), row.mode, false),
         Err(problems) => {
             let why = problems.first().map_or_else(String::new, |problem| problem.message.clone());
             tracing::error!(policy = row.name.as_str(), %why, "a stored policy denies everything");
-            (Policy::deny_all(DenyAll::Invalid(why)), true)
+            (Policy::deny_all(DenyAll::Invalid(why)), PolicyMode::Enforce, true)
         }
     };
     let name = Some(row.name.clone());
-    PolicyEntry { name, version: Some(row.version), policy, text: row.text.clone(), nothing }
+    let (version, text) = (Some(row.version), row.text.clone());
+    PolicyEntry { name, version, policy, mode, text, nothing }
 }
 
 fn build_servers(

@@ -19,7 +19,7 @@ pub struct Configuration {
     pub revision: Revision,
     /// The servers.
     pub servers: Vec<ServerRecord>,
-    /// The newest version of every policy.
+    /// The version in force of every policy that has one.
     pub policies: Vec<PolicyRecord>,
     /// The grants, also those that are revoked or over.
     pub grants: Vec<GrantRecord>,
@@ -37,7 +37,7 @@ impl Store {
             Ok(Configuration {
                 revision: Revision(u64::try_from(revision).unwrap_or_default()),
                 servers: server::read_all(connection, &core.keys)?,
-                policies: policy_text::read_all(connection)?,
+                policies: policy_text::read_in_force(connection)?,
                 grants: grant::read_all(connection)?,
                 pins: pin::read_all(connection)?,
             })

@@ -99,6 +99,16 @@ pub enum WriteError {
         /// What uses it.
         by: String,
     },
+    /// What is to be kept is too long.
+    #[error("the {what} {name:?} is longer than {bytes_max} bytes")]
+    TooLarge {
+        /// The kind of object.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The bound.
+        bytes_max: usize,
+    },
     /// A stored object that the change needs cannot be understood.
     #[error(transparent)]
     Damaged(ReadError),

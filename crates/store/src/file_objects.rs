@@ -11,7 +11,7 @@ use crate::api_token::{self, ApiTokenRecord, Role};
 use crate::error::{ReadError, WriteError};
 use crate::grant::{self, GrantRecord};
 use crate::name::{Actor, GrantId, Label, PolicyName, Revision, ServerSlug};
-use crate::policy_text::{self, Managed, NewPolicy, Saved};
+use crate::policy_text::{self, Managed, NewPolicy, PolicyMode, Saved};
 use crate::seal::Keys;
 use crate::server::{self, ServerRecord};
 use crate::store::Store;
@@ -29,6 +29,8 @@ pub struct FilePolicy {
     pub text: String,
     /// The canonical form.
     pub canonical: String,
+    /// What it does.
+    pub mode: PolicyMode,
 }
 
 /// A grant of the file.
@@ -185,6 +187,7 @@ impl Apply<'_> {
                 server: policy.server.clone(),
                 text: policy.text.clone(),
                 canonical: policy.canonical.clone(),
+                mode: policy.mode,
                 actor: Actor::file(),
                 note: None,
             };

@@ -19,6 +19,7 @@ mod grant;
 mod idempotency;
 mod name;
 mod pin;
+mod policy_draft;
 mod policy_text;
 mod reader;
 mod schema;
@@ -38,8 +39,8 @@ pub use approval::{
 };
 pub use audit::{
     AUDIT_PAGE_ROWS_MAX, AuditCursor, AuditEntry, AuditFilter, AuditGrant, AuditKind, AuditOpen,
-    AuditOrder, AuditOutcome, AuditPage, BadRow, CursorError, VerifyError, VerifyProgress,
-    VerifyReport,
+    AuditOrder, AuditOutcome, AuditPage, AuditWould, AuditWouldEntry, BadRow, CursorError,
+    VerifyError, VerifyProgress, VerifyReport,
 };
 pub use configuration::Configuration;
 pub use entropy::{Entropy, NoEntropy};
@@ -52,7 +53,8 @@ pub use name::{
     PolicyName, Revision, SERVER_SLUG_BYTES_MAX, ServerSlug,
 };
 pub use pin::{PinRecord, PinState};
-pub use policy_text::{NewPolicy, PolicyRecord, PolicyVersion};
+pub use policy_draft::{POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PolicyDraft};
+pub use policy_text::{NewPolicy, PolicyMode, PolicyRecord, PolicyVersion};
 pub use seal::UnsealError;
 pub use secret::Secret;
 pub use server::{FromServer, NewTools, ServerRecord, Timeouts, Transport};

@@ -2,14 +2,52 @@
 //!
 //! What never lives here: parsing or compiling a policy (callers save only documents that parsed).
 
+use std::str::FromStr;
+
 use policy::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::error::{ReadError, WriteError, damaged};
-use crate::name::{Actor, PolicyName, Revision, ServerSlug};
+use crate::name::{Actor, NameError, PolicyName, Revision, ServerSlug};
 use crate::store::Store;
 
-/// A policy's newest version.
+/// What a version of a policy does with the calls that it judges. In force is the newest version that is no
+/// draft; where there is none, grants that name the policy may do nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PolicyMode {
+    /// It judges nothing: the version before it stays in force.
+    Draft,
+    /// It judges and records what it would refuse or hold, and lets that pass.
+    Observe,
+    /// What it refuses is refused.
+    #[default]
+    Enforce,
+}
+
+impl PolicyMode {
+    /// Every mode, the least strict first.
+    pub const ALL: [PolicyMode; 3] = [PolicyMode::Draft, PolicyMode::Observe, PolicyMode::Enforce];
+
+    /// The word in the configuration file and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PolicyMode::Draft => "draft",
+            PolicyMode::Observe => "observe",
+            PolicyMode::Enforce => "enforce",
+        }
+    }
+}
+
+impl FromStr for PolicyMode {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<PolicyMode, NameError> {
+        let found = PolicyMode::ALL.into_iter().find(|mode| mode.as_str() == text);
+        found.ok_or_else(|| NameError::new("mode", text, "draft, observe or enforce"))
+    }
+}
+
+/// A policy in its newest version, or the one asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyRecord {
     /// Its name.
@@ -18,6 +56,10 @@ pub struct PolicyRecord {
     pub server: Option<ServerSlug>,
     /// The number of this version, from 1.
     pub version: u32,
+    /// What this version does.
+    pub mode: PolicyMode,
+    /// The version in force; `None` where all are drafts.
+    pub in_force: Option<u32>,
     /// The author's text, comments included.
     pub text: String,
     /// The canonical form.
@@ -37,6 +79,8 @@ pub struct PolicyRecord {
 pub struct PolicyVersion {
     /// The number, from 1.
     pub version: u32,
+    /// What it does, or did while it was in force.
+    pub mode: PolicyMode,
     /// Who saved it.
     pub actor: Actor,
     /// Why.
@@ -56,6 +100,8 @@ pub struct NewPolicy {
     pub text: String,
     /// Its canonical form.
     pub canonical: String,
+    /// What it is to do.
+    pub mode: PolicyMode,
     /// Who saves it.
     pub actor: Actor,
     /// Why.
@@ -63,7 +109,9 @@ pub struct NewPolicy {
 }
 
 const COLUMNS: &str = "SELECT p.name, p.server, v.version, v.text, v.canonical, v.actor, v.note,
-    v.saved_at, p.managed_by_file FROM policies p JOIN policy_versions v ON v.name = p.name ";
+    v.saved_at, p.managed_by_file, v.mode,
+    (SELECT max(f.version) FROM policy_versions f WHERE f.name = p.name AND f.mode <> 'draft')
+    FROM policies p JOIN policy_versions v ON v.name = p.name ";
 
 impl Store {
     /// All policies in their newest version, by name.
@@ -96,18 +144,19 @@ impl Store {
         let name = name.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT version, actor, note, saved_at FROM policy_versions
+                "SELECT version, actor, note, saved_at, mode FROM policy_versions
                  WHERE name = ?1 ORDER BY version DESC",
             )?;
             let rows = statement.query_map([name.as_str()], |row| {
-                let actor: String = row.get(1)?;
-                Ok((row.get(0)?, actor, row.get(2)?, UnixMillis(row.get(3)?)))
+                let words: (String, String) = (row.get(1)?, row.get(4)?);
+                Ok((row.get(0)?, words, row.get(2)?, UnixMillis(row.get(3)?)))
             })?;
             rows.map(|row| {
-                let (version, actor, note, saved_at) = row?;
-                let actor = Actor::parse(&actor)
-                    .map_err(|error| damaged("policy", name.as_str(), &error))?;
-                Ok(PolicyVersion { version, actor, note, saved_at })
+                let (version, (actor, mode), note, saved_at) = row?;
+                let damage = |error| damaged("policy", name.as_str(), &error);
+                let actor = Actor::parse(&actor).map_err(damage)?;
+                let mode = mode.parse().map_err(damage)?;
+                Ok(PolicyVersion { version, mode, actor, note, saved_at })
             })
             .collect()
         })
@@ -116,7 +165,7 @@ impl Store {
 
     /// Saves a policy's next version and returns its number. `expected`: the version that the
     /// author started from (0: none), for `If-Match`; `None` saves in any case. A text equal to the
-    /// newest version's makes no new version.
+    /// newest version's in the same mode makes no new version.
     pub async fn save_policy(
         &self,
         policy: NewPolicy,
@@ -228,11 +277,12 @@ pub(crate) fn save(
     let server = policy.server.as_ref().map(ServerSlug::as_str);
     let before = stored(connection, &policy.name)?;
     if let Some(before) = &before {
-        let text: String = connection
-            .prepare_cached("SELECT text FROM policy_versions WHERE name = ?1 AND version = ?2")?
-            .query_row((name, before.version), |row| row.get(0))?;
+        let sql = "SELECT text, mode FROM policy_versions WHERE name = ?1 AND version = ?2";
+        let (text, mode): (String, String) = connection
+            .prepare_cached(sql)?
+            .query_row((name, before.version), |row| Ok((row.get(0)?, row.get(1)?)))?;
         let same_facts = before.managed_by_file == by_file && before.server.as_deref() == server;
-        if text == policy.text && same_facts {
+        if text == policy.text && mode == policy.mode.as_str() && same_facts {
             return Ok(Saved::Unchanged);
         }
     }
@@ -246,8 +296,9 @@ pub(crate) fn save(
         .execute((name, server, version, by_file))?;
     connection
         .prepare_cached(
-            "INSERT INTO policy_versions (name, version, text, canonical, actor, note, saved_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO policy_versions
+             (name, version, text, canonical, actor, note, saved_at, mode)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute((
             name,
@@ -257,6 +308,7 @@ pub(crate) fn save(
             policy.actor.as_str(),
             &policy.note,
             now.0,
+            policy.mode.as_str(),
         ))?;
     Ok(Saved::Version(version))
 }
@@ -275,14 +327,27 @@ pub(crate) fn read_all(connection: &Connection) -> Result<Vec<PolicyRecord>, Rea
     rows.map(|row| row?).collect()
 }
 
+/// The versions in force of all policies, by name; a policy that has only drafts is not among them.
+pub(crate) fn read_in_force(connection: &Connection) -> Result<Vec<PolicyRecord>, ReadError> {
+    let sql = format!(
+        "{COLUMNS} WHERE v.version = (SELECT max(f.version) FROM policy_versions f
+         WHERE f.name = p.name AND f.mode <> 'draft') ORDER BY p.name"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([], read)?;
+    rows.map(|row| row?).collect()
+}
+
 fn read(row: &Row<'_>) -> Result<Result<PolicyRecord, ReadError>, rusqlite::Error> {
     let name: String = row.get(0)?;
     let server: Option<String> = row.get(1)?;
     let actor: String = row.get(5)?;
+    let mode: String = row.get(9)?;
     let parsed = PolicyName::parse(&name).and_then(|name| {
-        Ok((name, server.as_deref().map(ServerSlug::parse).transpose()?, Actor::parse(&actor)?))
+        let server = server.as_deref().map(ServerSlug::parse).transpose()?;
+        Ok((name, server, Actor::parse(&actor)?, mode.parse()?))
     });
-    let (name, server, actor) = match parsed {
+    let (name, server, actor, mode) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => return Ok(Err(damaged("policy", &name, &error))),
     };
@@ -296,5 +361,7 @@ fn read(row: &Row<'_>) -> Result<Result<PolicyRecord, ReadError>, rusqlite::Erro
         note: row.get(6)?,
         saved_at: UnixMillis(row.get(7)?),
         managed_by_file: row.get(8)?,
+        mode,
+        in_force: row.get(10)?,
     }))
 }

@@ -44,6 +44,12 @@ pub struct AuditView {
     reason: Option<String>,
     rule: Option<String>,
     approval_id: Option<String>,
+    /// What a policy that only observes would have done, where that is not to allow: `deny` or `hold`.
+    would: Option<String>,
+    /// The reason word of that.
+    would_reason: Option<String>,
+    /// The rule of that.
+    would_rule: Option<String>,
     upstream_status: Option<u16>,
     latency_ms: Option<u64>,
     policy_version: Option<u32>,
@@ -63,6 +69,10 @@ fn raw(text: Option<String>) -> Option<Box<RawValue>> {
 
 impl From<AuditEntry> for AuditView {
     fn from(entry: AuditEntry) -> AuditView {
+        let (would, would_reason, would_rule) = match entry.would {
+            Some(would) => (Some(would.verdict), Some(would.reason), Some(would.rule)),
+            None => (None, None, None),
+        };
         AuditView {
             kind: match entry.kind {
                 AuditKind::Decision => "decision",
@@ -83,6 +93,9 @@ impl From<AuditEntry> for AuditView {
             reason: entry.reason,
             rule: entry.rule,
             approval_id: entry.approval_id,
+            would,
+            would_reason,
+            would_rule: would_rule.filter(|rule| !rule.is_empty()),
             upstream_status: entry.upstream_status,
             latency_ms: entry.latency_ms,
             policy_version: entry.policy_version,
@@ -97,7 +110,7 @@ impl From<AuditEntry> for AuditView {
 }
 
 /// The first line of a CSV export.
-pub const CSV_HEADER: &str = "kind,time,request_id,grant,server,session,client,method,tool,arguments,policy,revision,verdict,reason,rule,approval_id,upstream_status,latency_ms\n";
+pub const CSV_HEADER: &str = "kind,time,request_id,grant,server,session,client,method,tool,arguments,policy,revision,verdict,reason,rule,approval_id,upstream_status,latency_ms,would,would_reason,would_rule\n";
 
 /// A CSV field that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe.
 pub(super) fn csv_field(out: &mut String, value: &str) {
@@ -140,6 +153,9 @@ impl AuditView {
             some(&self.approval_id),
             number(self.upstream_status.map(u64::from)),
             number(self.latency_ms),
+            some(&self.would),
+            some(&self.would_reason),
+            some(&self.would_rule),
         ];
         let mut line = String::new();
         for (i, field) in fields.iter().enumerate() {
@@ -169,6 +185,8 @@ pub(super) struct ListParams {
     tool: Option<String>,
     verdict: Option<String>,
     reason: Option<String>,
+    /// `deny` or `hold`: what a policy that only observes would have done.
+    would: Option<String>,
     /// `decision` or `rejected`.
     kind: Option<String>,
     request_id: Option<String>,
@@ -192,6 +210,7 @@ impl ListParams {
             tool: self.tool.clone(),
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),
+            would: self.would.clone(),
             kind: match self.kind.as_deref() {
                 None => None,
                 Some("decision") => Some(AuditKind::Decision),

@@ -50,6 +50,7 @@ const AUDIT_QUERY: &[&str] = &[
     "tool",
     "verdict",
     "reason",
+    "would",
     "kind",
     "request_id",
     "since",
@@ -60,7 +61,7 @@ const AUDIT_QUERY: &[&str] = &[
 ];
 
 /// All of them, in the order of the documentation.
-pub const ENDPOINTS: [Endpoint; 29] = [
+pub const ENDPOINTS: [Endpoint; 30] = [
     Endpoint {
         method: "get",
         path: "/api/v1/openapi.json",
@@ -120,6 +121,12 @@ pub const ENDPOINTS: [Endpoint; 29] = [
         "Remove a policy that no grant uses",
     ),
     read("/api/v1/policies/{name}/versions", "[VersionView]", "A policy's history"),
+    act(
+        ("post", "/api/v1/policies/{name}/versions/{version}/restore"),
+        EDIT,
+        ("RestoreInput", "CheckedView"),
+        "Save the text of an old version as the next one",
+    ),
     act(
         ("post", "/api/v1/policies/{name}/test"),
         Permission::Read,

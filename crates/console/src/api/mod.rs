@@ -73,6 +73,7 @@ pub fn router(console: Console) -> Router {
             get(policies::show).put(policies::replace).delete(policies::remove),
         )
         .route("/api/v1/policies/{name}/versions", get(policies::versions))
+        .route("/api/v1/policies/{name}/versions/{version}/restore", post(policies::restore))
         .route("/api/v1/policies/{name}/test", post(policies::test))
         .route("/api/v1/policies/{name}/explain", post(policies::explain))
         .route("/api/v1/grants", get(grants::list).post(grants::create))

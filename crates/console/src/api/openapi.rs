@@ -31,6 +31,7 @@ use crate::ops::Permission;
         policies::CheckedView,
         policies::LintView,
         policies::VersionView,
+        policies::RestoreInput,
         policies::TestInput,
         policies::TestView,
         policies::ExplainInput,

@@ -6,14 +6,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{PolicyName, PolicyRecord, PolicyVersion, ServerSlug};
+use store::{PolicyMode, PolicyName, PolicyRecord, PolicyVersion, ServerSlug};
 use utoipa::{IntoParams, ToSchema};
 
 use super::input::{Body, Params, rfc3339};
 use super::problem::{PlacedError, Refusal};
 use super::{Page, etag, servers};
 use crate::Console;
-use crate::ops::policies::Draft;
+use crate::ops::policies::{Draft, Restore};
 use crate::ops::{Actor, OpError, policies};
 
 /// A policy.
@@ -22,6 +22,10 @@ pub(super) struct PolicyView {
     name: String,
     server: Option<String>,
     version: u32,
+    /// What this version does: `draft`, `observe` or `enforce`.
+    mode: &'static str,
+    /// The version in force: the newest that is no draft; `null` where there is none.
+    in_force: Option<u32>,
     /// The author's text, comments included.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
@@ -41,6 +45,8 @@ impl PolicyView {
             name: record.name.to_string(),
             server: record.server.map(|s| s.to_string()),
             version: record.version,
+            mode: record.mode.as_str(),
+            in_force: record.in_force,
             text: None,
             canonical: None,
             saved_at: rfc3339(record.saved_at),
@@ -109,6 +115,9 @@ pub(super) struct PolicyInput {
     /// The document itself, instead of `text`.
     #[schema(value_type = Object)]
     document: Option<Box<RawValue>>,
+    /// `draft` (the version before stays in force), `observe` (records what it would refuse, and lets
+    /// it pass) or `enforce`, the default.
+    mode: Option<String>,
     note: Option<String>,
 }
 
@@ -121,9 +130,19 @@ impl PolicyInput {
         }
     }
 
+    fn mode(&self) -> Result<PolicyMode, Refusal> {
+        mode_of(self.mode.as_deref())
+    }
+
     fn server(&self) -> Result<Option<ServerSlug>, Refusal> {
         self.server.as_deref().map(servers::slug_of).transpose()
     }
+}
+
+/// The mode of a version; what is not said enforces.
+fn mode_of(text: Option<&str>) -> Result<PolicyMode, Refusal> {
+    let mode = text.map(str::parse).transpose();
+    mode.map(Option::unwrap_or_default).map_err(|e| Refusal::from(OpError::from(e)))
 }
 
 fn name_of(text: &str) -> Result<PolicyName, Refusal> {
@@ -175,8 +194,13 @@ async fn save(
     name: PolicyName,
     (input, expected): (&PolicyInput, Option<u32>),
 ) -> Result<(u32, policies::Checked), Refusal> {
-    let draft =
-        Draft { name, server: input.server()?, text: input.text()?, note: input.note.clone() };
+    let draft = Draft {
+        name,
+        server: input.server()?,
+        text: input.text()?,
+        mode: input.mode()?,
+        note: input.note.clone(),
+    };
     Ok(policies::save(console, actor, draft, expected).await?)
 }
 
@@ -209,6 +233,8 @@ pub(super) async fn remove(
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct VersionView {
     version: u32,
+    /// What it does, or did: `draft`, `observe` or `enforce`.
+    mode: &'static str,
     saved_at: String,
     saved_by: String,
     note: Option<String>,
@@ -218,6 +244,7 @@ impl From<PolicyVersion> for VersionView {
     fn from(version: PolicyVersion) -> VersionView {
         VersionView {
             version: version.version,
+            mode: version.mode.as_str(),
             saved_at: rfc3339(version.saved_at),
             saved_by: version.actor.to_string(),
             note: version.note,
@@ -232,6 +259,31 @@ pub(super) async fn versions(
 ) -> Result<Json<Page<VersionView>>, Refusal> {
     let found = policies::versions(&console, &actor, &name_of(&name)?).await?;
     Ok(Json(Page::whole(found.into_iter().map(VersionView::from).collect())))
+}
+
+/// How an old version comes back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RestoreInput {
+    /// `draft`, `observe` or `enforce`, the default, whatever the old version did.
+    mode: Option<String>,
+    /// Why; without it the note names the version.
+    note: Option<String>,
+}
+
+pub(super) async fn restore(
+    State(console): State<Console>,
+    actor: Actor,
+    Path((name, version)): Path<(String, u32)>,
+    headers: HeaderMap,
+    Body(input): Body<RestoreInput>,
+) -> Result<Response, Refusal> {
+    let expected = etag::expected(&headers)?.map(|v| u32::try_from(v).unwrap_or(u32::MAX));
+    let wanted =
+        Restore { version, mode: mode_of(input.mode.as_deref())?, note: input.note.clone() };
+    let name = name_of(&name)?;
+    let (version, checked) = policies::restore(&console, &actor, &name, wanted, expected).await?;
+    Ok(etag::tagged(version.into(), Json(checked_view(Some(version), checked))))
 }
 
 pub(super) async fn validate(

@@ -150,6 +150,7 @@ fn write_status(error: &WriteError) -> (StatusCode, &'static str) {
         WriteError::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found"),
         WriteError::Exists { .. } | WriteError::InUse { .. } => (StatusCode::CONFLICT, "conflict"),
         WriteError::ManagedByFile { .. } => (StatusCode::CONFLICT, "managed-by-file"),
+        WriteError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
         WriteError::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "changed"),
         WriteError::Damaged(error) => read_status(error),
     }

@@ -160,7 +160,11 @@ async fn the_endpoint_role_table_is_the_golden_one() {
         "| endpoint | none | viewer | policy_manager | approver | admin |\n|---|---|---|---|---|---|\n",
     );
     for endpoint in &ENDPOINTS {
-        let path = endpoint.path.replace("{slug}", "none").replace("{name}", "none");
+        let path = endpoint
+            .path
+            .replace("{slug}", "none")
+            .replace("{name}", "none")
+            .replace("{version}", "1");
         let path = path.replace(
             "{id}",
             &format!("{}_{}", if path.contains("grants") { "grt" } else { "apr" }, "0".repeat(26)),

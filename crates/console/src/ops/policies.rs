@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use policy::{Document, Policy, ToolDefinition, UnixMillis};
 use serde_json::json;
-use store::{NewPolicy, PinRecord, PolicyName, PolicyRecord, PolicyVersion, ServerSlug};
+use store::{
+    NewPolicy, PinRecord, PolicyDraft, PolicyMode, PolicyName, PolicyRecord, PolicyVersion,
+    ServerSlug,
+};
 
 use super::{Actor, OpError, Permission, not_found};
 use crate::Console;
@@ -101,6 +104,8 @@ pub struct Draft<'a> {
     pub server: Option<ServerSlug>,
     /// The author's text.
     pub text: &'a str,
+    /// What the version is to do.
+    pub mode: PolicyMode,
     /// Why, if the author said.
     pub note: Option<String>,
 }
@@ -119,11 +124,85 @@ pub async fn save(
         server: draft.server,
         text: draft.text.to_owned(),
         canonical: checked.document.canonical().to_owned(),
+        mode: draft.mode,
         actor: actor.name.clone(),
         note: draft.note,
     };
     let version = console.store.save_policy(policy, expected, (console.clock)()).await?;
     Ok((version, checked))
+}
+
+/// How an old version comes back.
+#[derive(Debug, Clone)]
+pub struct Restore {
+    /// The version whose text comes back.
+    pub version: u32,
+    /// What the new version is to do.
+    pub mode: PolicyMode,
+    /// Why; without it the note names the version.
+    pub note: Option<String>,
+}
+
+/// Saves the text of an old version as the next one; history is never rewritten. The text is checked as
+/// any other that is saved, against the tools as they are now.
+pub async fn restore(
+    console: &Console,
+    actor: &Actor,
+    name: &PolicyName,
+    wanted: Restore,
+    expected: Option<u32>,
+) -> Result<(u32, Checked), OpError> {
+    actor.may(Permission::EditPolicies)?;
+    let newest = get(console, actor, name, None).await?;
+    let old = console.store.policy(name, Some(wanted.version)).await?;
+    let old = old.ok_or_else(|| {
+        not_found("version", &format!("{} of policy {}", wanted.version, name.as_str()))
+    })?;
+    let note = wanted.note.unwrap_or_else(|| format!("restores version {}", old.version));
+    let draft = Draft {
+        name: name.clone(),
+        server: newest.server,
+        text: &old.text,
+        mode: wanted.mode,
+        note: Some(note),
+    };
+    save(console, actor, draft, expected).await
+}
+
+/// Keeps what somebody has written of a policy and not saved, so that nothing is lost between two
+/// pages. The text need not parse.
+pub async fn keep_draft(
+    console: &Console,
+    actor: &Actor,
+    name: &PolicyName,
+    (server, text, base): (Option<ServerSlug>, String, u32),
+) -> Result<(), OpError> {
+    actor.may(Permission::EditPolicies)?;
+    let kept_at = (console.clock)();
+    let draft = PolicyDraft { name: name.clone(), server, text, base, kept_at };
+    console.store.keep_policy_draft(&actor.name, draft).await?;
+    Ok(())
+}
+
+/// What somebody has written of a policy and not saved.
+pub async fn draft(
+    console: &Console,
+    actor: &Actor,
+    name: &PolicyName,
+) -> Result<Option<PolicyDraft>, OpError> {
+    actor.may(Permission::EditPolicies)?;
+    Ok(console.store.policy_draft(&actor.name, name).await?)
+}
+
+/// Forgets what somebody has written of a policy and not saved.
+pub async fn drop_draft(
+    console: &Console,
+    actor: &Actor,
+    name: &PolicyName,
+) -> Result<(), OpError> {
+    actor.may(Permission::EditPolicies)?;
+    console.store.drop_policy_draft(&actor.name, name).await?;
+    Ok(())
 }
 
 /// Removes a policy that no grant uses.

@@ -8,6 +8,7 @@ mod calls;
 mod doors;
 mod holds;
 mod life;
+mod modes;
 mod observed;
 mod seats;
 mod sessions;

@@ -13,7 +13,8 @@ use policy::{
 };
 use store::{AdmitError, AdmitRequest, CheckError, Opened};
 
-use super::ledger::{self, Facts};
+use super::ledger::{self, Facts, Would};
+use super::observe;
 use super::opencall::OpenCall;
 use super::permit::{Basis, Permit};
 use super::refusal::{self, Asked, Notice};
@@ -70,8 +71,13 @@ struct Judged<'r> {
 /// Judges a call, settles its approval, charges it and opens its audit record.
 pub(crate) async fn attempt(visit: &Visit, request: &Request) -> Attempt {
     let Some((kind, name)) = subject(request) else {
-        return Box::pin(refuse(visit, request, &Trace::empty(), not_allowed(visit, request)))
-            .await;
+        return Box::pin(refuse(
+            visit,
+            request,
+            &Trace::empty(),
+            observe::not_allowed(visit, request),
+        ))
+        .await;
     };
     let tool = match find_tool(visit, request, kind, name).await {
         Ok(tool) => tool,
@@ -231,9 +237,10 @@ fn judge(visit: &Visit, request: &Request, tool: Option<&Tool>, args: &Value<'_>
     let mut judgement = decide(&visit.grant.policy.policy, &call);
     let hidden =
         matches!(&judgement.verdict, Verdict::Deny(denial) if denial.reason == Reason::Hidden);
+    // What only observes hides nothing, and a quarantined tool is refused all the same.
     if let Some(tool) = tool
         && tool.is_quarantined()
-        && !hidden
+        && (!hidden || visit.grant.policy.observes())
     {
         let message = format!(
             "The tool {} is quarantined: its definition is new or changed, and nobody has \
@@ -249,12 +256,14 @@ fn judge(visit: &Visit, request: &Request, tool: Option<&Tool>, args: &Value<'_>
 async fn settle(visit: &Visit, request: &Request, judged: &Judged<'_>, args: Value<'_>) -> Attempt {
     let trace = &judged.judgement.trace;
     match &judged.judgement.verdict {
-        Verdict::Deny(denial) => Box::pin(refuse(visit, request, trace, denial.clone())).await,
+        Verdict::Deny(denial) => {
+            Box::pin(observe::refuse_or_note(visit, request, trace, denial.clone())).await
+        }
         Verdict::Allow(obligations) => {
-            match admit(visit, request, trace, (obligations, None)).await {
+            match admit(visit, request, trace, Terms::of(obligations)).await {
                 Ok(call) => Attempt::Go(call, Permit::new(Basis::Decision)),
                 Err(Unadmitted::Denied(denial)) => {
-                    Box::pin(refuse(visit, request, trace, denial)).await
+                    Box::pin(observe::refuse_or_note(visit, request, trace, denial)).await
                 }
                 Err(Unadmitted::ApprovalGone) => {
                     Box::pin(refuse(visit, request, trace, unrecordable())).await
@@ -265,11 +274,17 @@ async fn settle(visit: &Visit, request: &Request, judged: &Judged<'_>, args: Val
             if *request.method() == Method::ResourcesSubscribe {
                 // An approval serves one read; a subscription would go on after it.
                 let denial = asking(ask);
-                return Box::pin(refuse(visit, request, trace, denial)).await;
+                return Box::pin(observe::refuse_or_note(visit, request, trace, denial)).await;
             }
             match check(visit, obligations) {
+                Ok(()) if visit.grant.policy.observes() => {
+                    let denial = asking(ask);
+                    Box::pin(observe::note_and_pass(visit, request, trace, ("hold", denial))).await
+                }
                 Ok(()) => Box::pin(hold(visit, request, judged, (ask, obligations, args))).await,
-                Err(denial) => Box::pin(refuse(visit, request, trace, denial)).await,
+                Err(denial) => {
+                    Box::pin(observe::refuse_or_note(visit, request, trace, denial)).await
+                }
             }
         }
     }
@@ -307,7 +322,8 @@ async fn hold(
                 if let Err(refused) = still_as_approved(visit, request, judged).await {
                     return refused;
                 }
-                match admit(visit, request, trace, (obligations, Some(&id))).await {
+                let terms = Terms { approval: Some(&id), ..Terms::of(obligations) };
+                match admit(visit, request, trace, terms).await {
                     Ok(call) => return Attempt::Go(call, Permit::new(Basis::Decision)),
                     Err(Unadmitted::Denied(denial)) => {
                         return Box::pin(refuse(visit, request, trace, denial)).await;
@@ -424,7 +440,7 @@ async fn wait_for(visit: &Visit, request: &Request, trace: &Trace, what: (&Ask, 
 }
 
 /// Why a call that policy allows is not admitted.
-enum Unadmitted {
+pub(super) enum Unadmitted {
     Denied(Denial),
     ApprovalGone,
 }
@@ -438,18 +454,34 @@ fn scope(visit: &Visit) -> ScopeIds<'_> {
     }
 }
 
+/// What an allowed call is admitted with.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub(super) obligations: &'a Obligations,
+    /// The approval that it uses up.
+    pub(super) approval: Option<&'a policy::ApprovalId>,
+    /// What a policy that only observes would have done with it.
+    pub(super) would: Option<Would<'a>>,
+}
+
+impl<'a> Terms<'a> {
+    pub(super) const fn of(obligations: &'a Obligations) -> Self {
+        Self { obligations, approval: None, would: None }
+    }
+}
+
 /// Stops 8 and 10: all charges or none, the approval and the opening row, in one step of the store.
-async fn admit(
+pub(super) async fn admit(
     visit: &Visit,
     request: &Request,
     trace: &Trace,
-    what: (&Obligations, Option<&policy::ApprovalId>),
+    terms: Terms<'_>,
 ) -> Result<OpenCall, Unadmitted> {
-    let (obligations, approval) = what;
+    let Terms { obligations, approval, would } = terms;
     // The server was listed for an approved call, at its leisure: what counts is the time after that.
     let now = if approval.is_some() { visit.plane.now() } else { visit.now };
-    let known =
-        Facts { approval: approval.map(policy::ApprovalId::as_str), ..Facts::of(trace, None) };
+    let approval_id = approval.map(policy::ApprovalId::as_str);
+    let known = Facts { approval: approval_id, would, ..Facts::of(trace, None) };
     let admission = ledger::with_row(visit, request, "allow", &known, |open| {
         visit.plane.store.admit(&AdmitRequest {
             charges: &obligations.charges,
@@ -506,7 +538,7 @@ fn store_away(obligations: &Obligations) -> Denial {
     }
 }
 
-fn unrecordable() -> Denial {
+pub(super) fn unrecordable() -> Denial {
     Denial::bare(Reason::AuditUnavailable, "The decision could not be recorded.")
 }
 
@@ -516,15 +548,6 @@ fn asking(ask: &Ask) -> Denial {
         hint: ask.hint.clone(),
         ..Denial::bare(Reason::ApprovalRequired, &ask.message)
     }
-}
-
-/// The refusal of a method that policy does not know, under a policy that denies by default.
-pub(crate) fn not_allowed(visit: &Visit, request: &Request) -> Denial {
-    if visit.grant.policy.name.is_none() {
-        return Denial::bare(Reason::NoPolicy, "This grant has no policy.");
-    }
-    let message = format!("The method {} is not allowed.", request.method());
-    unlisted(&message)
 }
 
 /// The refusal of something that no selector names.
@@ -542,16 +565,4 @@ pub(crate) async fn refuse(
 ) -> Attempt {
     ledger::note(visit, request, &Facts::of(trace, Some(&denial))).await;
     Attempt::Refused(refusal::denied(request, &denial, &visit.request_id))
-}
-
-/// Admits a request that passes without rules of policy, such as a method under `default: "allow"`,
-/// with an audit record and without charges.
-pub(crate) async fn admit_unruled(visit: &Visit, request: &Request) -> Attempt {
-    let obligations = Obligations::default();
-    let trace = Trace::empty();
-    match admit(visit, request, &trace, (&obligations, None)).await {
-        Ok(call) => Attempt::Go(call, Permit::new(Basis::Decision)),
-        Err(Unadmitted::Denied(denial)) => refuse(visit, request, &trace, denial).await,
-        Err(Unadmitted::ApprovalGone) => refuse(visit, request, &trace, unrecordable()).await,
-    }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use mcp::{Method, Request};
 use policy::{Denial, Trace};
-use store::{AuditGrant, AuditKind, AuditOpen};
+use store::{AuditGrant, AuditKind, AuditOpen, AuditWould};
 
 use super::facts;
+use super::observe;
 use super::visit::Visit;
 use crate::metrics::DecisionLabels;
 use crate::observer::{self, CallEnd, FinishedCall, OTHER_METHOD, Watched};
@@ -18,11 +19,33 @@ pub(super) struct Facts<'a> {
     pub(super) trace: &'a Trace,
     pub(super) denial: Option<&'a Denial>,
     pub(super) approval: Option<&'a str>,
+    /// What a policy that only observes would have done: a verdict, and why.
+    pub(super) would: Option<Would<'a>>,
+}
+
+/// What a policy that only observes would have done.
+#[derive(Clone, Copy)]
+pub(super) struct Would<'a> {
+    /// `deny` or `hold`.
+    pub(super) verdict: &'static str,
+    /// Why.
+    pub(super) denial: &'a Denial,
+}
+
+impl<'a> Would<'a> {
+    fn recorded(self) -> AuditWould<'a> {
+        AuditWould {
+            verdict: self.verdict,
+            reason: self.denial.reason.as_str(),
+            rule: &self.denial.rule,
+            message: &self.denial.message,
+        }
+    }
 }
 
 impl<'a> Facts<'a> {
     pub(super) const fn of(trace: &'a Trace, denial: Option<&'a Denial>) -> Self {
-        Self { trace, denial, approval: None }
+        Self { trace, denial, approval: None, would: None }
     }
 }
 
@@ -90,6 +113,7 @@ pub(super) async fn note_passed(visit: &Visit, method: &Method) -> Result<(), st
     visit.plane.metrics.allowed.inc();
     let record = &visit.grant.record;
     let policy = &visit.grant.policy;
+    let denial = observe::observed_method(visit, method);
     let row = AuditOpen {
         kind: AuditKind::Decision,
         request_id: &visit.request_id,
@@ -101,6 +125,7 @@ pub(super) async fn note_passed(visit: &Visit, method: &Method) -> Result<(), st
         policy_version: policy.version,
         revision: visit.snapshot.revision,
         verdict: "allow",
+        would: denial.as_ref().map(|denial| Would { verdict: "deny", denial }.recorded()),
         ..AuditOpen::default()
     };
     visit.plane.store.record(&row, visit.now).await
@@ -174,6 +199,7 @@ impl<'r> Row<'r> {
             message: known.denial.map(|denial| denial.message.as_str()),
             trace_json: Some(&self.trace),
             approval_id: known.approval,
+            would: known.would.map(Would::recorded),
         }
     }
 }

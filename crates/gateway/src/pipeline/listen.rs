@@ -14,10 +14,10 @@ use policy::Trace;
 use tokio::sync::watch;
 
 use super::exchange::{self, Exchange, notice_answer, reframed};
-use super::forward;
 use super::judge::{self, Attempt};
 use super::rewrite::{self, Expect};
 use super::visit::{Claim, Visit};
+use super::{forward, observe};
 use crate::admission;
 use crate::answer::{self, Answer, Refused};
 use crate::body::{LiveStream, OnLeave};
@@ -74,9 +74,9 @@ pub(super) async fn subscribe(visit: Box<Visit>, request: Request) -> Answer {
         .subscribed_uris()
         .all(|uri| uri.is_some_and(|uri| rewrite::sees_resource(&visit, &uri)));
     let admitted = if seen && !visit.grant.policy.nothing {
-        judge::admit_unruled(&visit, &request).await
+        observe::admit_unruled(&visit, &request).await
     } else {
-        let denial = judge::not_allowed(&visit, &request);
+        let denial = observe::not_allowed(&visit, &request);
         judge::refuse(&visit, &request, &Trace::empty(), denial).await
     };
     let (call, permit) = match admitted {

@@ -11,6 +11,7 @@ mod judge;
 mod lasting;
 mod ledger;
 pub(crate) mod listen;
+mod observe;
 mod opencall;
 pub mod permit;
 mod refusal;
@@ -144,7 +145,7 @@ async fn notify(visit: Box<Visit>, notification: Notification) -> Result<Answer,
             | Method::NotifyTasksStatus
     );
     let policy = &visit.grant.policy;
-    let open = !policy.nothing && policy.policy.default_action() == DefaultAction::Allow;
+    let open = !policy.nothing && policy.shown().default_action() == DefaultAction::Allow;
     if !defined && !open {
         let refused = answer::refused(Refused::Notification);
         crate::entry::note_visit(&visit, Refused::Notification).await;

@@ -142,8 +142,8 @@ fn discovered(visit: &Visit, response: &Response) -> Bytes {
 fn sees_nothing(visit: &Visit, section: Section) -> bool {
     let policy = &visit.grant.policy;
     policy.nothing
-        || policy.policy.default_action() == DefaultAction::Deny
-            && !policy.policy.has_selectors(section)
+        || policy.shown().default_action() == DefaultAction::Deny
+            && !policy.shown().has_selectors(section)
 }
 
 /// The client's capabilities that the server's settings forbid, taken out of `initialize`.
@@ -227,12 +227,12 @@ pub(crate) fn may_ask(visit: &Visit, method: &Method) -> bool {
 
 /// Whether the grant may know of a resource.
 pub(crate) fn sees_resource(visit: &Visit, uri: &str) -> bool {
-    visit.grant.policy.policy.lists(&Target::Resource { uri })
+    visit.grant.policy.shown().lists(&Target::Resource { uri })
 }
 
 /// Whether the grant may know of a prompt.
 pub(crate) fn sees_prompt(visit: &Visit, name: &str) -> bool {
-    visit.grant.policy.policy.lists(&Target::Prompt { name })
+    visit.grant.policy.shown().lists(&Target::Prompt { name })
 }
 
 /// Whether the grant created the task.
@@ -304,7 +304,7 @@ impl Pinned<'_> {
     fn shows(&mut self, item: &ListItem<'_>) -> bool {
         let hash = self.names.hasher().hash_one(&*item.key);
         self.news |= !self.names.insert(hash);
-        let policy = &self.visit.grant.policy.policy;
+        let policy = self.visit.grant.policy.shown();
         let tool = self.table.get(&item.key).filter(|tool| tool.is_defined_by(item.raw));
         self.news |= tool.is_none();
         tool.is_some_and(|tool| !tool.is_quarantined() && tool.is_listed_by(policy))
@@ -326,7 +326,7 @@ fn shows(visit: &Visit, kind: ListKind, item: &ListItem<'_>) -> bool {
 fn shows_tool(visit: &Visit, item: &ListItem<'_>) -> bool {
     let Ok(raw) = std::str::from_utf8(item.raw) else { return false };
     let Some(tool) = visit.server.shelf.shows(&Seen { name: &item.key, raw }) else { return false };
-    tool.is_listed_by(&visit.grant.policy.policy)
+    tool.is_listed_by(visit.grant.policy.shown())
 }
 
 /// Pins what a list on its way to the agent shows for the first time.

@@ -11,7 +11,7 @@ use super::judge::{self, Attempt};
 use super::lasting::Work;
 use super::rewrite::{self, Expect, Handshake};
 use super::visit::Visit;
-use super::{forward, listen};
+use super::{forward, listen, observe};
 use crate::answer::{self, Answer};
 use crate::listing;
 use crate::upstream::Patience;
@@ -73,7 +73,7 @@ fn route(visit: &Visit, request: &Request) -> Route {
 /// Whether the policy lets methods pass that nothing names.
 fn is_open(visit: &Visit) -> bool {
     let policy = &visit.grant.policy;
-    !policy.nothing && policy.policy.default_action() == DefaultAction::Allow
+    !policy.nothing && policy.shown().default_action() == DefaultAction::Allow
 }
 
 /// Legacy methods of which each has an object that a grant may not see.
@@ -208,7 +208,7 @@ async fn other(visit: Box<Visit>, request: &Request) -> Answer {
 }
 
 async fn refused(visit: &Visit, request: &Request) -> Answer {
-    let denial = judge::not_allowed(visit, request);
+    let denial = observe::not_allowed(visit, request);
     ended(judge::refuse(visit, request, &Trace::empty(), denial).await)
 }
 
@@ -225,7 +225,7 @@ fn ended(attempt: Attempt) -> Answer {
 
 /// Passes a request without rules of policy, with its audit record.
 async fn unruled(visit: Box<Visit>, request: &Request, expect: Expect) -> Answer {
-    match judge::admit_unruled(&visit, request).await {
+    match observe::admit_unruled(&visit, request).await {
         Attempt::Go(call, permit) => {
             let exchange = Exchange::new(visit, request, expect).with_call(call);
             super::go(exchange, permit, request).await

@@ -17,8 +17,8 @@ use gateway::{Gateway, GatewayConfig, ListingError};
 use policy::{ApprovalState, Document};
 use store::{
     APPROVALS_PAGE_ROWS_MAX, ApprovalFilter, Entropy, FileGrant, FileObjects, FilePolicy,
-    FromServer, Label, NewTools, PolicyName, Revision, Role, Secret, ServerRecord, ServerSlug,
-    Store, StoreConfig, Timeouts, Token, Transport,
+    FromServer, Label, NewTools, PolicyMode, PolicyName, Revision, Role, Secret, ServerRecord,
+    ServerSlug, Store, StoreConfig, Timeouts, Token, Transport,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -239,6 +239,7 @@ fn policy(args: &RunArgs, server: &ServerSlug) -> Result<PolicyEntry, Failure> {
         server: server.clone(),
         path: args.policy.clone(),
         document,
+        mode: PolicyMode::Enforce,
         tools: tools.transpose()?,
     };
     run_tests(std::slice::from_ref(&entry), &PinnedTools::new()).map_err(refused)?;
@@ -288,6 +289,7 @@ fn objects(
         server: Some(policy.server),
         text: policy.document.text().to_owned(),
         canonical: policy.document.canonical().to_owned(),
+        mode: policy.mode,
     };
     Ok(FileObjects {
         servers: vec![server],

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use policy::{Document, TestFailure, ToolDefinition, run_document_tests};
-use store::{PolicyName, ServerRecord, ServerSlug};
+use store::{PolicyMode, PolicyName, ServerRecord, ServerSlug};
 
 use super::place::{FileProblems, Problem};
 use super::principals::server;
@@ -29,6 +29,8 @@ pub(crate) struct PolicyEntry {
     pub(crate) path: PathBuf,
     /// What it says.
     pub(crate) document: Document,
+    /// What it does; never a draft.
+    pub(crate) mode: PolicyMode,
     /// The tools that its own tests are run against, if the file names some.
     pub(crate) tools: Option<Vec<ToolDefinition>>,
 }
@@ -40,6 +42,7 @@ pub(super) struct PolicyDraft {
     pub(super) server: ServerSlug,
     path: PathBuf,
     text: String,
+    mode: PolicyMode,
     tools: Option<(PathBuf, Vec<ToolDefinition>)>,
 }
 
@@ -67,10 +70,11 @@ pub(super) fn read(
         let name = name(&mut section, &mut seen, problems);
         let server = server(&mut section, servers, problems);
         let text = text(&mut section, base, problems);
+        let mode = mode(&mut section, problems);
         let tools = tools(&mut section, base, problems);
         section.finish(problems);
         if let (Some(name), Some(server), Some((path, text))) = (name, server, text) {
-            policies.push(PolicyDraft { name, server, path, text, tools });
+            policies.push(PolicyDraft { name, server, path, text, mode, tools });
         }
     }
     policies
@@ -111,6 +115,18 @@ fn text(
     }
 }
 
+/// What the policy does. A draft stands beside a version in force, which a file does not have.
+fn mode(section: &mut Section<'_, '_>, problems: &mut Problems) -> PolicyMode {
+    let Some(text) = section.text("mode", problems) else { return PolicyMode::Enforce };
+    match text.value.parse() {
+        Ok(mode @ (PolicyMode::Observe | PolicyMode::Enforce)) => mode,
+        Ok(PolicyMode::Draft) | Err(_) => {
+            problems.add(text.span, "a policy's mode is \"observe\" or \"enforce\"".to_owned());
+            PolicyMode::Enforce
+        }
+    }
+}
+
 fn tools(
     section: &mut Section<'_, '_>,
     base: &Path,
@@ -143,6 +159,7 @@ pub(super) fn parse(drafts: Vec<PolicyDraft>) -> Result<Vec<PolicyEntry>, Vec<Fi
                 server: draft.server,
                 path: draft.path,
                 document,
+                mode: draft.mode,
                 tools: draft.tools.map(|(_, tools)| tools),
             }),
             Err(problems) => refused.push(from_policy(&draft.path, &draft.text, problems)),

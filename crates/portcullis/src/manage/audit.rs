@@ -8,7 +8,9 @@ use console::api::{AuditView, CSV_HEADER};
 use console::ops::audit;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use policy::UnixMillis;
-use store::{AUDIT_PAGE_ROWS_MAX, AuditEntry, AuditFilter, AuditOrder, VerifyError};
+use store::{
+    AUDIT_PAGE_ROWS_MAX, AuditEntry, AuditFilter, AuditOrder, AuditWouldEntry, VerifyError,
+};
 
 use super::{Installation, inert};
 use crate::cli::ConfigArg;
@@ -57,6 +59,9 @@ pub(crate) struct FilterArgs {
     /// A reason, such as `limit_exceeded`
     #[arg(long)]
     reason: Option<String>,
+    /// deny or hold: what a policy that only observes would have done
+    #[arg(long)]
+    would: Option<String>,
     /// From this instant on, such as 2026-11-01T00:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<jiff::Timestamp>,
@@ -74,6 +79,7 @@ impl FilterArgs {
             tool: self.tool.clone(),
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),
+            would: self.would.clone(),
             kind: None,
             request_id: None,
             since: at(self.since),
@@ -147,16 +153,26 @@ pub(crate) async fn run(command: AuditCommand) -> Result<Exit, Failure> {
     }
 }
 
+/// The verdict, and what a policy that only observes would have said.
+fn verdict(entry: &AuditEntry) -> String {
+    match &entry.would {
+        Some(would) => format!("{} (would {})", inert(&entry.verdict), inert(&would.verdict)),
+        None => inert(&entry.verdict),
+    }
+}
+
 fn row(entry: &AuditEntry) -> Vec<String> {
     let text = |value: &Option<String>| inert(value.as_deref().unwrap_or_default());
+    let would =
+        |of: fn(&AuditWouldEntry) -> &String| entry.would.as_ref().map(|would| of(would).clone());
     vec![
         clock::rfc3339(entry.time),
-        inert(&entry.verdict),
+        verdict(entry),
         text(&entry.server),
         text(&entry.tool),
         text(&entry.grant),
-        text(&entry.reason),
-        text(&entry.rule),
+        text(&entry.reason.clone().or_else(|| would(|would| &would.reason))),
+        text(&entry.rule.clone().or_else(|| would(|would| &would.rule))),
         text(&entry.outcome),
     ]
 }

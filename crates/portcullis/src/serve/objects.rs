@@ -23,6 +23,7 @@ fn policy(entry: &PolicyEntry) -> FilePolicy {
         server: Some(entry.server.clone()),
         text: entry.document.text().to_owned(),
         canonical: entry.document.canonical().to_owned(),
+        mode: entry.mode,
     }
 }
 

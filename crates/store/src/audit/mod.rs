@@ -14,7 +14,8 @@ pub(crate) use chain::{
 pub(crate) use record::Leaves;
 
 pub use query::{
-    AUDIT_PAGE_ROWS_MAX, AuditCursor, AuditEntry, AuditFilter, AuditOrder, AuditPage, CursorError,
+    AUDIT_PAGE_ROWS_MAX, AuditCursor, AuditEntry, AuditFilter, AuditOrder, AuditPage,
+    AuditWouldEntry, CursorError,
 };
-pub use record::{AuditGrant, AuditKind, AuditOpen, AuditOutcome};
+pub use record::{AuditGrant, AuditKind, AuditOpen, AuditOutcome, AuditWould};
 pub use verify::{BadRow, VerifyError, VerifyProgress, VerifyReport};

@@ -32,6 +32,8 @@ pub struct AuditFilter {
     pub verdict: Option<String>,
     /// The reason word.
     pub reason: Option<String>,
+    /// What a policy that only observes would have done: `deny` or `hold`.
+    pub would: Option<String>,
     /// Judged or refused unread.
     pub kind: Option<AuditKind>,
     /// The request's id.
@@ -120,6 +122,9 @@ pub struct AuditEntry {
     pub trace_json: Option<String>,
     /// The approval.
     pub approval_id: Option<String>,
+    /// What a policy that only observes would have done instead of allowing; `None` where it would
+    /// have allowed.
+    pub would: Option<AuditWouldEntry>,
     /// How the call ended; `unknown` while it runs and for a call that a crash cut off, `None` for
     /// what never was to leave.
     pub outcome: Option<String>,
@@ -133,6 +138,19 @@ pub struct AuditEntry {
     pub request_bytes: Option<u64>,
     /// Bytes of the answer's body.
     pub answer_bytes: Option<u64>,
+}
+
+/// What a policy that only observes would have done ([`super::AuditWould`], read back).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditWouldEntry {
+    /// `deny` or `hold`.
+    pub verdict: String,
+    /// The reason word.
+    pub reason: String,
+    /// The rule; empty where no rule of a policy decided.
+    pub rule: String,
+    /// The message that the agent would have read.
+    pub message: String,
 }
 
 /// Some entries, and where to go on.
@@ -262,6 +280,7 @@ impl AuditFilter {
             ("tool", &self.tool),
             ("verdict", &self.verdict),
             ("reason", &self.reason),
+            ("would", &self.would),
             ("request_id", &self.request_id),
         ];
         let mut needles: Vec<String> = members
@@ -301,6 +320,7 @@ impl AuditFilter {
             && same(&self.tool, entry.tool.as_deref())
             && same(&self.verdict, Some(&entry.verdict))
             && same(&self.reason, entry.reason.as_deref())
+            && same(&self.would, entry.would.as_ref().map(|would| would.verdict.as_str()))
             && same(&self.request_id, Some(&entry.request_id))
             && self.kind.is_none_or(|kind| kind == entry.kind)
             && self.since.is_none_or(|since| entry.time >= since)
@@ -369,6 +389,12 @@ fn read_entry(seq: i64, open: &str, outcome: Option<&str>) -> Result<AuditEntry,
         message: open.message,
         trace_json: raw(open.trace),
         approval_id: open.approval_id,
+        would: open.would.map(|verdict| AuditWouldEntry {
+            verdict,
+            reason: open.would_reason.unwrap_or_default(),
+            rule: open.would_rule.unwrap_or_default(),
+            message: open.would_message.unwrap_or_default(),
+        }),
         outcome: ended,
         upstream_status: outcome.as_ref().and_then(|outcome| outcome.upstream_status),
         error_code: outcome.as_ref().and_then(|outcome| outcome.error_code),

@@ -31,6 +31,19 @@ pub struct AuditGrant<'a> {
     pub label: &'a Label,
 }
 
+/// What a policy that only observes would have done with a call that it let pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditWould<'a> {
+    /// `deny` or `hold`.
+    pub verdict: &'a str,
+    /// The reason word.
+    pub reason: &'a str,
+    /// The rule.
+    pub rule: &'a str,
+    /// The message that the agent would have read.
+    pub message: &'a str,
+}
+
 /// The facts known before a call leaves (GATEWAY section 6). The time is the `now` of the operation
 /// that writes it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,6 +84,9 @@ pub struct AuditOpen<'a> {
     pub trace_json: Option<&'a str>,
     /// The approval that was used or is waited for.
     pub approval_id: Option<&'a str>,
+    /// What would have become of an allowed call if its policy did not only observe; `None` where
+    /// that is the same.
+    pub would: Option<AuditWould<'a>>,
 }
 
 /// The facts known after a call ended.
@@ -144,6 +160,12 @@ impl AuditOpen<'_> {
         object.optional("rule", self.rule);
         object.optional("message", self.message);
         object.optional("approval_id", self.approval_id);
+        if let Some(would) = self.would {
+            object.string("would", would.verdict);
+            object.string("would_reason", would.reason);
+            object.string("would_rule", would.rule);
+            object.string("would_message", would.message);
+        }
         if leaves == Leaves::Yes {
             object.integer("leaves", 1);
         }
@@ -194,6 +216,10 @@ pub(super) struct OpenRecord {
     pub(super) rule: Option<String>,
     pub(super) message: Option<String>,
     pub(super) approval_id: Option<String>,
+    pub(super) would: Option<String>,
+    pub(super) would_reason: Option<String>,
+    pub(super) would_rule: Option<String>,
+    pub(super) would_message: Option<String>,
     pub(super) leaves: Option<u8>,
     pub(super) trace: Option<Box<RawValue>>,
 }

@@ -201,3 +201,15 @@ pub(crate) fn ask() -> Ask {
         approvers: Vec::new(),
     }
 }
+
+/// The number of the newest migration.
+pub(crate) fn newest_version() -> u32 {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+    let number = |name: std::ffi::OsString| {
+        let name = name.into_string().unwrap();
+        let (number, _) = name.strip_prefix('V').unwrap().split_once("__").unwrap();
+        number.parse().unwrap()
+    };
+    files.map(number).max().unwrap()
+}

@@ -6,8 +6,9 @@ use policy::{ApprovalState, Settled, sha256};
 use store::{
     Answer, ApiRole, ApiTokenRecord, ApprovalFilter, AuditFilter, AuditMode, AuditOpen, AuditOrder,
     Claim, DecideError, Decision, FileApiToken, FileGrant, FileObjects, FilePolicy, GrantRecord,
-    IDEMPOTENCY_MS_MAX, NewPolicy, Opened, OwnCalls, PinRecord, PinState, PolicyName, Revision,
-    Role, Rotation, ServerRecord, Settings, Store, TokenHash, WriteError,
+    IDEMPOTENCY_MS_MAX, NewPolicy, Opened, OwnCalls, POLICY_DRAFT_BYTES_MAX,
+    POLICY_DRAFTS_PER_PERSON_MAX, PinRecord, PinState, PolicyDraft, PolicyMode, PolicyName,
+    Revision, Role, Rotation, ServerRecord, Settings, Store, TokenHash, WriteError,
 };
 
 use crate::fixture::{
@@ -24,6 +25,7 @@ fn new_policy(name: &str, text: &str) -> NewPolicy {
         server: Some(slug("pay")),
         text: text.into(),
         canonical: text.into(),
+        mode: PolicyMode::Enforce,
         actor: actor("ada"),
         note: Some("first".into()),
     }
@@ -83,6 +85,68 @@ async fn every_version_of_a_policy_is_kept() {
     store.revoke_grant(&grant.id, T0).await.unwrap();
     store.remove_policy(&name).await.unwrap();
     assert_eq!(store.policies().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn in_force_is_the_newest_version_that_is_no_draft() {
+    let fixture = with_server().await;
+    let store = &fixture.store;
+    let name = policy_name("p");
+    let save = |text: &str, mode| NewPolicy { mode, ..new_policy("p", text) };
+    let in_force = || async {
+        let rows = store.configuration().await.unwrap().policies;
+        rows.into_iter().map(|row| (row.version, row.text, row.mode)).collect::<Vec<_>>()
+    };
+    store.save_policy(save("one", PolicyMode::Draft), None, T0).await.unwrap();
+    assert_eq!(in_force().await, []);
+    let record = store.policy(&name, None).await.unwrap().unwrap();
+    assert_eq!((record.mode, record.in_force), (PolicyMode::Draft, None));
+    assert_eq!(store.save_policy(save("one", PolicyMode::Observe), Some(1), T0).await.unwrap(), 2);
+    assert_eq!(store.save_policy(save("one", PolicyMode::Observe), Some(2), T0).await.unwrap(), 2);
+    store.save_policy(save("two", PolicyMode::Draft), Some(2), T0).await.unwrap();
+    assert_eq!(in_force().await, [(2, "one".to_owned(), PolicyMode::Observe)]);
+    let record = store.policy(&name, None).await.unwrap().unwrap();
+    assert_eq!((record.version, record.mode, record.in_force), (3, PolicyMode::Draft, Some(2)));
+    store.save_policy(save("two", PolicyMode::Enforce), None, T0).await.unwrap();
+    let fixture = fixture.reopen().await;
+    let modes = fixture.store.policy_versions(&name).await.unwrap();
+    let modes: Vec<_> = modes.into_iter().map(|version| version.mode).collect();
+    let wanted = [PolicyMode::Enforce, PolicyMode::Draft, PolicyMode::Observe, PolicyMode::Draft];
+    assert_eq!(modes, wanted);
+}
+
+#[tokio::test]
+async fn an_unsaved_text_is_kept_for_each_person_and_policy() {
+    let fixture = with_server().await;
+    let store = &fixture.store;
+    let draft = |name: &str, text: &str, second| PolicyDraft {
+        name: policy_name(name),
+        server: Some(slug("pay")),
+        text: text.to_owned(),
+        base: 3,
+        kept_at: T0.plus_seconds(second),
+    };
+    let (ada, ben) = (actor("ada"), actor("ben"));
+    let revision = *store.revision().borrow();
+    store.keep_policy_draft(&ada, draft("p", "{", 0)).await.unwrap();
+    store.keep_policy_draft(&ada, draft("p", "{}", 1)).await.unwrap();
+    store.keep_policy_draft(&ben, draft("p", "[]", 2)).await.unwrap();
+    let kept = store.policy_draft(&ada, &policy_name("p")).await.unwrap();
+    assert_eq!(kept, Some(draft("p", "{}", 1)));
+    store.drop_policy_draft(&ada, &policy_name("p")).await.unwrap();
+    assert_eq!(store.policy_draft(&ada, &policy_name("p")).await.unwrap(), None);
+    assert!(store.policy_draft(&ben, &policy_name("p")).await.unwrap().is_some());
+    assert_eq!(*store.revision().borrow(), revision, "drafts are no configuration");
+    let long = draft("p", &"x".repeat(POLICY_DRAFT_BYTES_MAX + 1), 0);
+    let refused = store.keep_policy_draft(&ada, long).await;
+    assert!(matches!(refused, Err(WriteError::TooLarge { .. })));
+    for number in 0..=POLICY_DRAFTS_PER_PERSON_MAX {
+        let next = draft(&format!("p{number}"), "{}", number);
+        store.keep_policy_draft(&ada, next).await.unwrap();
+    }
+    let first = store.policy_draft(&ada, &policy_name("p0")).await.unwrap();
+    assert_eq!(first, None, "the oldest made room");
+    assert!(store.policy_draft(&ada, &policy_name("p1")).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -294,6 +358,7 @@ fn file() -> FileObjects {
             server: Some(slug("pay")),
             text: "{}".into(),
             canonical: "{}".into(),
+            mode: PolicyMode::Enforce,
         }],
         grants: vec![grant("one"), grant("two")],
         api_tokens: vec![FileApiToken {

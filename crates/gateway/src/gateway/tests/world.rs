@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use policy::{Document, UnixMillis};
 use store::{
-    Actor, AuditMode, FromServer, GrantId, Label, NewGrant, NewPolicy, NewTools, PolicyName,
-    Revision, Role, ServerRecord, ServerSlug, Store, StoreConfig, Timeouts, TokenHash, Transport,
+    Actor, AuditMode, FromServer, GrantId, Label, NewGrant, NewPolicy, NewTools, PolicyMode,
+    PolicyName, Revision, Role, ServerRecord, ServerSlug, Store, StoreConfig, Timeouts, TokenHash,
+    Transport,
 };
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -107,7 +108,7 @@ impl World {
         record.timeouts.total_ms = setup.total_ms;
         store.save_server(record, None, now).await.expect("saved");
         if let Some(text) = setup.policy {
-            save_policy(&store, text, now).await;
+            save_policy(&store, text, PolicyMode::Enforce, now).await;
         }
         for (token, label, last) in [(TOKEN, "agent-a", 1), (OTHER_TOKEN, "agent-b", 2)] {
             let policy = setup.policy.map(|_| PolicyName::parse("p").expect("a name"));
@@ -165,7 +166,21 @@ impl World {
     }
 
     pub(super) async fn set_policy(&self, text: &str) {
-        save_policy(&self.store, text, UnixMillis(self.clock.load(Ordering::SeqCst))).await;
+        self.set_mode(text, PolicyMode::Enforce).await;
+    }
+
+    /// Saves a policy's next version in a mode.
+    pub(super) async fn set_mode(&self, text: &str, mode: PolicyMode) {
+        save_policy(&self.store, text, mode, self.now()).await;
+        self.gateway.reload().await.expect("a snapshot");
+    }
+
+    /// Gives the first grant a policy of which there is a draft only.
+    pub(super) async fn only_draft(&self, name: &str, text: &str) {
+        save_named(&self.store, (name, text), PolicyMode::Draft, self.now()).await;
+        let (grant, name) = (GrantId::from_bytes([1; 16]), PolicyName::parse(name));
+        let name = Some(name.expect("a name"));
+        self.store.attach_policy(&grant, name).await.expect("attached");
         self.gateway.reload().await.expect("a snapshot");
     }
 
@@ -174,7 +189,8 @@ impl World {
         let (text, canonical) = ("{".to_owned(), "{".to_owned());
         let (name, actor) = (PolicyName::parse("p"), Actor::parse("test"));
         let (name, actor) = (name.expect("a name"), actor.expect("an actor"));
-        let policy = NewPolicy { name, server: None, text, canonical, actor, note: None };
+        let mode = PolicyMode::Enforce;
+        let policy = NewPolicy { name, server: None, text, canonical, mode, actor, note: None };
         self.store.save_policy(policy, None, self.now()).await.expect("saved");
         self.gateway.reload().await.expect("a snapshot");
     }
@@ -231,13 +247,18 @@ impl World {
     }
 }
 
-async fn save_policy(store: &Store, text: &str, now: UnixMillis) {
+async fn save_policy(store: &Store, text: &str, mode: PolicyMode, now: UnixMillis) {
+    save_named(store, ("p", text), mode, now).await;
+}
+
+async fn save_named(store: &Store, (name, text): (&str, &str), mode: PolicyMode, now: UnixMillis) {
     let document = Document::parse(text).expect("a policy");
     let policy = NewPolicy {
-        name: PolicyName::parse("p").expect("a name"),
+        name: PolicyName::parse(name).expect("a name"),
         server: None,
         text: text.to_owned(),
         canonical: document.canonical().to_owned(),
+        mode,
         actor: Actor::parse("test").expect("an actor"),
         note: None,
     };
