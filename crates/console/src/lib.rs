@@ -1,5 +1,5 @@
 //! Control plane: who may do what to servers, policies, grants, approvals and the audit, as use
-//! cases ([`ops`]) and as a JSON API ([`api`]); health and metrics pages ([`health`]).
+//! cases ([`ops`]), as a JSON API ([`api`]) and as pages ([`ui`]); health and metrics pages ([`health`]).
 //!
 //! What never lives here: connections to MCP servers, decisions about calls, SQL.
 
@@ -7,6 +7,7 @@ pub mod api;
 pub mod door;
 pub mod health;
 pub mod ops;
+pub mod ui;
 
 use std::fmt;
 use std::future::Future;
@@ -57,6 +58,18 @@ pub struct Console {
     pub check_server: CheckServer,
     /// Places for work that may take long.
     pub long_work: ops::LongWork,
+    /// Places for hashing passwords.
+    pub hashing: ops::accounts::Hashing,
+    /// What the configuration says about the console itself.
+    pub site: Arc<Site>,
+}
+
+/// What the configuration says about the console itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Site {
+    /// What links to the console begin with, without a closing slash, where it is not what the
+    /// browser asked for: behind a proxy that names another host.
+    pub url: Option<String>,
 }
 
 impl fmt::Debug for Console {

@@ -4,6 +4,7 @@
 //! commits in groups; reads have connections of their own; the way of a call touches memory and a
 //! queue, never SQL.
 
+mod account;
 mod admission;
 mod api_token;
 mod approval;
@@ -32,6 +33,12 @@ mod sync;
 mod token;
 mod writer;
 
+pub use account::{
+    AccountError, Attempt, Credentials, EMAIL_BYTES_MAX, Email, LINK_MS_MAX, LINKS_MAX, LinkFor,
+    LinkHandle, LinkRecord, NewLink, NewPerson, NewSession, PEOPLE_MAX, PasswordHash, PersonId,
+    PersonRecord, SESSION_IDLE_MS_MAX, SESSION_MS_MAX, SESSIONS_OF_ONE_MAX, STEP_UP_MS_MAX,
+    SessionHandle, SessionRecord, SetUpOffer, Standing, Subject, Visit,
+};
 pub use admission::{Admission, AdmitError, AdmitRequest, Admitted, CheckError};
 pub use api_token::{ApiTokenRecord, Role as ApiRole};
 pub use approval::{

@@ -87,8 +87,7 @@ const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 impl GrantId {
     /// Reads an id that [`GrantId::from_bytes`] made.
     pub fn parse(text: &str) -> Result<GrantId, NameError> {
-        let rest = text.strip_prefix(GRANT_ID_PREFIX).unwrap_or_default();
-        if rest.len() == GRANT_ID_CHARS && rest.bytes().all(|b| BASE32.contains(&b)) {
+        if is_id_of(GRANT_ID_PREFIX, text) {
             Ok(GrantId(text.into()))
         } else {
             Err(NameError::new("grant id", text, "grt_ and 26 characters"))
@@ -97,18 +96,29 @@ impl GrantId {
 
     /// Makes an id from 16 random bytes (or 16 bytes of a digest).
     pub fn from_bytes(bytes: [u8; 16]) -> GrantId {
-        let mut rest = u128::from_be_bytes(bytes);
-        let mut text = [b'0'; GRANT_ID_CHARS];
-        for place in text.iter_mut().rev() {
-            let digit = usize::try_from(rest & 31).unwrap_or_default();
-            *place = BASE32.get(digit).copied().unwrap_or(b'0');
-            rest >>= 5;
-        }
-        let mut id = String::with_capacity(GRANT_ID_PREFIX.len() + GRANT_ID_CHARS);
-        id.push_str(GRANT_ID_PREFIX);
-        id.extend(text.iter().map(|&b| char::from(b)));
-        GrantId(id.into())
+        GrantId(id_of(GRANT_ID_PREFIX, bytes).into())
     }
+}
+
+/// A prefix and 128 bits as 26 characters.
+pub(crate) fn id_of(prefix: &str, bytes: [u8; 16]) -> String {
+    let mut rest = u128::from_be_bytes(bytes);
+    let mut text = [b'0'; GRANT_ID_CHARS];
+    for place in text.iter_mut().rev() {
+        let digit = usize::try_from(rest & 31).unwrap_or_default();
+        *place = BASE32.get(digit).copied().unwrap_or(b'0');
+        rest >>= 5;
+    }
+    let mut id = String::with_capacity(prefix.len() + GRANT_ID_CHARS);
+    id.push_str(prefix);
+    id.extend(text.iter().map(|&b| char::from(b)));
+    id
+}
+
+/// Whether a text is what [`id_of`] makes of this prefix.
+pub(crate) fn is_id_of(prefix: &str, text: &str) -> bool {
+    let rest = text.strip_prefix(prefix).unwrap_or_default();
+    rest.len() == GRANT_ID_CHARS && rest.bytes().all(|b| BASE32.contains(&b))
 }
 
 /// The name of a policy: `[A-Za-z0-9_.-]{1,128}`.

@@ -9,9 +9,10 @@ use crate::failpoint::{Place, reached};
 use crate::store::OpenError;
 
 /// Every migration, oldest first. One that was ever released is never changed.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("V1__initial", include_str!("../migrations/V1__initial.sql")),
     ("V2__whole_rows", include_str!("../migrations/V2__whole_rows.sql")),
+    ("V3__accounts", include_str!("../migrations/V3__accounts.sql")),
     ("V4__policy_modes", include_str!("../migrations/V4__policy_modes.sql")),
 ];
 

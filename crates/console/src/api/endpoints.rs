@@ -155,7 +155,7 @@ pub const ENDPOINTS: [Endpoint; 30] = [
     ),
     act(
         ("post", "/api/v1/grants/{id}/rotate"),
-        ADMIN,
+        Permission::Secrets,
         ("RotateInput", "TokenView"),
         "Give a grant another token, shown this once",
     ),

@@ -37,7 +37,7 @@ impl Keyed {
     }
 }
 
-/// Wraps the whole API. The claim is made under the presented token's hash and its role of now, so that one
+/// Wraps the whole API. The claim is made under the hash of the presented token, or of the person's name, and the role of now, so that one
 /// caller's keys never meet another's, and a role that was taken away takes its answers along. A token that is none
 /// claims nothing, gets nothing that was remembered, and has no body kept in memory here.
 pub(super) async fn replay(State(keyed): State<Keyed>, request: Request, next: Next) -> Response {
@@ -62,9 +62,11 @@ pub(super) async fn replay(State(keyed): State<Keyed>, request: Request, next: N
 /// Under whose name a key is claimed: the endpoint decides what they may do.
 async fn claimant(console: &Console, request: Request) -> Result<(String, Request), Refusal> {
     let (mut parts, body) = request.into_parts();
-    let role = Actor::from_request_parts(&mut parts, console).await?.role;
+    let Actor { name, role, .. } = Actor::from_request_parts(&mut parts, console).await?;
     let presented = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let presented = String::from_utf8_lossy(presented.unwrap_or_default());
+    // A person's session has no such header, and changes its secret; the person stays.
+    let presented = presented.unwrap_or(name.as_str().as_bytes());
+    let presented = String::from_utf8_lossy(presented);
     let actor = format!("{} {}", hex(&TokenHash::of(&presented).0), role.as_str());
     Ok((actor, Request::from_parts(parts, body)))
 }

@@ -20,8 +20,8 @@ mod tests;
 pub use audit::{AuditView, CSV_HEADER};
 pub use endpoints::{ENDPOINTS, Endpoint};
 pub use openapi::document as openapi_document;
-pub(crate) use problem::Refusal;
 pub use problem::{PlacedError, Problem};
+pub(crate) use problem::{Refusal, status_of};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

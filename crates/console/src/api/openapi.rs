@@ -54,8 +54,13 @@ fn role(permission: Option<Permission>) -> &'static str {
         None => "no token",
         Some(Permission::Read) => "any role",
         Some(Permission::EditPolicies) => "policy_manager or admin",
-        Some(Permission::Decide) => "approver or admin",
-        Some(Permission::Administer) => "admin",
+        Some(Permission::Decide | Permission::DecideCritical) => "approver or admin",
+        Some(
+            Permission::Administer
+            | Permission::Secrets
+            | Permission::SeePeople
+            | Permission::ManagePeople,
+        ) => "admin",
     }
 }
 

@@ -4,10 +4,10 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use store::{ReadError, WriteError};
+use store::{AccountError, ReadError, WriteError};
 use utoipa::ToSchema;
 
-use crate::ops::OpError;
+use crate::ops::{Forbidden, OpError};
 
 /// A problem document.
 #[derive(Debug, Serialize, ToSchema)]
@@ -104,24 +104,35 @@ fn plain(message: String) -> PlacedError {
     PlacedError { pointer: None, line: None, column: None, message, help: None }
 }
 
+/// The status of an error, and the word for its kind.
+pub(crate) fn status_of(error: &OpError) -> (StatusCode, &'static str) {
+    match error {
+        OpError::Forbidden(Forbidden::StepUp) => (StatusCode::FORBIDDEN, "step-up"),
+        OpError::Forbidden(Forbidden::Role { .. }) | OpError::NotYours(_) => {
+            (StatusCode::FORBIDDEN, "forbidden")
+        }
+        OpError::WrongPassword => (StatusCode::FORBIDDEN, "wrong-password"),
+        OpError::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+        OpError::Account(error) => account_status(error),
+        OpError::Name(_) | OpError::Token(_) | OpError::Invalid(_) => {
+            (StatusCode::BAD_REQUEST, "invalid")
+        }
+        OpError::Policy(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-policy"),
+        OpError::TooLong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "too-long"),
+        OpError::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+        OpError::Tests(_) => (StatusCode::UNPROCESSABLE_ENTITY, "failing-tests"),
+        OpError::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found"),
+        OpError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+        OpError::Write(error) => write_status(error),
+        OpError::Read(error) => read_status(error),
+        OpError::NoEntropy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
+    }
+}
+
 impl From<OpError> for Refusal {
     fn from(error: OpError) -> Refusal {
         let detail = error.to_string();
-        let (status, kind) = match &error {
-            OpError::Forbidden(_) | OpError::NotYours(_) => (StatusCode::FORBIDDEN, "forbidden"),
-            OpError::Name(_) | OpError::Token(_) | OpError::Invalid(_) => {
-                (StatusCode::BAD_REQUEST, "invalid")
-            }
-            OpError::Policy(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-policy"),
-            OpError::TooLong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "too-long"),
-            OpError::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
-            OpError::Tests(_) => (StatusCode::UNPROCESSABLE_ENTITY, "failing-tests"),
-            OpError::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found"),
-            OpError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
-            OpError::Write(error) => write_status(error),
-            OpError::Read(error) => read_status(error),
-            OpError::NoEntropy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
-        };
+        let (status, kind) = status_of(&error);
         let errors = match error {
             OpError::Policy(problems) => problems.into_iter().map(placed).collect(),
             OpError::Tests(failures) => failures.into_iter().map(plain).collect(),
@@ -136,6 +147,9 @@ impl From<OpError> for Refusal {
             | OpError::Conflict(_)
             | OpError::Write(_)
             | OpError::Read(_)
+            | OpError::Account(_)
+            | OpError::WrongPassword
+            | OpError::Busy
             | OpError::NoEntropy(_) => Vec::new(),
         };
         Refusal(status, kind, Some(detail), errors)
@@ -153,6 +167,21 @@ fn write_status(error: &WriteError) -> (StatusCode, &'static str) {
         WriteError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
         WriteError::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "changed"),
         WriteError::Damaged(error) => read_status(error),
+    }
+}
+
+fn account_status(error: &AccountError) -> (StatusCode, &'static str) {
+    match error {
+        AccountError::Unavailable(_) | AccountError::NoEntropy(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable")
+        }
+        AccountError::NotFound(_) | AccountError::LinkOver => (StatusCode::NOT_FOUND, "not-found"),
+        AccountError::Exists(_) | AccountError::LastAdmin | AccountError::Full { .. } => {
+            (StatusCode::CONFLICT, "conflict")
+        }
+        AccountError::Changed => (StatusCode::PRECONDITION_FAILED, "changed"),
+        AccountError::Blocked { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts"),
+        AccountError::Damaged(error) => read_status(error),
     }
 }
 

@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 use super::ENDPOINTS;
 use crate::ops::LongWork;
+use crate::ops::accounts::Hashing;
 use crate::ops::policies::TESTS_SECONDS_MAX;
 use crate::{Console, Inspection};
 
@@ -75,6 +76,8 @@ async fn api() -> Api {
         }),
         check_server: Arc::new(|_record| Ok(())),
         long_work: LongWork::default(),
+        hashing: Hashing::default(),
+        site: Arc::default(),
     };
     let router = super::router(console);
     Api { router, store, now, tokens, looking, looks, _dir: dir }

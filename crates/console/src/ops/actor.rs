@@ -14,49 +14,118 @@ pub enum Permission {
     EditPolicies,
     /// Approving and rejecting held calls.
     Decide,
+    /// Approving and rejecting held calls of tools whose risk is critical; takes a fresh proof.
+    DecideCritical,
     /// Servers, grants, tool definitions.
     Administer,
+    /// Showing a secret, or putting another one in its place; takes a fresh proof.
+    Secrets,
+    /// Looking at accounts, invitations and settings that only administrators change.
+    SeePeople,
+    /// Changing what people may do, or who they are; takes a fresh proof.
+    ManagePeople,
 }
 
 /// Somebody who proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// How records name them, such as `api:ci`.
+    /// How records name them, such as `api:ci` or `user:ada@example.com`.
     pub name: store::Actor,
     /// What they may do.
     pub role: Role,
     /// Where they act from: an address or `terminal`.
     pub from: String,
+    /// How fresh the proof is of who they are.
+    pub proof: Proof,
 }
 
-/// The actor's role does not allow it.
+/// How fresh the proof is of who somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The secret itself comes with each request, or there is none: an API token, the terminal.
+    Standing,
+    /// A person's session, whose password was given within the last five minutes.
+    Fresh,
+    /// A person's session, whose password was given longer ago.
+    Session,
+}
+
+/// The actor may not do this.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the role {role} may not do this; it takes {wanted}")]
-pub struct Forbidden {
-    role: &'static str,
-    wanted: &'static str,
+pub enum Forbidden {
+    /// Their role does not allow it.
+    #[error("the role {role} may not do this; it takes {wanted}")]
+    Role {
+        /// Their role.
+        role: &'static str,
+        /// The roles that allow it.
+        wanted: &'static str,
+    },
+    /// Their role allows it, but only just after they proved who they are.
+    #[error("give your password again first: this takes a proof of the last five minutes")]
+    StepUp,
 }
 
 impl Actor {
-    /// Asks for a permission; every use case begins with this.
+    /// Asks for a permission; every use case begins with this. Somebody whose role would do, but
+    /// whose proof is too old for it, gets [`Forbidden::StepUp`].
     pub fn may(&self, permission: Permission) -> Result<(), Forbidden> {
-        let allowed = match (self.role, permission) {
-            (Role::Admin, _)
-            | (_, Permission::Read)
-            | (Role::PolicyManager, Permission::EditPolicies)
-            | (Role::Approver, Permission::Decide) => true,
-            (Role::Viewer | Role::Approver, Permission::EditPolicies)
-            | (Role::Viewer | Role::PolicyManager, Permission::Decide)
-            | (Role::Viewer | Role::PolicyManager | Role::Approver, Permission::Administer) => {
-                false
-            }
-        };
         let wanted = match permission {
             Permission::Read => "viewer",
             Permission::EditPolicies => "policy_manager or admin",
-            Permission::Decide => "approver or admin",
-            Permission::Administer => "admin",
+            Permission::Decide | Permission::DecideCritical => "approver or admin",
+            Permission::Administer
+            | Permission::Secrets
+            | Permission::SeePeople
+            | Permission::ManagePeople => "admin",
         };
-        if allowed { Ok(()) } else { Err(Forbidden { role: self.role.as_str(), wanted }) }
+        if !role_may(self.role, permission) {
+            return Err(Forbidden::Role { role: self.role.as_str(), wanted });
+        }
+        match (permission.takes_a_fresh_proof(), self.proof) {
+            (Freshness::Needed, Proof::Session) => Err(Forbidden::StepUp),
+            (Freshness::Needed, Proof::Standing | Proof::Fresh) | (Freshness::NotNeeded, _) => {
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether a role may do that at all, be the proof of who it is fresh or not: what a page shows controls by.
+pub(crate) fn role_may(role: Role, permission: Permission) -> bool {
+    match (role, permission) {
+        (Role::Admin, _)
+        | (_, Permission::Read)
+        | (Role::PolicyManager, Permission::EditPolicies)
+        | (Role::Approver, Permission::Decide | Permission::DecideCritical) => true,
+        (Role::Viewer | Role::Approver, Permission::EditPolicies)
+        | (Role::Viewer | Role::PolicyManager, Permission::Decide | Permission::DecideCritical)
+        | (
+            Role::Viewer | Role::PolicyManager | Role::Approver,
+            Permission::Administer
+            | Permission::Secrets
+            | Permission::SeePeople
+            | Permission::ManagePeople,
+        ) => false,
+    }
+}
+
+enum Freshness {
+    Needed,
+    NotNeeded,
+}
+
+impl Permission {
+    fn takes_a_fresh_proof(self) -> Freshness {
+        match self {
+            Permission::DecideCritical | Permission::Secrets | Permission::ManagePeople => {
+                Freshness::Needed
+            }
+            Permission::Read
+            | Permission::EditPolicies
+            | Permission::Decide
+            | Permission::Administer
+            | Permission::SeePeople => Freshness::NotNeeded,
+        }
     }
 }

@@ -77,7 +77,7 @@ pub async fn rotate(
     id: &GrantId,
     overlap_ms: i64,
 ) -> Result<Token, OpError> {
-    actor.may(Permission::Administer)?;
+    actor.may(Permission::Secrets)?;
     if !(0..=OVERLAP_MS_MAX).contains(&overlap_ms) {
         return Err(OpError::Invalid("`overlap_seconds` is 0 to 604800".to_owned()));
     }

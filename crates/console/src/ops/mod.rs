@@ -2,6 +2,7 @@
 //!
 //! What never lives here: HTTP, JSON, pages.
 
+pub mod accounts;
 pub mod actor;
 pub mod approvals;
 pub mod audit;
@@ -10,11 +11,11 @@ mod long_work;
 pub mod policies;
 pub mod servers;
 
-pub use actor::{Actor, Forbidden, Permission};
+pub use actor::{Actor, Forbidden, Permission, Proof};
 pub use long_work::LongWork;
 
 use policy::Problem;
-use store::{NameError, NoEntropy, ReadError, TokenError, WriteError};
+use store::{AccountError, NameError, NoEntropy, ReadError, TokenError, WriteError};
 use thiserror::Error;
 
 /// Why a use case was refused; nothing was changed.
@@ -66,6 +67,16 @@ pub enum OpError {
     /// The store did not answer.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Accounts did not take the change, or could not be read.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// There is no such account, its password is another one, or it may not sign in: nobody is told
+    /// which.
+    #[error("the e-mail address or the password is wrong")]
+    WrongPassword,
+    /// Too many ask for the same at the same time.
+    #[error("too many people sign in at this moment: try again in a few seconds")]
+    Busy,
     /// No random bytes.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),

@@ -10,7 +10,8 @@ pub(crate) mod servers;
 
 use std::sync::Arc;
 
-use console::ops::{Actor, LongWork, OpError};
+use console::ops::accounts::Hashing;
+use console::ops::{Actor, LongWork, OpError, Proof};
 use console::{Console, Inspection};
 use store::{ApiRole, AuditMode, Entropy, Role, Store, StoreConfig};
 
@@ -50,9 +51,12 @@ impl Installation {
             inspect: Arc::new(|_slug| Box::pin(async { Inspection::default() })),
             check_server: Arc::new(crate::serve::check_server),
             long_work: LongWork::default(),
+            hashing: Hashing::default(),
+            site: Arc::default(),
         };
         let name = store::Actor::parse("cli")?;
-        let actor = Actor { name, role: ApiRole::Admin, from: "terminal".to_owned() };
+        let from = "terminal".to_owned();
+        let actor = Actor { name, role: ApiRole::Admin, from, proof: Proof::Standing };
         Ok(Installation { config, console, actor })
     }
 }
@@ -74,6 +78,9 @@ impl From<OpError> for Failure {
             | OpError::Read(_)
             | OpError::TooLong(_)
             | OpError::Broken
+            | OpError::Account(_)
+            | OpError::WrongPassword
+            | OpError::Busy
             | OpError::NoEntropy(_) => Failure::because(Exit::Failed, "failed", &error),
         }
     }

@@ -11,6 +11,7 @@ use axum::response::Response;
 use console::door::{CONNECTIONS_MAX, HEAD_SECONDS_MAX, STALL_SECONDS_MAX};
 use console::health::{Check, Health, Required};
 use console::ops::LongWork;
+use console::ops::accounts::Hashing;
 use console::{Console, Inspection};
 use gateway::Gateway;
 use gateway::address::{AddressRule, check_url};
@@ -44,6 +45,8 @@ pub(super) fn router(
         }),
         check_server: Arc::new(check_server),
         long_work: LongWork::default(),
+        hashing: Hashing::default(),
+        site: Arc::default(),
     };
     let health = health(store.clone(), gateway.clone(), reload);
     console::api::router(console).merge(console::health::router(health))

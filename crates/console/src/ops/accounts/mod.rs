@@ -1,0 +1,266 @@
+//! People: signing in and out, proving again who they are, joining by a link, and what
+//! administrators do with accounts.
+//!
+//! What never lives here: cookies, forms, pages.
+
+mod manage;
+mod password;
+
+use std::net::IpAddr;
+
+use store::{
+    AccountError, Attempt, Credentials, Email, Label, LinkFor, LinkRecord, NewPerson, NewSession,
+    PersonId, Secret, SetUpOffer, Standing, Token, TokenHash, Visit,
+};
+
+use super::{Actor, OpError, Permission};
+use crate::Console;
+pub use manage::{
+    Person, Sessions, change_role, end_session, invite, links, new_password_link, people, person,
+    remove, rename_organisation, set_standing, withdraw_link,
+};
+use password::Verdict;
+pub use password::{Hashing, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
+
+/// Where a request of a browser comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Browser {
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// What it calls itself.
+    pub name: String,
+}
+
+impl Browser {
+    /// Where records say that somebody acts from.
+    pub fn from(&self) -> String {
+        self.address.map_or_else(|| "browser".to_owned(), |ip| ip.to_string())
+    }
+
+    /// What all addresses have in common that one person can have: an IPv6 address without its
+    /// last 64 bits.
+    fn network(&self) -> String {
+        match self.address.map(|ip| ip.to_canonical()) {
+            None => "unknown".to_owned(),
+            Some(IpAddr::V4(ip)) => ip.to_string(),
+            Some(IpAddr::V6(ip)) => {
+                let [a, b, c, d, ..] = ip.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}")
+            }
+        }
+    }
+}
+
+/// A session as the browser gets it: the secret goes into the cookie and is kept nowhere.
+#[derive(Debug)]
+pub struct Opened {
+    /// The secret.
+    pub secret: Token,
+}
+
+/// The address and the password that somebody signs in with.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// As it was typed.
+    pub email: String,
+    /// As it was typed.
+    pub password: Secret<String>,
+    /// The session that the browser had before; it ends.
+    pub instead: Option<TokenHash>,
+}
+
+/// Signs somebody in. Who has no account, no password or a wrong one, or is disabled, gets the same
+/// answer after the same work.
+pub async fn sign_in(
+    console: &Console,
+    asked: SignIn,
+    browser: &Browser,
+) -> Result<Opened, OpError> {
+    let email = Email::parse(&asked.email).ok();
+    let credentials = proved(console, email.as_ref(), asked.password, browser).await?;
+    start(console, (&credentials.person.id, credentials.version), browser, asked.instead).await
+}
+
+/// The credentials of somebody who gave the right password; anything else is
+/// [`OpError::WrongPassword`].
+async fn proved(
+    console: &Console,
+    email: Option<&Email>,
+    password: Secret<String>,
+    browser: &Browser,
+) -> Result<Credentials, OpError> {
+    console.hashing.prepare().await?;
+    // What is no address has no account; all of them are counted as one.
+    let nobody = Email::parse("nobody@invalid")?;
+    let email = email.unwrap_or(&nobody);
+    let attempt = Attempt::new(email, &browser.network());
+    let place = console.hashing.place().await?;
+    console.store.begin_sign_in(attempt, (console.clock)()).await?;
+    let found = console.store.credentials(email).await?;
+    let hash = found.as_ref().and_then(|found| found.password.clone());
+    let verdict = console.hashing.verify(place, password, hash).await?;
+    match (verdict, found) {
+        (Verdict::Right, Some(found)) if found.person.standing == Standing::Active => {
+            console.store.end_sign_in(attempt).await?;
+            Ok(found)
+        }
+        _ => {
+            tracing::info!(from = %browser.from(), "a password was wrong");
+            Err(OpError::WrongPassword)
+        }
+    }
+}
+
+/// Starts a session of somebody who proved who they are.
+pub(crate) async fn start(
+    console: &Console,
+    (person, version): (&PersonId, i64),
+    browser: &Browser,
+    instead: Option<TokenHash>,
+) -> Result<Opened, OpError> {
+    let secret = Token::make(console.entropy.bytes()?);
+    let session = NewSession {
+        hash: secret.hash(),
+        csrf: Secret::new(console.entropy.bytes()?),
+        address: browser.from(),
+        browser: browser.name.clone(),
+    };
+    let now = (console.clock)();
+    console.store.start_session((person, version), session, instead, now).await?;
+    Ok(Opened { secret })
+}
+
+/// Who a session's secret belongs to, if the session is not over.
+pub async fn visit(console: &Console, presented: &str) -> Result<Option<Visit>, OpError> {
+    let Ok(secret) = Token::parse(presented) else { return Ok(None) };
+    Ok(console.store.visit(secret.hash(), (console.clock)()).await?)
+}
+
+/// Ends a session.
+pub async fn sign_out(console: &Console, session: TokenHash) -> Result<(), OpError> {
+    Ok(console.store.end_session(session).await?)
+}
+
+/// Proves again who somebody is, by their password: their session counts as fresh for five minutes,
+/// under another secret.
+pub async fn step_up(
+    console: &Console,
+    (email, session): (&Email, TokenHash),
+    password: Secret<String>,
+    browser: &Browser,
+) -> Result<Opened, OpError> {
+    let credentials = proved(console, Some(email), password, browser).await?;
+    let secret = Token::make(console.entropy.bytes()?);
+    let of = (&credentials.person.id, credentials.version);
+    console.store.step_up((session, secret.hash()), of, (console.clock)()).await?;
+    Ok(Opened { secret })
+}
+
+/// Gives somebody another password. All their sessions end; this browser gets a new one.
+pub async fn change_password(
+    console: &Console,
+    email: &Email,
+    (old, new): (Secret<String>, Secret<String>),
+    browser: &Browser,
+) -> Result<Opened, OpError> {
+    password::check_new(&new, &[email.as_str()])?;
+    let credentials = proved(console, Some(email), old, browser).await?;
+    let hash = console.hashing.hash(new, &console.entropy).await?;
+    let id = &credentials.person.id;
+    console.store.set_password(id, credentials.version, hash).await?;
+    start(console, (id, credentials.version.saturating_add(1)), browser, None).await
+}
+
+/// What somebody makes their account of.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// What people call them.
+    pub display: String,
+    /// The password.
+    pub password: Secret<String>,
+}
+
+/// Offers a link to make the first account where nobody may administer, in place of each earlier
+/// one. The token is shown once.
+pub async fn offer_set_up(console: &Console, actor: &Actor) -> Result<Option<Token>, OpError> {
+    actor.may(Permission::ManagePeople)?;
+    let token = Token::make(console.entropy.bytes()?);
+    let offer = (token.hash(), actor.name.clone());
+    match console.store.offer_set_up(offer, (console.clock)()).await? {
+        SetUpOffer::Made => Ok(Some(token)),
+        SetUpOffer::NotNeeded => Ok(None),
+    }
+}
+
+/// What a link is for, if it works.
+pub async fn link(console: &Console, presented: &str) -> Result<LinkRecord, OpError> {
+    let token = Token::parse(presented).map_err(|_other| AccountError::LinkOver)?;
+    let found = console.store.link(token.hash(), (console.clock)()).await?;
+    Ok(found.ok_or(AccountError::LinkOver)?)
+}
+
+/// Makes the first account, an administrator's, names the organisation, and signs in.
+pub async fn set_up(
+    console: &Console,
+    presented: &str,
+    (account, email, organisation): (NewAccount, &str, &str),
+    browser: &Browser,
+) -> Result<Opened, OpError> {
+    if link(console, presented).await?.purpose != LinkFor::SetUp {
+        return Err(AccountError::LinkOver.into());
+    }
+    let (email, organisation) = (Email::parse(email)?, Label::parse(organisation.trim())?);
+    let person = new_person(console, account, &email).await?;
+    let id = person.id.clone();
+    let made = (person, email, organisation);
+    console.store.set_up(TokenHash::of(presented), made, (console.clock)()).await?;
+    start(console, (&id, 1), browser, None).await
+}
+
+/// Makes the account of an invitation, and signs in.
+pub async fn join(
+    console: &Console,
+    presented: &str,
+    account: NewAccount,
+    browser: &Browser,
+) -> Result<Opened, OpError> {
+    let LinkFor::Invitation { email, role: _ } = link(console, presented).await?.purpose else {
+        return Err(AccountError::LinkOver.into());
+    };
+    let person = new_person(console, account, &email).await?;
+    let id = person.id.clone();
+    console.store.join(TokenHash::of(presented), person, (console.clock)()).await?;
+    start(console, (&id, 1), browser, None).await
+}
+
+/// Chooses another password by a link. All sessions of the person end.
+pub async fn renew_password(
+    console: &Console,
+    presented: &str,
+    new: Secret<String>,
+) -> Result<(), OpError> {
+    let LinkFor::NewPassword(id) = link(console, presented).await?.purpose else {
+        return Err(AccountError::LinkOver.into());
+    };
+    let person = console.store.person(&id).await?.ok_or(AccountError::LinkOver)?;
+    password::check_new(&new, &[person.email.as_str(), person.display.as_str()])?;
+    let hash = console.hashing.hash(new, &console.entropy).await?;
+    let token = TokenHash::of(presented);
+    console.store.renew_password(token, hash, (console.clock)()).await?;
+    Ok(())
+}
+
+async fn new_person(
+    console: &Console,
+    account: NewAccount,
+    email: &Email,
+) -> Result<NewPerson, OpError> {
+    let display = Label::parse(account.display.trim())?;
+    password::check_new(&account.password, &[email.as_str(), display.as_str()])?;
+    let hash = console.hashing.hash(account.password, &console.entropy).await?;
+    let id = PersonId::from_bytes(console.entropy.bytes()?);
+    Ok(NewPerson { id, display, password: Some(hash), subject: None })
+}
+
+#[cfg(test)]
+mod tests;
