@@ -62,6 +62,7 @@ const OPENING: AuditOpen<'static> = AuditOpen {
     reason: None,
     rule: None,
     message: None,
+    would: None,
     trace_json: Some(
         r#"[{"rule":"tools.tool_005.require[0]","result":"true","conditions":["true","true"]}]"#,
     ),
