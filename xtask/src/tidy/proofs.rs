@@ -15,8 +15,10 @@ const PAGES: [Page; 2] = [
     Page { name: "docs/scenarios.md", mark: 'S', rows: &[1..=60] },
 ];
 
-/// How the pages shorten the folder of the integration tests.
-const SHORT: (&str, &str) = ("it/", "tests/it/tests/it/");
+/// How the pages shorten the folders of the integration tests and of those in the browser.
+const SHORT: [(&str, &str); 2] = [("it/", "tests/it/tests/it/"), ("browser/", "tests/it/browser/")];
+/// How the files of the tests in the browser end; the tests in them have sentences as names.
+const IN_BROWSER: &str = ".test.mjs";
 /// Where the cases of the bypass suite stand.
 pub(super) const CASES: &str = "tests/it/cases/";
 /// How one is named.
@@ -30,7 +32,7 @@ pub(super) struct Source<'a> {
 
 /// Whether the check reads a file.
 pub(super) fn reads(name: &str) -> bool {
-    let suffixes = [".rs", ".md", ".jsonl"];
+    let suffixes = [".rs", ".md", ".jsonl", IN_BROWSER];
     suffixes.iter().any(|suffix| name.ends_with(suffix))
 }
 
@@ -72,10 +74,12 @@ impl Page {
     }
 }
 
-/// What a line names in backquotes that is a test (`file.rs::name`) or a case of the bypass suite.
+/// What a line names in backquotes that is a test (`file.rs::name`, `file.test.mjs::a sentence`) or a case of the bypass
+/// suite.
 fn names(line: &str) -> Vec<&str> {
     let quoted = line.split('`').skip(1).step_by(2);
-    quoted.filter(|text| text.contains(".rs::") || text.starts_with(CASE)).collect()
+    let is_test = |text: &str| text.contains(".rs::") || text.contains(".test.mjs::");
+    quoted.filter(|text| is_test(text) || text.starts_with(CASE)).collect()
 }
 
 fn exists(name: &str, files: &[Source<'_>]) -> bool {
@@ -84,14 +88,15 @@ fn exists(name: &str, files: &[Source<'_>]) -> bool {
         let mut cases = files.iter().filter(|file| file.name.starts_with(CASES));
         return cases.any(|file| file.text.contains(&id));
     };
-    let file = match file.strip_prefix(SHORT.0) {
-        Some(rest) => format!("{}{rest}", SHORT.1),
-        None => file.to_owned(),
+    let long = |(short, long): (&str, &str)| Some(format!("{long}{}", file.strip_prefix(short)?));
+    let file = SHORT.into_iter().find_map(long).unwrap_or_else(|| file.to_owned());
+    let begins = if file.ends_with(IN_BROWSER) {
+        vec![format!("scenario(\"{test}\",")]
+    } else {
+        vec![format!("fn {test}("), format!("fn {test}<")]
     };
-    let begins = format!("fn {test}(");
-    let generic = format!("fn {test}<");
     files.iter().any(|known| {
-        known.name == file && (known.text.contains(&begins) || known.text.contains(&generic))
+        known.name == file && begins.iter().any(|begin| known.text.contains(begin.as_str()))
     })
 }
 

@@ -7,6 +7,7 @@ fn faults(page: &str) -> Vec<String> {
         Source { name: "docs/page.md", text: page },
         Source { name: "tests/it/tests/it/a/b.rs", text: "async fn it_holds() {}" },
         Source { name: "crates/x/src/y.rs", text: "fn unit() {}\nfn law<T>() {}" },
+        Source { name: "tests/it/browser/c.test.mjs", text: "scenario(\"it is seen\", async" },
         Source { name: "tests/it/cases/z.jsonl", text: "{\"id\":\"OWN-A-001\"}" },
     ];
     PAGE.faults(&files)
@@ -15,15 +16,20 @@ fn faults(page: &str) -> Vec<String> {
 #[test]
 fn a_page_whose_tests_exist_is_without_fault() {
     let page = "| | what |\n|---|---|\n\
-        | R1 | a | `it/a/b.rs::it_holds`, `OWN-A-001` |\n\
+        | R1 | a | `it/a/b.rs::it_holds`, `OWN-A-001`, `browser/c.test.mjs::it is seen` |\n\
         | R2 | b | `crates/x/src/y.rs::unit`, `crates/x/src/y.rs::law`, `decide` |\n";
     assert_eq!(faults(page), Vec::<String>::new());
 }
 
 #[test]
 fn a_test_that_does_not_exist_is_a_fault() {
-    for gone in ["it/a/b.rs::it_held", "it/a/c.rs::it_holds", "crates/x/src/y.rs::uni", "OWN-A-002"]
-    {
+    for gone in [
+        "it/a/b.rs::it_held",
+        "it/a/c.rs::it_holds",
+        "crates/x/src/y.rs::uni",
+        "OWN-A-002",
+        "browser/c.test.mjs::it is",
+    ] {
         let page = format!("| R1 | a | `{gone}` |\n| R2 | b | `OWN-A-001` |\n");
         assert_eq!(faults(&page), [format!("docs/page.md:1: there is no `{gone}`")]);
         let page =
