@@ -24,6 +24,8 @@ const ACCOUNT_FAILURES_MAX: i64 = 50;
 const WAIT_MS_MIN: i64 = 1_000;
 /// The longest wait, in milliseconds: 15 minutes.
 const WAIT_MS_MAX: i64 = 15 * 60_000;
+/// Doublings after which a wait is the longest one in any case.
+const DOUBLINGS_MAX: i64 = 16;
 /// Failures are forgotten so many milliseconds after the last one.
 const FORGET_MS: i64 = 60 * 60_000;
 /// Rows of the table, at most; those whose last failure is oldest go first.
@@ -140,9 +142,13 @@ fn find(tx: &Tx<'_>, (kind, key): (&str, &[u8; 32])) -> Result<Found, rusqlite::
 
 /// How long nothing is tried after so many failures, in milliseconds.
 fn wait_after(failures: i64, max: i64) -> i64 {
-    let Ok(further) = u32::try_from(failures.saturating_sub(max)) else { return 0 };
-    let doubled = 1_i64.checked_shl(further).filter(|_| further < 32).unwrap_or(i64::MAX);
-    WAIT_MS_MIN.saturating_mul(doubled).min(WAIT_MS_MAX)
+    let further = failures.saturating_sub(max);
+    if further < 0 {
+        return 0;
+    }
+    let doubled = u32::try_from(further).ok().and_then(|further| WAIT_MS_MIN.checked_shl(further));
+    let doubled = doubled.filter(|_| further < DOUBLINGS_MAX).unwrap_or(WAIT_MS_MAX);
+    doubled.min(WAIT_MS_MAX)
 }
 
 fn make_room(tx: &Tx<'_>) -> Result<(), rusqlite::Error> {
