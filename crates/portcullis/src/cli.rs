@@ -11,6 +11,7 @@ use crate::doctor::DoctorArgs;
 use crate::manage::approvals::ApprovalsCommand;
 use crate::manage::audit::AuditCommand;
 use crate::manage::grants::GrantCommand;
+use crate::manage::people::PeopleCommand;
 use crate::manage::servers::ServerCommand;
 use crate::policies::PolicyCommand;
 use crate::telemetry::LogArgs;
@@ -75,6 +76,9 @@ Examples:
     /// See and decide the calls that wait for a person
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Invite people to the console, and let them in who are locked out
+    #[command(subcommand)]
+    People(PeopleCommand),
     /// Follow, search, export and verify the audit
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -94,6 +98,7 @@ impl Command {
             | Self::Server(_)
             | Self::Grant(_)
             | Self::Approvals(_)
+            | Self::People(_)
             | Self::Audit(_)
             | Self::Doctor(_) => "info",
         }

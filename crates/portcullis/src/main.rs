@@ -49,13 +49,20 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => {
             let path = config::find(args.config.as_deref(), &environment)?;
             let stop = tokio_util::sync::CancellationToken::new();
-            let options = serve::ServeOptions { config: path, environment, ready: None, stop };
+            let options = serve::ServeOptions {
+                config: path,
+                environment,
+                first_link: serve::FirstLink::Print,
+                ready: None,
+                stop,
+            };
             runtime::block_on(serve::run(options))?
         }
         Command::Policy(command) => policies::run(*command),
         Command::Server(command) => runtime::block_on(manage::servers::run(command))?,
         Command::Grant(command) => runtime::block_on(manage::grants::run(command))?,
         Command::Approvals(command) => runtime::block_on(manage::approvals::run(command))?,
+        Command::People(command) => runtime::block_on(manage::people::run(command))?,
         Command::Audit(command) => runtime::block_on(manage::audit::run(command))?,
         Command::Run(args) => runtime::block_on(bridge::run::run(args, environment))?,
         Command::Connect(args) => runtime::block_on(bridge::connect::run(args, environment))?,

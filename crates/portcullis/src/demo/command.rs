@@ -18,7 +18,7 @@ use crate::config::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::scratch::Scratch;
-use crate::serve::{self, ServeOptions};
+use crate::serve::{self, FirstLink, ServeOptions};
 
 /// What `demo` takes.
 #[derive(Debug, Args)]
@@ -154,6 +154,7 @@ async fn serve_demo(
     let options = ServeOptions {
         config: prepared.config.clone(),
         environment,
+        first_link: if args.run_all { FirstLink::Keep } else { FirstLink::Print },
         ready: Some(ready),
         stop: stop.clone(),
     };

@@ -1,4 +1,5 @@
-//! The commands that operate an installation beside its running gateway: servers, grants, approvals, audit.
+//! The commands that operate an installation beside its running gateway: servers, grants, approvals, people,
+//! audit.
 //! They work on the store through the same use cases as the API, as the actor `cli`.
 //!
 //! What never lives here: what anybody may do, what an object must look like.
@@ -6,6 +7,7 @@
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod grants;
+pub(crate) mod people;
 pub(crate) mod servers;
 
 use std::sync::Arc;

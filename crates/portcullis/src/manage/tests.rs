@@ -5,7 +5,7 @@ use policy::ApprovalId;
 use store::{Entropy, ServerSlug};
 use tempfile::TempDir;
 
-use super::{Installation, approvals, audit, grants, inert, servers};
+use super::{Installation, approvals, audit, grants, inert, people, servers};
 use crate::cli::{Cli, Command, ConfigArg};
 use crate::exit::Exit;
 
@@ -36,6 +36,7 @@ impl Here {
             Command::Server(command) => servers::run(command).await,
             Command::Grant(command) => grants::run(command).await,
             Command::Approvals(command) => approvals::run(command).await,
+            Command::People(command) => people::run(command).await,
             Command::Audit(command) => audit::run(command).await,
             Command::Serve(_)
             | Command::Policy(_)
@@ -141,6 +142,19 @@ async fn what_there_is_none_of_cannot_be_decided_and_an_empty_audit_is_intact() 
     assert_eq!(here.run("audit verify --json").await, Exit::Good);
     assert_eq!(here.run("audit export --format csv").await, Exit::Good);
     assert_eq!(here.run("audit query --verdict deny").await, Exit::Good);
+}
+
+#[tokio::test]
+async fn whoever_is_locked_out_gets_a_link_at_the_terminal() {
+    let here = Here::new();
+    assert_eq!(here.run("people setup-link").await, Exit::Good);
+    assert_eq!(here.run("people setup-link --json").await, Exit::Good, "in place of the first");
+    assert_eq!(here.run("people invite ada@example.com --role admin").await, Exit::Good);
+    assert_eq!(here.run("people invite nonsense").await, Exit::Usage);
+    assert_eq!(here.run("people new-password ada@example.com").await, Exit::Failed, "not joined");
+    assert_eq!(here.run("people list --json").await, Exit::Good);
+    let links = here.open().console.store.links(crate::clock::now()).await.unwrap();
+    assert_eq!(links.len(), 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! each part does stands in its own crate.
 
 mod descriptors;
+mod first_link;
 mod objects;
 mod pages;
 mod reload;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use console::Site;
 use gateway::{Classifier, Clock, Gateway, GatewayConfig, Randomness};
 use store::{Entropy, Store, StoreConfig};
 use tokio::net::TcpListener;
@@ -18,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::first_link::FirstLink;
 pub(crate) use self::pages::check_server;
 use crate::clock;
 use crate::config::{self, Config, Environment};
@@ -32,6 +35,8 @@ pub(crate) struct ServeOptions {
     pub(crate) config: PathBuf,
     /// The variables that it may name.
     pub(crate) environment: Environment,
+    /// Whether a link to make the first account is printed where there is none.
+    pub(crate) first_link: FirstLink,
     /// Told once both listeners are bound and the first snapshot is in force.
     pub(crate) ready: Option<oneshot::Sender<Ready>>,
     /// Ends serving like a SIGTERM does.
@@ -83,7 +88,13 @@ pub(crate) async fn run(options: ServeOptions) -> Result<Exit, Failure> {
         grants = config.grants.len(),
         "portcullis is ready"
     );
-    let parts = Parts { store, gateway, config: &config, environment: options.environment };
+    let parts = Parts {
+        store,
+        gateway,
+        config: &config,
+        environment: options.environment,
+        first_link: options.first_link,
+    };
     let ended = parts.serve(doors, options.ready, options.stop, &mut signals).await;
     if matches!(ended, Ok(Exit::Good)) {
         traces.finish().await;
@@ -132,10 +143,10 @@ fn open_store(config: &Config) -> Result<Store, Failure> {
 
 /// What the gateway takes of `config`; nobody observes its calls.
 pub(crate) fn gateway_config(config: &Config, ready: Ready) -> GatewayConfig {
-    let url = |address: SocketAddr| format!("http://{address}");
+    let gateway_url = || format!("http://{}", ready.gateway);
     GatewayConfig {
-        public_url: config.public_url.clone().unwrap_or_else(|| url(ready.gateway)),
-        console_url: config.console_url.clone().unwrap_or_else(|| url(ready.console)),
+        public_url: config.public_url.clone().unwrap_or_else(gateway_url),
+        console_url: console_url(config, ready),
         host_names: config.listen.hosts.clone(),
         origins: config.listen.origins.clone(),
         hold_waits: gateway::HoldWaits {
@@ -153,6 +164,11 @@ pub(crate) fn gateway_config(config: &Config, ready: Ready) -> GatewayConfig {
         drain_seconds: config.drain_seconds,
         observer: None,
     }
+}
+
+/// What links to the console begin with.
+pub(crate) fn console_url(config: &Config, ready: Ready) -> String {
+    config.console_url.clone().unwrap_or_else(|| format!("http://{}", ready.console))
 }
 
 /// Random bytes for identifiers that must not be guessed. Without them there is no safe way on:
@@ -179,6 +195,7 @@ struct Parts<'c> {
     gateway: Gateway,
     config: &'c Config,
     environment: Environment,
+    first_link: FirstLink,
 }
 
 impl Parts<'_> {
@@ -194,7 +211,10 @@ impl Parts<'_> {
             self.environment,
             (self.store.clone(), self.gateway.clone()),
         );
-        let pages = pages::router(&self.store, &self.gateway, reloader.state());
+        let site = Site { url: self.config.console_url.clone() };
+        let console = pages::console(&self.store, &self.gateway, site);
+        first_link::offer(&console, &console_url(self.config, doors.ready), self.first_link).await;
+        let pages = pages::router(console, &self.gateway, reloader.state());
         let pages = console::door::guarded(pages, doors.ready.console, console_names(self.config));
         let hangups = signals.take_hangups();
         let mut beside = JoinSet::new();

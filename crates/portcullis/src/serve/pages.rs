@@ -12,7 +12,7 @@ use console::door::{CONNECTIONS_MAX, HEAD_SECONDS_MAX, STALL_SECONDS_MAX};
 use console::health::{Check, Health, Required};
 use console::ops::LongWork;
 use console::ops::accounts::Hashing;
-use console::{Console, Inspection};
+use console::{Console, Inspection, Site};
 use gateway::Gateway;
 use gateway::address::{AddressRule, check_url};
 use gateway::listener::{self, Bounds};
@@ -28,14 +28,10 @@ use tower::ServiceExt as _;
 use super::reload::ReloadState;
 use crate::failure::chain;
 
-/// All pages.
-pub(super) fn router(
-    store: &Store,
-    gateway: &Gateway,
-    reload: watch::Receiver<ReloadState>,
-) -> axum::Router {
+/// The control plane of a process that serves.
+pub(super) fn console(store: &Store, gateway: &Gateway, site: Site) -> Console {
     let inspecting = gateway.clone();
-    let console = Console {
+    Console {
         store: store.clone(),
         clock: super::console_clock(),
         entropy: Entropy::system(),
@@ -46,9 +42,17 @@ pub(super) fn router(
         check_server: Arc::new(check_server),
         long_work: LongWork::default(),
         hashing: Hashing::default(),
-        site: Arc::default(),
-    };
-    let health = health(store.clone(), gateway.clone(), reload);
+        site: Arc::new(site),
+    }
+}
+
+/// All pages.
+pub(super) fn router(
+    console: Console,
+    gateway: &Gateway,
+    reload: watch::Receiver<ReloadState>,
+) -> axum::Router {
+    let health = health(console.store.clone(), gateway.clone(), reload);
     console::api::router(console).merge(console::health::router(health))
 }
 

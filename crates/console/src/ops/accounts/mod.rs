@@ -192,6 +192,11 @@ pub async fn offer_set_up(console: &Console, actor: &Actor) -> Result<Option<Tok
     }
 }
 
+/// The page of a link: `welcome` to make the first account, `join`, or `new-password`.
+pub fn link_path(page: &str, token: &Token) -> String {
+    format!("/{page}/{}", token.expose())
+}
+
 /// What a link is for, if it works.
 pub async fn link(console: &Console, presented: &str) -> Result<LinkRecord, OpError> {
     let token = Token::parse(presented).map_err(|_other| AccountError::LinkOver)?;
