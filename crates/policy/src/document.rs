@@ -8,6 +8,8 @@ mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cases::PolicyTest;
 use crate::{
     Algorithm, Approver, Class, Glob, IfMissing, Micro, Op, Path, Risk, SchemaMode, Scope,
@@ -88,7 +90,8 @@ impl Document {
 }
 
 /// What happens to what no selector lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DefaultAction {
     /// It passes, as far as `all_tools` lets it.
     Allow,
@@ -152,13 +155,37 @@ impl Selector {
     }
 }
 
-/// What a selector's action says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
+/// What a selector's action says (POLICY section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Calls pass, as far as rules and limits let them.
     Allow,
+    /// Every call is denied; nobody can approve it.
     Deny,
+    /// As if it were in `hide`.
     Hide,
+    /// Every call needs a person.
     Approve,
+}
+
+impl Action {
+    /// The word in the document.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Hide => "hide",
+            Self::Approve => "approve",
+        }
+    }
+
+    /// The action of a word.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        [Self::Allow, Self::Deny, Self::Hide, Self::Approve]
+            .into_iter()
+            .find(|action| action.as_str() == word)
+    }
 }
 
 /// All that is said under one selector (POLICY section 3).

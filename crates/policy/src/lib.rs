@@ -10,6 +10,7 @@ mod compile;
 mod decide;
 mod digest;
 mod document;
+pub mod edit;
 mod facts;
 mod glob;
 mod hint;

@@ -18,7 +18,7 @@ use jsonc_parser::ast::{Object, Value as Ast};
 use jsonc_parser::common::Ranged;
 
 pub(crate) use fields::Fields;
-pub(crate) use place::{Lines, Place};
+pub(crate) use place::{Lines, Place, escape};
 pub(crate) use syntax::{parse_part, parse_tree};
 pub(crate) use tests_section::{CallDialect, read_call, read_expect, read_grant, read_times};
 

@@ -54,6 +54,12 @@ impl<'t> Lines<'t> {
         Self { text, starts }
     }
 
+    /// Line of a byte offset, from 1.
+    pub(crate) fn line(&self, offset: usize) -> u32 {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        u32::try_from(line).unwrap_or(u32::MAX)
+    }
+
     /// Line and column of a byte offset, both from 1; the column counts characters.
     pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
         let line = self.starts.partition_point(|start| *start <= offset);

@@ -1,0 +1,109 @@
+//! The builder's half of a policy: a form of its text, and edits of the form that rewrite only their own block
+//! of the text.
+//!
+//! The text is the policy; the form is a view of it. An edit never prints the document anew: it replaces bytes
+//! inside the block that it is about, so that comments, spacing and everything that the form does not show
+//! stay as they were written. What came out is read again and must say what the form says, or nothing is
+//! changed. Nothing here stores, and nothing decides calls.
+
+mod block;
+mod change;
+mod container;
+mod effect;
+mod form;
+mod insert;
+mod json;
+mod layout;
+mod page;
+mod read;
+mod remove;
+mod sentence;
+mod splice;
+mod wanted;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use block::Block;
+pub use change::{Edit, List};
+pub use effect::{Effect, effect};
+pub use form::{
+    ApprovalForm, ConditionForm, Entry, Form, LimitForm, Mode, Opaque, Place, RateForm, RuleForm,
+    Seen, TermsForm, TestForm, Verdict,
+};
+pub use splice::Splice;
+
+pub use crate::document::Action;
+
+use crate::{Document, Problem};
+
+/// Most blocks that one edit names.
+pub const BLOCKS_MAX: usize = 10_000;
+/// Most edits in one batch.
+pub const BATCH_MAX: usize = 64;
+
+/// A text after an edit.
+#[derive(Debug)]
+pub struct Edited {
+    /// The whole text.
+    pub text: String,
+    /// Its form.
+    pub form: Form,
+    /// What takes the text back to what it was, byte for byte.
+    pub undo: Splice,
+}
+
+/// Why a text was not edited. The text stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The text has errors, and so no form that could be edited.
+    #[error("the text has errors; correct them first")]
+    Text(Vec<Problem>),
+    /// What the edit asks for is no valid policy. The places are those of the text that would have come out.
+    #[error("the change would make the policy invalid")]
+    Result(Vec<Problem>),
+    /// The block, rule, condition or limit that the edit is about is not there.
+    #[error("{0} is not in the policy")]
+    Missing(String),
+    /// The edit would drop or rewrite something that the form does not show in full.
+    #[error("{pointer} (line {line}) is more than the form can show; change it in the text")]
+    Opaque {
+        /// JSON Pointer of the part.
+        pointer: String,
+        /// Its line, from 1.
+        line: u32,
+    },
+    /// A part of the edit cannot be written: it is no JSON, too much, or does not go with its section.
+    #[error("{0}")]
+    Value(String),
+    /// The rewritten text would not say what the edit asks for.
+    #[error("the text could not be changed in place; change it by hand")]
+    Differs,
+}
+
+/// Reads the form of a policy.
+///
+/// # Errors
+/// Every problem of the text, as [`Document::parse`] finds them.
+pub fn form(text: &str) -> Result<Form, Vec<Problem>> {
+    Document::parse(text)?;
+    let tree = crate::parse::parse_tree(text).map_err(|_fault| Vec::new())?;
+    Ok(read::form(text, &tree))
+}
+
+/// Applies one edit to the text of a policy.
+///
+/// # Errors
+/// See [`EditError`].
+pub fn apply(text: &str, edit: &Edit) -> Result<Edited, EditError> {
+    let before = form(text).map_err(EditError::Text)?;
+    let expected = wanted::after(&before, edit)?;
+    let written = write::write(text, edit)?;
+    let after = form(&written).map_err(EditError::Result)?;
+    if after != expected {
+        return Err(EditError::Differs);
+    }
+    let undo = Splice::between(&written, text);
+    Ok(Edited { text: written, form: after, undo })
+}

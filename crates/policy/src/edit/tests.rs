@@ -1,0 +1,5 @@
+//! Edits: case files, sentences, and the laws of editing over random documents.
+
+mod cases;
+mod laws;
+mod sentences;
