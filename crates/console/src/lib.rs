@@ -60,6 +60,10 @@ pub struct Console {
     pub long_work: ops::LongWork,
     /// Places for hashing passwords.
     pub hashing: ops::accounts::Hashing,
+    /// What was counted of the log so far.
+    pub tally: ops::overview::Tally,
+    /// Places for live views.
+    pub views: ui::Views,
     /// What the configuration says about the console itself.
     pub site: Arc<Site>,
 }

@@ -45,9 +45,9 @@ pub use approval::{
     APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, DecideError, Decision, Opened, state_word,
 };
 pub use audit::{
-    AUDIT_PAGE_ROWS_MAX, AuditCursor, AuditEntry, AuditFilter, AuditGrant, AuditKind, AuditOpen,
-    AuditOrder, AuditOutcome, AuditPage, AuditWould, AuditWouldEntry, BadRow, CursorError,
-    VerifyError, VerifyProgress, VerifyReport,
+    AUDIT_PAGE_ROWS_MAX, AuditCounts, AuditCursor, AuditEntry, AuditFilter, AuditGrant, AuditKind,
+    AuditOpen, AuditOrder, AuditOutcome, AuditPage, AuditTally, AuditWould, AuditWouldEntry,
+    BadRow, CursorError, VerifyError, VerifyProgress, VerifyReport,
 };
 pub use configuration::Configuration;
 pub use entropy::{Entropy, NoEntropy};

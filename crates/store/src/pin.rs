@@ -97,6 +97,24 @@ impl Store {
         self.read(read_all).await
     }
 
+    /// How many definitions wait for somebody to accept them, by server; servers without any are not among them.
+    pub async fn quarantined_pins(&self) -> Result<Vec<(ServerSlug, u64)>, ReadError> {
+        self.read(|connection| {
+            let sql = "SELECT server, count(*) FROM pins WHERE state = ?1 GROUP BY server ORDER BY server";
+            let mut statement = connection.prepare_cached(sql)?;
+            let state = PinState::Quarantined.as_str();
+            let rows = statement.query_map([state], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.map(|row| {
+                let (server, count): (String, i64) = row?;
+                let slug = ServerSlug::parse(&server)
+                    .map_err(|error| damaged("pin", &server, &error))?;
+                Ok((slug, u64::try_from(count).unwrap_or_default()))
+            })
+            .collect()
+        })
+        .await
+    }
+
     /// Writes pins in one transaction. A save never takes back an acceptance that somebody made in
     /// the meantime, and pins that are stored already make no new revision: a record saved as quarantined whose digest is the stored accepted one stays
     /// accepted, and the stored `accepted_*` facts change only with a record saved as accepted.

@@ -187,6 +187,8 @@ pub(super) struct ListParams {
     reason: Option<String>,
     /// `deny` or `hold`: what a policy that only observes would have done.
     would: Option<String>,
+    rule: Option<String>,
+    client: Option<String>,
     /// `decision` or `rejected`.
     kind: Option<String>,
     request_id: Option<String>,
@@ -211,6 +213,8 @@ impl ListParams {
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),
             would: self.would.clone(),
+            rule: self.rule.clone(),
+            client: self.client.clone(),
             kind: match self.kind.as_deref() {
                 None => None,
                 Some("decision") => Some(AuditKind::Decision),

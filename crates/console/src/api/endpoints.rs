@@ -51,6 +51,8 @@ const AUDIT_QUERY: &[&str] = &[
     "verdict",
     "reason",
     "would",
+    "rule",
+    "client",
     "kind",
     "request_id",
     "since",

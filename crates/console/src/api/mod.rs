@@ -25,7 +25,8 @@ pub(crate) use problem::{Refusal, status_of};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -85,7 +86,7 @@ pub fn router(console: Console) -> Router {
         .route("/api/v1/approvals/{id}/approve", post(approvals::approve))
         .route("/api/v1/approvals/{id}/reject", post(approvals::reject))
         .route("/api/v1/audit", get(audit::list))
-        .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "not-found", "no such endpoint") })
+        .fallback(missing)
         .method_not_allowed_fallback(|| async {
             let detail = "this endpoint does not know this method";
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
@@ -96,4 +97,13 @@ pub fn router(console: Console) -> Router {
             idempotency::replay,
         ))
         .with_state(console)
+}
+
+/// What is said where nothing is: to programs as a problem document, to people as a page.
+async fn missing(uri: Uri) -> Response {
+    if uri.path().starts_with("/api/") {
+        let detail = "no such endpoint";
+        return Refusal::new(StatusCode::NOT_FOUND, "not-found", detail).into_response();
+    }
+    crate::ui::no_page()
 }

@@ -78,6 +78,8 @@ async fn api() -> Api {
         long_work: LongWork::default(),
         hashing: Hashing::default(),
         site: Arc::default(),
+        tally: crate::ops::overview::Tally::default(),
+        views: crate::ui::Views::default(),
     };
     let router = super::router(console);
     Api { router, store, now, tokens, looking, looks, _dir: dir }

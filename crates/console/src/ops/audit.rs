@@ -1,8 +1,8 @@
 //! Reading the audit.
 
-use store::{AuditCursor, AuditFilter, AuditOrder, AuditPage};
+use store::{AuditCursor, AuditEntry, AuditFilter, AuditOrder, AuditPage};
 
-use super::{Actor, OpError, Permission};
+use super::{Actor, OpError, Permission, not_found};
 use crate::Console;
 
 /// One page of decisions.
@@ -15,4 +15,20 @@ pub async fn page(
     actor.may(Permission::Read)?;
     let _place = console.long_work.audit_read().await?;
     Ok(console.store.audit(filter, order, cursor, limit).await?)
+}
+
+/// One decision, by the position of its opening row.
+pub async fn one(console: &Console, actor: &Actor, seq: i64) -> Result<AuditEntry, OpError> {
+    actor.may(Permission::Read)?;
+    let missing = || not_found("call", &seq.to_string());
+    let before = AuditCursor::before(seq).ok_or_else(missing)?;
+    let walk = (AuditOrder::OldestFirst, Some(before), 1);
+    let found = page(console, actor, AuditFilter::default(), walk).await?;
+    found.entries.into_iter().next().filter(|entry| entry.seq == seq).ok_or_else(missing)
+}
+
+/// The end of the log as of now: a page that begins there, oldest first, shows only what comes later.
+pub async fn end(console: &Console, actor: &Actor) -> Result<AuditCursor, OpError> {
+    actor.may(Permission::Read)?;
+    Ok(console.store.audit_end().await?)
 }

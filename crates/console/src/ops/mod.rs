@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod audit;
 pub mod grants;
 mod long_work;
+pub mod overview;
 pub mod policies;
 pub mod servers;
 

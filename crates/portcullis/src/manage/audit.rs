@@ -62,6 +62,12 @@ pub(crate) struct FilterArgs {
     /// deny or hold: what a policy that only observes would have done
     #[arg(long)]
     would: Option<String>,
+    /// A rule, such as `pay.require[0]`
+    #[arg(long)]
+    rule: Option<String>,
+    /// A client by the name it gives itself
+    #[arg(long)]
+    client: Option<String>,
     /// From this instant on, such as 2026-11-01T00:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<jiff::Timestamp>,
@@ -80,6 +86,8 @@ impl FilterArgs {
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),
             would: self.would.clone(),
+            rule: self.rule.clone(),
+            client: self.client.clone(),
             kind: None,
             request_id: None,
             since: at(self.since),

@@ -55,6 +55,8 @@ impl Installation {
             long_work: LongWork::default(),
             hashing: Hashing::default(),
             site: Arc::default(),
+            tally: console::ops::overview::Tally::default(),
+            views: console::ui::Views::default(),
         };
         let name = store::Actor::parse("cli")?;
         let from = "terminal".to_owned();

@@ -42,6 +42,8 @@ pub(super) fn console(store: &Store, gateway: &Gateway, site: Site) -> Console {
         check_server: Arc::new(check_server),
         long_work: LongWork::default(),
         hashing: Hashing::default(),
+        tally: console::ops::overview::Tally::default(),
+        views: console::ui::Views::default(),
         site: Arc::new(site),
     }
 }
@@ -53,7 +55,9 @@ pub(super) fn router(
     reload: watch::Receiver<ReloadState>,
 ) -> axum::Router {
     let health = health(console.store.clone(), gateway.clone(), reload);
-    console::api::router(console).merge(console::health::router(health))
+    console::api::router(console.clone())
+        .merge(console::ui::router(console))
+        .merge(console::health::router(health))
 }
 
 /// Serves `pages` until `stop`, and tells them who asks.

@@ -6,6 +6,7 @@ mod chain;
 mod json;
 mod query;
 mod record;
+mod tally;
 mod verify;
 
 pub(crate) use chain::{
@@ -18,4 +19,5 @@ pub use query::{
     AuditWouldEntry, CursorError,
 };
 pub use record::{AuditGrant, AuditKind, AuditOpen, AuditOutcome, AuditWould};
+pub use tally::{AuditCounts, AuditTally};
 pub use verify::{BadRow, VerifyError, VerifyProgress, VerifyReport};

@@ -34,6 +34,10 @@ pub struct AuditFilter {
     pub reason: Option<String>,
     /// What a policy that only observes would have done: `deny` or `hold`.
     pub would: Option<String>,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// What the client says of itself.
+    pub client: Option<String>,
     /// Judged or refused unread.
     pub kind: Option<AuditKind>,
     /// The request's id.
@@ -54,8 +58,15 @@ pub enum AuditOrder {
 }
 
 /// Where a page ended: the next one begins behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct AuditCursor(pub(crate) i64);
+
+impl AuditCursor {
+    /// Where a query that walks oldest first meets that row next; `None` if no row has that number.
+    pub fn before(seq: i64) -> Option<AuditCursor> {
+        (seq > 0).then(|| AuditCursor(seq - 1))
+    }
+}
 
 /// A text is no cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -281,6 +292,8 @@ impl AuditFilter {
             ("verdict", &self.verdict),
             ("reason", &self.reason),
             ("would", &self.would),
+            ("rule", &self.rule),
+            ("client", &self.client),
             ("request_id", &self.request_id),
         ];
         let mut needles: Vec<String> = members
@@ -292,7 +305,7 @@ impl AuditFilter {
     }
 
     /// The rows that can match by time: those with a seq between the two, which are not included.
-    fn range(&self, connection: &Connection) -> Result<(i64, i64), ReadError> {
+    pub(super) fn range(&self, connection: &Connection) -> Result<(i64, i64), ReadError> {
         let above = match self.since {
             Some(since) => first_at(connection, since.0)?.saturating_sub(1),
             None => 0,
@@ -321,6 +334,8 @@ impl AuditFilter {
             && same(&self.verdict, Some(&entry.verdict))
             && same(&self.reason, entry.reason.as_deref())
             && same(&self.would, entry.would.as_ref().map(|would| would.verdict.as_str()))
+            && same(&self.rule, entry.rule.as_deref())
+            && same(&self.client, entry.client.as_deref())
             && same(&self.request_id, Some(&entry.request_id))
             && self.kind.is_none_or(|kind| kind == entry.kind)
             && self.since.is_none_or(|since| entry.time >= since)

@@ -4,11 +4,12 @@ use std::fs;
 
 use policy::{ApprovalState, Settled, sha256};
 use store::{
-    Answer, ApiRole, ApiTokenRecord, ApprovalFilter, AuditFilter, AuditMode, AuditOpen, AuditOrder,
-    Claim, DecideError, Decision, FileApiToken, FileGrant, FileObjects, FilePolicy, GrantRecord,
-    IDEMPOTENCY_MS_MAX, NewPolicy, Opened, OwnCalls, POLICY_DRAFT_BYTES_MAX,
-    POLICY_DRAFTS_PER_PERSON_MAX, PinRecord, PinState, PolicyDraft, PolicyMode, PolicyName,
-    Revision, Role, Rotation, ServerRecord, Settings, Store, TokenHash, WriteError,
+    Answer, ApiRole, ApiTokenRecord, ApprovalFilter, AuditCounts, AuditCursor, AuditFilter,
+    AuditMode, AuditOpen, AuditOrder, Claim, DecideError, Decision, FileApiToken, FileGrant,
+    FileObjects, FilePolicy, GrantRecord, IDEMPOTENCY_MS_MAX, NewPolicy, Opened, OwnCalls,
+    POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PinRecord, PinState, PolicyDraft,
+    PolicyMode, PolicyName, Revision, Role, Rotation, ServerRecord, Settings, Store, TokenHash,
+    WriteError,
 };
 
 use crate::fixture::{
@@ -534,4 +535,37 @@ async fn the_audit_log_is_queried_by_what_stands_in_it() {
     store.record(&open_row("after"), T0).await.unwrap();
     let tail = store.audit(AuditFilter::default(), AuditOrder::OldestFirst, Some(end), 10).await;
     assert_eq!(tail.unwrap().entries[0].request_id, "after");
+}
+
+/// A count that goes on where the one before ended counts every decision once, and none that is too old.
+#[tokio::test]
+async fn decisions_are_counted_by_the_hour_and_each_once() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let kinds = [
+        ("allow", None),
+        ("deny", Some("action_deny")),
+        ("deny", Some("limit_exceeded")),
+        ("hold", None),
+    ];
+    for number in 0..12_u32 {
+        let (verdict, reason) = kinds[usize::try_from(number % 4).unwrap()];
+        let id = format!("r{number}");
+        // What an agent sends is no member of the row.
+        let arguments = r#"{"verdict":"allow","reason":"limit_exceeded","time":1}"#;
+        let row = AuditOpen { verdict, reason, arguments_json: Some(arguments), ..open_row(&id) };
+        store.record(&row, T0.plus_seconds(number * 1_200)).await.unwrap();
+    }
+    let from = T0.plus_seconds(2_400);
+    let first = store.audit_tally(AuditCursor::default(), from).await.unwrap();
+    assert!(first.is_complete);
+    let mut all = AuditCounts::default();
+    first.hours.values().for_each(|hour| all.add(*hour));
+    assert_eq!(all, AuditCounts { allowed: 2, denied: 2, limited: 3, held: 3 });
+    assert!(first.hours.len() >= 3, "{first:?}");
+    store.record(&open_row("later"), T0.plus_seconds(20_000)).await.unwrap();
+    let second = store.audit_tally(first.next, from).await.unwrap();
+    let counts: Vec<u64> = second.hours.values().map(|hour| hour.all()).collect();
+    assert_eq!(counts, [1]);
+    assert!(store.audit_tally(second.next, from).await.unwrap().hours.is_empty());
 }

@@ -1,0 +1,39 @@
+use policy::UnixMillis;
+
+use super::Asked;
+
+const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+fn asked(since: &str, verdict: &str) -> Asked {
+    Asked { since: since.to_owned(), verdict: verdict.to_owned(), ..Asked::default() }
+}
+
+#[test]
+fn spans_and_instants_are_understood_and_nothing_else() {
+    let since = |text: &str| asked(text, "").filter(NOW).map(|filter| filter.since.map(|at| at.0));
+    assert_eq!(since("").unwrap(), None);
+    assert_eq!(since("90m").unwrap(), Some(NOW.0 - 5_400_000));
+    assert_eq!(since("7d").unwrap(), Some(NOW.0 - 604_800_000));
+    assert_eq!(since("2027-01-01T00:00:00Z").unwrap(), Some(1_798_761_600_000));
+    for wrong in ["yesterday", "h", "99999999999999999999d", "9223372036854775807d", "24 h"] {
+        assert!(since(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_verdict_of_the_address_is_a_verdict_and_a_reason_of_the_log() {
+    let filter = asked("", "limited").filter(NOW).unwrap();
+    assert_eq!(filter.verdict.as_deref(), Some("deny"));
+    assert_eq!(filter.reason.as_deref(), Some("limit_exceeded"));
+    assert!(asked("", "maybe").filter(NOW).is_err());
+}
+
+#[test]
+fn an_address_carries_hostile_names_as_data() {
+    let asked = Asked { tool: "a&verdict=deny#\"><script>".to_owned(), ..asked("24h", "allow") };
+    assert_eq!(
+        asked.address("/activity", "17"),
+        "/activity?verdict=allow&tool=a%26verdict%3Ddeny%23%22%3E%3Cscript%3E&since=24h&before=17"
+    );
+    assert_eq!(Asked::default().address("/activity", ""), "/activity");
+}

@@ -1,0 +1,66 @@
+//! What pages load: the style sheet and the scripts, all from this binary, each at an address that changes with its content.
+//!
+//! What never lives here: pages.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest as _, Sha256};
+
+struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    bytes: &'static [u8],
+}
+
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const IMAGE: &str = "image/svg+xml";
+
+/// All of them.
+const ASSETS: &[Asset] = &[
+    Asset { name: "app.css", kind: CSS, bytes: include_bytes!("../../assets/app.css") },
+    Asset { name: "app.js", kind: SCRIPT, bytes: include_bytes!("../../assets/app.js") },
+    Asset { name: "swap.js", kind: SCRIPT, bytes: include_bytes!("../../assets/swap.js") },
+    Asset { name: "activity.js", kind: SCRIPT, bytes: include_bytes!("../../assets/activity.js") },
+    Asset { name: "mark.svg", kind: IMAGE, bytes: include_bytes!("../../assets/mark.svg") },
+];
+
+/// Hexadecimal digits of the mark in an address.
+const MARK_DIGITS: usize = 16;
+
+/// Changes whenever one of them does: modules name each other without a mark, so all carry the same one.
+static MARK: LazyLock<String> = LazyLock::new(|| {
+    let mut hash = Sha256::new();
+    for asset in ASSETS {
+        hash.update(asset.name);
+        hash.update(asset.bytes);
+    }
+    let mut mark = String::new();
+    for byte in hash.finalize().iter().take(MARK_DIGITS / 2) {
+        let _infallible = write!(mark, "{byte:02x}");
+    }
+    mark
+});
+
+/// Where an asset of that name is.
+pub(crate) fn address(name: &str) -> String {
+    format!("/assets/{}/{name}", MARK.as_str())
+}
+
+/// One asset. Under another mark it is the same, but kept by nobody: a page from before an update asks so.
+pub(super) async fn show(Path((mark, name)): Path<(String, String)>) -> Response {
+    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let kept = if mark == MARK.as_str() {
+        HeaderValue::from_static("public, max-age=31536000, immutable")
+    } else {
+        HeaderValue::from_static("no-store")
+    };
+    let kind = HeaderValue::from_static(asset.kind);
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, kept)], asset.bytes).into_response()
+}

@@ -1,0 +1,152 @@
+//! New calls as they are judged, for views that are open. Each view follows the log at its own pace: a browser that is slow
+//! loses rows and is told how many, and the gate waits for none of it.
+//!
+//! What never lives here: how a row looks.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template as _;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use store::{AuditCursor, AuditEntry, AuditFilter, AuditOrder};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+
+use super::activity::{Asked, Line, Lines};
+use super::page::Trouble;
+use super::visitor::Visitor;
+use crate::Console;
+use crate::ops::{Actor, OpError, audit};
+
+/// Views that are open at a time: each takes a connection of the console.
+const VIEWS_MAX: usize = 64;
+/// How often the log is looked at while somebody watches, in milliseconds.
+const LOOK_MILLIS: u64 = 500;
+/// Rows that one look shows, at most; older ones are lost to the view.
+const LOOK_ROWS_MAX: usize = 200;
+/// Rows read at a time.
+const READ_ROWS: usize = 1_000;
+/// How often a look reads on before it leaps to the end of the log.
+const LOOK_READS_MAX: usize = 20;
+/// A view says that it is still there every so many seconds.
+const ALIVE_SECONDS: u64 = 15;
+/// Looks until a view is closed. The browser opens it anew where it was, if its session still lives.
+const LOOKS_MAX: usize = 120;
+
+/// Places for views.
+#[derive(Debug, Clone)]
+pub struct Views(Arc<Semaphore>);
+
+impl Default for Views {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(VIEWS_MAX)))
+    }
+}
+
+impl Views {
+    /// A place for one view, if there is one; it is given back when it is dropped.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
+/// One view of the log's end.
+struct View {
+    console: Console,
+    actor: Actor,
+    filter: AuditFilter,
+    cursor: AuditCursor,
+    looks: usize,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+struct Seen {
+    rows: Vec<AuditEntry>,
+    lost: usize,
+}
+
+/// The stream of a view: `call` with a row of the table, `lost` with how many rows it does not get.
+pub(super) async fn events(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let filter = asked.filter((console.clock)())?;
+    let Some(place) = console.views.place() else {
+        let text = format!("{VIEWS_MAX} live views are open, and each takes a connection.");
+        return Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "Too many live views", text));
+    };
+    let shown = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let cursor = match shown.and_then(|id| id.parse().ok()) {
+        Some(cursor) => cursor,
+        None => audit::end(&console, &visitor.actor).await?,
+    };
+    let view = View { console, actor: visitor.actor, filter, cursor, looks: 0, _place: place };
+    let events = stream::unfold(Some(view), |view| async {
+        let mut view = view?;
+        let events = view.next().await;
+        let next = events.is_some().then_some(view);
+        Some((stream::iter(events.unwrap_or_default().into_iter().map(Ok::<_, Infallible>)), next))
+    });
+    let events = futures_util::StreamExt::flatten(events);
+    let alive = KeepAlive::new().interval(Duration::from_secs(ALIVE_SECONDS));
+    Ok(Sse::new(events).keep_alive(alive).into_response())
+}
+
+impl View {
+    /// The next events; `None` when the view ends.
+    async fn next(&mut self) -> Option<Vec<Event>> {
+        while self.looks < LOOKS_MAX {
+            self.looks += 1;
+            // A store that is away ends the view: the browser says so, and tries again.
+            let seen = self.look().await.ok()?;
+            if !seen.rows.is_empty() || seen.lost > 0 {
+                return Some(self.events(&seen));
+            }
+            sleep(Duration::from_millis(LOOK_MILLIS)).await;
+        }
+        None
+    }
+
+    async fn look(&mut self) -> Result<Seen, OpError> {
+        let mut seen = Seen::default();
+        for _read in 0..LOOK_READS_MAX {
+            let walk = (AuditOrder::OldestFirst, Some(self.cursor), READ_ROWS);
+            let page = audit::page(&self.console, &self.actor, self.filter.clone(), walk).await?;
+            let full = page.entries.len() >= READ_ROWS;
+            self.cursor = page.entries.last().map_or(self.cursor, AuditEntry::cursor);
+            seen.rows.extend(page.entries);
+            let over = seen.rows.len().saturating_sub(LOOK_ROWS_MAX);
+            seen.lost += over;
+            seen.rows.drain(..over);
+            if !full {
+                return Ok(seen);
+            }
+        }
+        // Too far behind to count them all.
+        seen.lost += READ_ROWS;
+        self.cursor = audit::end(&self.console, &self.actor).await?;
+        Ok(seen)
+    }
+
+    fn events(&self, seen: &Seen) -> Vec<Event> {
+        let now = (self.console.clock)();
+        let lost =
+            (seen.lost > 0).then(|| Event::default().event("lost").data(seen.lost.to_string()));
+        let rows = seen.rows.iter().map(|entry| {
+            let lines = Lines { lines: vec![Line::of(entry, now)] };
+            // A row is one line of text: hostile names hold no line breaks that are not shown as such.
+            let html = lines.render().unwrap_or_default().replace(['\n', '\r'], " ");
+            Event::default().event("call").id(entry.cursor().to_string()).data(html)
+        });
+        lost.into_iter().chain(rows).collect()
+    }
+}

@@ -1,0 +1,38 @@
+use policy::UnixMillis;
+use store::{AuditCounts, ServerSlug};
+
+use super::{Attention, Numbers, Spark, needs, tiles};
+
+#[test]
+fn a_spark_shows_every_hour_and_what_is_not_nothing() {
+    let text = Spark(vec![0, 1, 1_000]).to_string();
+    assert_eq!(
+        text,
+        "<rect x=\"0\" y=\"32\" width=\"4\" height=\"0\"/>\
+         <rect x=\"6\" y=\"31\" width=\"4\" height=\"1\"/>\
+         <rect x=\"12\" y=\"0\" width=\"4\" height=\"32\"/>"
+    );
+}
+
+#[test]
+fn the_numbers_are_those_of_all_hours() {
+    let hour = AuditCounts { allowed: 700, denied: 2, limited: 0, held: 1 };
+    let shown = tiles(&Numbers { hours: vec![hour, hour], is_complete: true });
+    let counts: Vec<&str> = shown.iter().map(|tile| tile.count.as_str()).collect();
+    assert_eq!(counts, ["1\u{202f}400", "4", "0", "2"]);
+}
+
+#[test]
+fn many_needs_are_named_up_to_a_bound_and_the_others_counted() {
+    let server = |number: usize| (ServerSlug::parse(&format!("s{number}")).unwrap(), 1);
+    let attention = Attention {
+        holds: 1,
+        quarantined: (0..7).map(server).collect(),
+        without_policy: vec![("ci".to_owned(), "g1".to_owned())],
+        ..Attention::default()
+    };
+    let (named, further) = needs(&attention, UnixMillis(0));
+    assert_eq!((named.len(), further), (7, 2));
+    assert_eq!(named[0].text, "1 call waits for a person");
+    assert_eq!(named[1].text, "1 tool is new or changed on s0, and kept out");
+}
