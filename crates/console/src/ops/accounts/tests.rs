@@ -100,6 +100,8 @@ fn console(store: Store, now: &Arc<AtomicI64>) -> Console {
         long_work: LongWork::default(),
         hashing: Hashing::default(),
         site: Arc::default(),
+        tally: crate::ops::overview::Tally::default(),
+        views: crate::ui::Views::default(),
     }
 }
 
