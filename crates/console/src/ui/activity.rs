@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -221,6 +222,9 @@ impl Line {
 pub(super) struct Lines {
     pub(super) lines: Vec<Line>,
 }
+
+/// A template escapes what is in it by itself.
+impl HtmlSafe for Lines {}
 
 #[derive(Debug, Template)]
 #[template(path = "activity.html")]

@@ -1,6 +1,15 @@
+use askama::Template;
 use policy::UnixMillis;
 
-use super::Asked;
+use super::{Asked, Line, Lines};
+use crate::ui::look::{Badge, When};
+
+/// A page that holds lines as others do.
+#[derive(Template)]
+#[template(source = "<tbody>{{ lines }}</tbody>", ext = "html")]
+struct Around {
+    lines: Lines,
+}
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -36,4 +45,25 @@ fn an_address_carries_hostile_names_as_data() {
         "/activity?verdict=allow&tool=a%26verdict%3Ddeny%23%22%3E%3Cscript%3E&since=24h&before=17"
     );
     assert_eq!(Asked::default().address("/activity", ""), "/activity");
+}
+
+/// The lines stand in the page as a table, not as text.
+#[test]
+fn lines_are_markup_and_what_stands_in_them_is_not() {
+    let line = Line {
+        seq: 7,
+        when: When::new(NOW, NOW),
+        badge: Badge::verdict("deny", Some("limit_exceeded")),
+        would: None,
+        server: "pay".to_owned(),
+        tool: "<script>alert(1)</script>".to_owned(),
+        grant: "\u{202e}ops".to_owned(),
+        client: String::new(),
+        why: String::new(),
+        latency: String::new(),
+    };
+    let page = Around { lines: Lines { lines: vec![line] } }.render().unwrap();
+    assert!(page.contains("<tr id=\"call-7\">"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
+    assert!(page.contains("<span class=\"unseen\">U+202E</span>ops"), "{page}");
 }
