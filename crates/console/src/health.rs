@@ -31,11 +31,14 @@ pub enum Required {
     No,
 }
 
+/// Looks at everything, now.
+pub type Checks = Arc<dyn Fn() -> Vec<Check> + Send + Sync>;
+
 /// Answers health questions; handed in by the binary.
 #[derive(Clone)]
 pub struct Health {
     /// All checks, now.
-    pub checks: Arc<dyn Fn() -> Vec<Check> + Send + Sync>,
+    pub checks: Checks,
     /// The metrics page in the OpenMetrics text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }

@@ -64,6 +64,10 @@ pub struct Console {
     pub tally: ops::overview::Tally,
     /// Places for live views.
     pub views: ui::Views,
+    /// Walks over the audit's chain.
+    pub walks: ops::chain::Walks,
+    /// What is looked at for the page of health.
+    pub checks: health::Checks,
     /// What the configuration says about the console itself.
     pub site: Arc<Site>,
 }
@@ -74,6 +78,19 @@ pub struct Site {
     /// What links to the console begin with, without a closing slash, where it is not what the
     /// browser asked for: behind a proxy that names another host.
     pub url: Option<String>,
+    /// What people see of the configuration; no secret.
+    pub facts: Vec<Fact>,
+}
+
+/// One setting of the configuration file, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// Which panel it belongs to: `Store`, `Audit`.
+    pub group: &'static str,
+    /// What it is called, with its key in the file.
+    pub name: &'static str,
+    /// What it is set to.
+    pub value: String,
 }
 
 impl fmt::Debug for Console {

@@ -1,6 +1,5 @@
 //! The API over its real router and a real store: who may do what, and what goes wrong how.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -20,6 +19,7 @@ use tower::ServiceExt;
 use super::ENDPOINTS;
 use crate::ops::LongWork;
 use crate::ops::accounts::Hashing;
+use crate::ops::chain::Walks;
 use crate::ops::policies::TESTS_SECONDS_MAX;
 use crate::{Console, Inspection};
 
@@ -77,6 +77,8 @@ async fn api() -> Api {
         check_server: Arc::new(|_record| Ok(())),
         long_work: LongWork::default(),
         hashing: Hashing::default(),
+        walks: Walks::default(),
+        checks: Arc::new(Vec::new),
         site: Arc::default(),
         tally: crate::ops::overview::Tally::default(),
         views: crate::ui::Views::default(),
@@ -142,63 +144,6 @@ fn server(slug: &str) -> Value {
 
 fn policy(name: &str) -> Value {
     json!({ "name": name, "document": { "version": "1", "default": "deny", "tools": { "a": {} } } })
-}
-
-/// What each endpoint is sent in the role table: well formed, so that only the role decides between
-/// refusal and anything else.
-fn sample(input: Option<&str>) -> Option<Value> {
-    Some(match input? {
-        "ServerInput" => json!({ "slug": "none", "url": "https://mcp.example.com/mcp" }),
-        "PolicyInput" => {
-            json!({ "name": "none", "document": { "version": "1", "default": "deny" } })
-        }
-        "GrantInput" => json!({ "label": "x", "server": "none" }),
-        "ExplainInput" => json!({ "tool": "x" }),
-        _ => json!({}),
-    })
-}
-
-#[tokio::test]
-async fn the_endpoint_role_table_is_the_golden_one() {
-    let api = api().await;
-    let mut table = String::from(
-        "| endpoint | none | viewer | policy_manager | approver | admin |\n|---|---|---|---|---|---|\n",
-    );
-    for endpoint in &ENDPOINTS {
-        let path = endpoint
-            .path
-            .replace("{slug}", "none")
-            .replace("{name}", "none")
-            .replace("{version}", "1");
-        let path = path.replace(
-            "{id}",
-            &format!("{}_{}", if path.contains("grants") { "grt" } else { "apr" }, "0".repeat(26)),
-        );
-        let line = format!("{} {path}", endpoint.method.to_uppercase());
-        write!(table, "| {} {} |", endpoint.method.to_uppercase(), endpoint.path).unwrap();
-        let callers = [
-            None,
-            Some(ApiRole::Viewer),
-            Some(ApiRole::PolicyManager),
-            Some(ApiRole::Approver),
-            Some(ApiRole::Admin),
-        ];
-        for caller in callers {
-            let token = caller.and_then(|role| api.token(role));
-            let (status, _) = api.call(&line, token, sample(endpoint.input)).await;
-            let word = match status {
-                StatusCode::UNAUTHORIZED => "401",
-                StatusCode::FORBIDDEN => "403",
-                s if s.is_server_error() || s == StatusCode::METHOD_NOT_ALLOWED => {
-                    panic!("{line} answers {s}")
-                }
-                _ => "may",
-            };
-            write!(table, " {word} |").unwrap();
-        }
-        table.push('\n');
-    }
-    expect_test::expect_file!["../../testdata/endpoint-roles.md"].assert_eq(&table);
 }
 
 #[tokio::test]

@@ -6,11 +6,13 @@ pub mod accounts;
 pub mod actor;
 pub mod approvals;
 pub mod audit;
+pub mod chain;
 pub mod grants;
 mod long_work;
 pub mod overview;
 pub mod policies;
 pub mod servers;
+pub mod settings;
 
 pub use actor::{Actor, Forbidden, Permission, Proof};
 pub use long_work::LongWork;

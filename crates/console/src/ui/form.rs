@@ -13,7 +13,9 @@ use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
-use super::visitor::{Visitor, browser, cookie, plain};
+use super::page::Trouble;
+use super::sign_in::capitalised;
+use super::visitor::{Visitor, browser, cookie};
 use crate::Console;
 use crate::door::is_late;
 use crate::ops::accounts::Browser;
@@ -75,7 +77,8 @@ impl FormError {
 
 impl IntoResponse for FormError {
     fn into_response(self) -> Response {
-        plain(self.status(), &self.to_string())
+        Trouble::new(self.status(), "This form was not taken", capitalised(&self.to_string()))
+            .into_response()
     }
 }
 
@@ -86,6 +89,10 @@ impl IntoResponse for FormError {
 pub struct Posted<T> {
     /// Who sent it.
     pub visitor: Visitor,
+    /// Where it comes from.
+    pub browser: Browser,
+    /// What links to the page it comes from begin with, without a closing slash.
+    pub site: String,
     /// Its fields, without the secret.
     pub form: T,
 }
@@ -104,7 +111,9 @@ where
         let visitor = visitor.map_err(IntoResponse::into_response)?;
         let console = Console::from_ref(state);
         let form = read(&console, &parts, body, &visitor.csrf).await;
-        Ok(Posted { visitor, form: form.map_err(IntoResponse::into_response)? })
+        let form = form.map_err(IntoResponse::into_response)?;
+        let site = own_url(&console, &parts.headers);
+        Ok(Posted { visitor, browser: browser(&parts), site, form })
     }
 }
 
@@ -225,6 +234,16 @@ pub(crate) fn check_origin(console: &Console, headers: &HeaderMap) -> Result<(),
         (Some("same-origin") | None, Some(origin)) if own_origin(origin) => Ok(()),
         _ => Err(FormError::Foreign),
     }
+}
+
+/// What links to this console begin with: as the configuration says, else as the browser came here.
+/// Only for requests that [`check_origin`] let through.
+fn own_url(console: &Console, headers: &HeaderMap) -> String {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let origin = text(header::ORIGIN).filter(|origin| *origin != "null");
+    let of_host = || format!("http://{}", text(header::HOST).unwrap_or("localhost"));
+    let configured = console.site.url.clone();
+    configured.or_else(|| origin.map(str::to_owned)).unwrap_or_else(of_host)
 }
 
 enum Only<'h> {

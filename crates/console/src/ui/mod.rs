@@ -3,20 +3,26 @@
 //!
 //! What never lives here: SQL, decisions, who may do what.
 
+mod account;
 mod activity;
 mod assets;
 mod call;
 pub mod form;
+mod health;
 mod live;
 pub mod look;
 mod overview;
 pub mod page;
 pub mod pages;
+mod people;
+mod settings;
+mod setup_link;
+mod sign_in;
 pub mod visitor;
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::Console;
 
@@ -30,10 +36,44 @@ pub fn router(console: Console) -> Router {
         .route("/activity/events", get(live::events))
         .route("/activity/{seq}", get(call::show))
         .route("/assets/{mark}/{name}", get(assets::show))
+        .merge(people_router())
         .with_state(console)
+}
+
+/// What people do with accounts: their own, and those of others.
+fn people_router() -> Router<Console> {
+    Router::new()
+        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/step-up", get(sign_in::ask_again).post(sign_in::step_up))
+        .route("/welcome/{link}", get(setup_link::welcome).post(setup_link::set_up))
+        .route("/join/{link}", get(setup_link::join).post(setup_link::accept))
+        .route("/new-password/{link}", get(setup_link::new_password).post(setup_link::renew))
+        .route("/account", get(account::show))
+        .route("/account/password", post(account::change_password))
+        .route("/account/sessions/end", post(account::end_session))
+        .route("/account/sessions/end-others", post(account::end_others))
+        .route("/people", get(people::show))
+        .route("/people/invite", post(people::invite))
+        .route("/people/links/{link}/withdraw", post(people::withdraw))
+        .route("/people/{id}", get(people::one))
+        .route("/people/{id}/role", post(people::change_role))
+        .route("/people/{id}/disable", post(people::disable))
+        .route("/people/{id}/enable", post(people::enable))
+        .route("/people/{id}/new-password", post(people::new_password))
+        .route("/people/{id}/remove", post(people::remove))
+        .route("/people/{id}/sessions/end", post(people::end_session))
+        .route("/settings", get(settings::show))
+        .route("/settings/organisation", post(settings::rename))
+        .route("/settings/own-calls", post(settings::own_calls))
+        .route("/health", get(health::show))
+        .route("/health/verify", post(health::verify))
 }
 
 /// The page that says that nothing is at an address.
 pub(crate) fn no_page() -> Response {
     page::Trouble::no_page().into_response()
 }
+
+#[cfg(test)]
+mod tests;

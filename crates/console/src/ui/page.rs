@@ -6,12 +6,14 @@ use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use policy::ApprovalState;
-use store::{ApprovalFilter, ReadError};
+use store::{AccountError, ApprovalFilter, ReadError};
 
 use super::look::filters;
+use super::sign_in::capitalised;
 use super::visitor::Visitor;
 use crate::Console;
-use crate::ops::{OpError, Permission, approvals};
+use crate::api::status_of;
+use crate::ops::{Forbidden, OpError, Permission, approvals};
 
 /// What a page may load and do: its own style sheet and scripts, nothing of anybody else, and in nobody's frame.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -173,6 +175,8 @@ pub fn answer(status: StatusCode, page: &impl Template) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+        // Without one, browsers would not say from which page a form was sent (`Origin: null`).
+        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ];
     (status, headers, text).into_response()
 }
@@ -247,8 +251,13 @@ impl From<ReadError> for Trouble {
 impl From<OpError> for Trouble {
     fn from(error: OpError) -> Self {
         let text = error.to_string();
+        let (status, _kind) = status_of(&error);
         match error {
-            OpError::Forbidden(_) | OpError::NotYours(_) => {
+            OpError::Forbidden(Forbidden::StepUp) => Self {
+                back: ("/step-up", "Give your password again"),
+                ..Self::new(status, "This takes your password again", text)
+            },
+            OpError::Forbidden(Forbidden::Role { .. }) | OpError::NotYours(_) => {
                 Self::new(StatusCode::FORBIDDEN, "You may not do this", text)
             }
             OpError::NotFound { .. } => {
@@ -272,7 +281,10 @@ impl From<OpError> for Trouble {
             OpError::Write(_) | OpError::Read(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "The store does not answer", text)
             }
-            OpError::Account(_) => Self::new(StatusCode::CONFLICT, "This cannot be done", text),
+            OpError::Account(AccountError::LinkOver) => {
+                Self::new(status, "This link does not work (any more)", capitalised(&text))
+            }
+            OpError::Account(_) => Self::new(status, "This cannot be done", capitalised(&text)),
             OpError::WrongPassword => {
                 Self::new(StatusCode::FORBIDDEN, "The password is not right", text)
             }

@@ -21,10 +21,61 @@ const fn page(path: &'static str, summary: &'static str) -> PageEntry {
     PageEntry { method: "get", path, permission: Some(Permission::Read), summary }
 }
 
+const fn open(method: &'static str, path: &'static str, summary: &'static str) -> PageEntry {
+    PageEntry { method, path, permission: None, summary }
+}
+
+const fn for_admins(path: &'static str, summary: &'static str) -> PageEntry {
+    PageEntry { permission: Some(Permission::SeePeople), ..page(path, summary) }
+}
+
+const fn form(path: &'static str, permission: Permission, summary: &'static str) -> PageEntry {
+    PageEntry { method: "post", path, permission: Some(permission), summary }
+}
+
 /// All of them, in the order of the navigation.
 pub const PAGES: &[PageEntry] = &[
     page("/", "Overview: what the gate did in the last 24 hours, and what needs somebody"),
     page("/activity", "Calls and what became of them, newest first, filtered"),
     page("/activity/events", "New calls as they are judged (server-sent events)"),
     page("/activity/{seq}", "One call: its way, its trace, its request"),
+    for_admins("/people", "Who may sign in, and what they may do; open invitations"),
+    form("/people/invite", Permission::ManagePeople, "Make a link by which somebody joins"),
+    form("/people/links/{link}/withdraw", Permission::ManagePeople, "Withdraw a link"),
+    for_admins("/people/{id}", "One account and where it is signed in"),
+    form("/people/{id}/role", Permission::ManagePeople, "Give somebody another role"),
+    form("/people/{id}/disable", Permission::ManagePeople, "Keep somebody from signing in"),
+    form("/people/{id}/enable", Permission::ManagePeople, "Let somebody sign in again"),
+    form(
+        "/people/{id}/new-password",
+        Permission::ManagePeople,
+        "Make a link by which somebody chooses another password",
+    ),
+    form("/people/{id}/remove", Permission::ManagePeople, "Remove an account"),
+    form("/people/{id}/sessions/end", Permission::ManagePeople, "End a session of somebody"),
+    page("/settings", "What the file and what the console decides"),
+    form("/settings/organisation", Permission::Administer, "Rename the organisation"),
+    form(
+        "/settings/own-calls",
+        Permission::ManagePeople,
+        "Whether people may decide their own agents' calls",
+    ),
+    page("/health", "Checks, the chain of the audit, versions"),
+    form("/health/verify", Permission::Administer, "Walk the chain of the audit"),
+    page("/account", "One's own account: password and sessions"),
+    form("/account/password", Permission::Read, "Choose another password"),
+    form("/account/sessions/end", Permission::Read, "End one of one's own sessions"),
+    form("/account/sessions/end-others", Permission::Read, "End all of one's other sessions"),
+    form("/sign-out", Permission::Read, "End this session"),
+    page("/step-up", "Prove again who one is"),
+    form("/step-up", Permission::Read, "Prove again who one is, by the password"),
+    open("get", "/sign-in", "Where people sign in"),
+    open("post", "/sign-in", "Sign in"),
+    open("get", "/welcome/{link}", "Make the first account, by the link of the start"),
+    open("post", "/welcome/{link}", "Make the first account"),
+    open("get", "/join/{link}", "Join by an invitation"),
+    open("post", "/join/{link}", "Join by an invitation"),
+    open("get", "/new-password/{link}", "Choose another password by a link"),
+    open("post", "/new-password/{link}", "Choose another password by a link"),
+    open("get", "/assets/{mark}/{name}", "Style sheets, scripts and images of pages"),
 ];

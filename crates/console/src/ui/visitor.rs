@@ -14,8 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policy::UnixMillis;
 use store::{Email, PersonId, Token, TokenHash, Visit};
 
+use super::page::Trouble;
 use crate::Console;
-use crate::api::status_of;
 use crate::ops::accounts::{self, Browser};
 use crate::ops::{Actor, OpError, Proof};
 
@@ -63,10 +63,7 @@ impl IntoResponse for NoVisitor {
     fn into_response(self) -> Response {
         match self {
             NoVisitor::SignedOut { next } => see_other(&sign_in_path(next.as_deref())),
-            NoVisitor::Failed(error) => {
-                let (status, _kind) = status_of(&error);
-                plain(status, &error.to_string())
-            }
+            NoVisitor::Failed(error) => Trouble::from(error).into_response(),
         }
     }
 }
@@ -206,12 +203,6 @@ pub(crate) fn percent_encoded(text: &str) -> String {
         }
     }
     encoded
-}
-
-/// A page of one sentence.
-pub(crate) fn plain(status: StatusCode, text: &str) -> Response {
-    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{text}\n"))
-        .into_response()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub(crate) mod servers;
 use std::sync::Arc;
 
 use console::ops::accounts::Hashing;
+use console::ops::chain::Walks;
 use console::ops::{Actor, LongWork, OpError, Proof};
 use console::{Console, Inspection};
 use store::{ApiRole, AuditMode, Entropy, Role, Store, StoreConfig};
@@ -54,6 +55,8 @@ impl Installation {
             check_server: Arc::new(crate::serve::check_server),
             long_work: LongWork::default(),
             hashing: Hashing::default(),
+            walks: Walks::default(),
+            checks: Arc::new(Vec::new),
             site: Arc::default(),
             tally: console::ops::overview::Tally::default(),
             views: console::ui::Views::default(),

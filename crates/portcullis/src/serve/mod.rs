@@ -2,6 +2,7 @@
 //! each part does stands in its own crate.
 
 mod descriptors;
+mod facts;
 mod first_link;
 mod objects;
 mod pages;
@@ -12,7 +13,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use console::Site;
 use gateway::{Classifier, Clock, Gateway, GatewayConfig, Randomness};
 use store::{Entropy, Store, StoreConfig};
 use tokio::net::TcpListener;
@@ -211,10 +211,12 @@ impl Parts<'_> {
             self.environment,
             (self.store.clone(), self.gateway.clone()),
         );
-        let site = Site { url: self.config.console_url.clone() };
-        let console = pages::console(&self.store, &self.gateway, site);
+        let (store, gateway) = (self.store.clone(), self.gateway.clone());
+        let checks = pages::checks(store, gateway, reloader.state());
+        let site = facts::site(self.config, doors.ready);
+        let console = pages::console(&self.store, &self.gateway, (site, checks));
         first_link::offer(&console, &console_url(self.config, doors.ready), self.first_link).await;
-        let pages = pages::router(console, &self.gateway, reloader.state());
+        let pages = pages::router(console, &self.gateway);
         let pages = console::door::guarded(pages, doors.ready.console, console_names(self.config));
         let hangups = signals.take_hangups();
         let mut beside = JoinSet::new();

@@ -9,9 +9,10 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use console::door::{CONNECTIONS_MAX, HEAD_SECONDS_MAX, STALL_SECONDS_MAX};
-use console::health::{Check, Health, Required};
+use console::health::{Check, Checks, Health, Required};
 use console::ops::LongWork;
 use console::ops::accounts::Hashing;
+use console::ops::chain::Walks;
 use console::{Console, Inspection, Site};
 use gateway::Gateway;
 use gateway::address::{AddressRule, check_url};
@@ -29,7 +30,7 @@ use super::reload::ReloadState;
 use crate::failure::chain;
 
 /// The control plane of a process that serves.
-pub(super) fn console(store: &Store, gateway: &Gateway, site: Site) -> Console {
+pub(super) fn console(store: &Store, gateway: &Gateway, (site, checks): (Site, Checks)) -> Console {
     let inspecting = gateway.clone();
     Console {
         store: store.clone(),
@@ -44,17 +45,19 @@ pub(super) fn console(store: &Store, gateway: &Gateway, site: Site) -> Console {
         hashing: Hashing::default(),
         tally: console::ops::overview::Tally::default(),
         views: console::ui::Views::default(),
+        walks: Walks::default(),
+        checks,
         site: Arc::new(site),
     }
 }
 
 /// All pages.
-pub(super) fn router(
-    console: Console,
-    gateway: &Gateway,
-    reload: watch::Receiver<ReloadState>,
-) -> axum::Router {
-    let health = health(console.store.clone(), gateway.clone(), reload);
+pub(super) fn router(console: Console, gateway: &Gateway) -> axum::Router {
+    let metrics = gateway.clone();
+    let health = Health {
+        checks: Arc::clone(&console.checks),
+        metrics: Arc::new(move || metrics.encode_metrics()),
+    };
     console::api::router(console.clone())
         .merge(console::ui::router(console))
         .merge(console::health::router(health))
@@ -114,45 +117,46 @@ pub(crate) fn check_server(record: &ServerRecord) -> Result<(), String> {
     }
 }
 
-fn health(store: Store, gateway: Gateway, reload: watch::Receiver<ReloadState>) -> Health {
-    let metrics = gateway.clone();
-    Health {
-        checks: Arc::new(move || {
-            let status = gateway.status();
-            let mut checks = vec![
-                Check {
-                    name: "process".to_owned(),
-                    problem: status.closing.then(|| "shutting down".to_owned()),
-                    required: Required::Yes,
+/// What is looked at for readiness and for the page of health.
+pub(super) fn checks(
+    store: Store,
+    gateway: Gateway,
+    reload: watch::Receiver<ReloadState>,
+) -> Checks {
+    Arc::new(move || {
+        let status = gateway.status();
+        let mut checks = vec![
+            Check {
+                name: "process".to_owned(),
+                problem: status.closing.then(|| "shutting down".to_owned()),
+                required: Required::Yes,
+            },
+            Check {
+                name: "store".to_owned(),
+                problem: match store.health() {
+                    store::Health::Good => None,
+                    store::Health::Failing { why } => Some(why),
                 },
-                Check {
-                    name: "store".to_owned(),
-                    problem: match store.health() {
-                        store::Health::Good => None,
-                        store::Health::Failing { why } => Some(why),
-                    },
-                    required: Required::Yes,
-                },
-            ];
-            let problems = reload.borrow().problems.clone();
-            if problems.is_empty() {
-                checks.push(shown("configuration".to_owned(), None));
-            }
-            for problem in problems {
-                checks.push(shown("configuration refused".to_owned(), Some(problem)));
-            }
-            for server in status.servers {
-                let problem = match (server.problem, server.listed) {
-                    (Some(problem), _) => Some(problem),
-                    (None, false) => Some("its tools are not listed yet".to_owned()),
-                    (None, true) => None,
-                };
-                checks.push(shown(format!("server {}", server.slug), problem));
-            }
-            checks
-        }),
-        metrics: Arc::new(move || metrics.encode_metrics()),
-    }
+                required: Required::Yes,
+            },
+        ];
+        let problems = reload.borrow().problems.clone();
+        if problems.is_empty() {
+            checks.push(shown("configuration".to_owned(), None));
+        }
+        for problem in problems {
+            checks.push(shown("configuration refused".to_owned(), Some(problem)));
+        }
+        for server in status.servers {
+            let problem = match (server.problem, server.listed) {
+                (Some(problem), _) => Some(problem),
+                (None, false) => Some("its tools are not listed yet".to_owned()),
+                (None, true) => None,
+            };
+            checks.push(shown(format!("server {}", server.slug), problem));
+        }
+        checks
+    })
 }
 
 fn shown(name: String, problem: Option<String>) -> Check {

@@ -4,7 +4,7 @@
 
 use store::{
     AccountError, ApiRole, Email, Label, LinkFor, LinkHandle, LinkRecord, NewLink, PersonId,
-    PersonRecord, SessionHandle, SessionRecord, Standing, Token,
+    PersonRecord, SessionHandle, SessionRecord, Standing, Token, TokenHash,
 };
 
 use crate::Console;
@@ -64,6 +64,14 @@ pub async fn end_session(
         actor.may(Permission::ManagePeople)?;
     }
     Ok(console.store.end_session_of(id, session).await?)
+}
+
+/// Ends all sessions of somebody but this one of theirs.
+pub async fn end_other_sessions(
+    console: &Console,
+    (own, but): (&PersonId, TokenHash),
+) -> Result<(), OpError> {
+    Ok(console.store.end_other_sessions(own, but).await?)
 }
 
 /// Invites somebody. The token is shown once; an earlier invitation to the same address is over.

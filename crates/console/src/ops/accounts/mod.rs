@@ -16,8 +16,8 @@ use store::{
 use super::{Actor, OpError, Permission};
 use crate::Console;
 pub use manage::{
-    Person, Sessions, change_role, end_session, invite, links, new_password_link, people, person,
-    remove, rename_organisation, set_standing, withdraw_link,
+    Person, Sessions, change_role, end_other_sessions, end_session, invite, links,
+    new_password_link, people, person, remove, rename_organisation, set_standing, withdraw_link,
 };
 use password::Verdict;
 pub use password::{Hashing, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};

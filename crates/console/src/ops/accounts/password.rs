@@ -53,7 +53,7 @@ impl Default for Hashing {
 }
 
 /// A place to hash.
-pub(super) type Place = OwnedSemaphorePermit;
+pub(crate) type Place = OwnedSemaphorePermit;
 
 /// Whether a password is the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub(super) enum Verdict {
 
 impl Hashing {
     /// Waits for a place.
-    pub(super) async fn place(&self) -> Result<Place, OpError> {
+    pub(crate) async fn place(&self) -> Result<Place, OpError> {
         let queued =
             Arc::clone(&self.waiting).try_acquire_owned().map_err(|_full| OpError::Busy)?;
         let place = Arc::clone(&self.places).acquire_owned();

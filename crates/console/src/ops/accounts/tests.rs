@@ -17,6 +17,7 @@ use super::{
     sign_out, step_up, visit,
 };
 use crate::ops::actor::role_may;
+use crate::ops::chain::Walks;
 use crate::ops::{Actor, Forbidden, LongWork, OpError, Permission, Proof};
 use crate::{Console, Inspection};
 
@@ -99,9 +100,11 @@ fn console(store: Store, now: &Arc<AtomicI64>) -> Console {
         check_server: Arc::new(|_record| Ok(())),
         long_work: LongWork::default(),
         hashing: Hashing::default(),
-        site: Arc::default(),
         tally: crate::ops::overview::Tally::default(),
         views: crate::ui::Views::default(),
+        walks: Walks::default(),
+        checks: Arc::new(Vec::new),
+        site: Arc::default(),
     }
 }
 
