@@ -13,6 +13,7 @@ pub mod overview;
 pub mod policies;
 pub mod servers;
 pub mod settings;
+pub mod wanted;
 
 pub use actor::{Actor, Forbidden, Permission, Proof};
 pub use long_work::LongWork;

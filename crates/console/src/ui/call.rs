@@ -14,6 +14,7 @@ use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::audit;
+use crate::ops::wanted::{self, Wanted};
 
 /// One line of the trace: a rule, and what it said of the call.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -63,7 +64,7 @@ struct Call {
     would: Option<Badge>,
     when: When,
     at: String,
-    trace: Vec<Said>,
+    trace: Vec<(Said, Vec<Wanted>)>,
     arguments: Option<String>,
     kept: &'static str,
     way: Vec<Step>,
@@ -95,7 +96,11 @@ pub(super) async fn show(
     let frame = Frame::of(&console, &visitor, Place::Activity, "Call").await?;
     let trace = entry.trace_json.as_deref().map(serde_json::from_str).transpose();
     // A trace is written by us: one that cannot be read is shown as none, and the row says the verdict all the same.
-    let trace = trace.ok().flatten().unwrap_or_default();
+    let said: Vec<Said> = trace.ok().flatten().unwrap_or_default();
+    let rules: Vec<String> = said.iter().map(|said| said.rule.clone()).collect();
+    let mut wanted = wanted::of(&console, &visitor.actor, &entry, &rules).await?;
+    wanted.resize_with(said.len(), Vec::new);
+    let trace = said.into_iter().zip(wanted).collect();
     let pretty = |text: &String| {
         serde_json::from_str::<Value>(text)
             .ok()
