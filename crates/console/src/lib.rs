@@ -4,6 +4,7 @@
 //! What never lives here: connections to MCP servers, decisions about calls, SQL.
 
 pub mod api;
+pub mod clients;
 pub mod door;
 pub mod health;
 pub mod ops;
@@ -78,6 +79,9 @@ pub struct Site {
     /// What links to the console begin with, without a closing slash, where it is not what the
     /// browser asked for: behind a proxy that names another host.
     pub url: Option<String>,
+    /// What the addresses of servers begin with for agents; without it, those of a gateway on this
+    /// machine.
+    pub gateway_url: Option<String>,
     /// What people see of the configuration; no secret.
     pub facts: Vec<Fact>,
 }

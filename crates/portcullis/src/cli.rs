@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::bridge::connect::ConnectArgs;
 use crate::bridge::run::RunArgs;
 use crate::demo::command::DemoArgs;
+use crate::discover::DiscoverArgs;
 use crate::doctor::DoctorArgs;
 use crate::manage::approvals::ApprovalsCommand;
 use crate::manage::audit::AuditCommand;
@@ -15,6 +16,7 @@ use crate::manage::people::PeopleCommand;
 use crate::manage::servers::ServerCommand;
 use crate::policies::PolicyCommand;
 use crate::telemetry::LogArgs;
+use crate::wrap::{UnwrapArgs, WrapArgs};
 
 /// Stands between AI agents and MCP servers: nothing reaches a server unless policy allows it.
 #[derive(Debug, Parser)]
@@ -84,6 +86,12 @@ Examples:
     Audit(AuditCommand),
     /// Try it in one minute: a payment server, a policy, an agent's grant, five lines to paste
     Demo(DemoArgs),
+    /// See which MCP servers this machine's clients are set up with, and which go past the gateway
+    Discover(DiscoverArgs),
+    /// Put a program that a client starts behind `portcullis run`
+    Wrap(WrapArgs),
+    /// Take a program out from behind `portcullis run`
+    Unwrap(UnwrapArgs),
     /// Check the configuration, the data directory, the listeners and the servers
     Doctor(DoctorArgs),
 }
@@ -92,7 +100,12 @@ impl Command {
     /// What is logged unless somebody says otherwise: less where a person or a client reads along.
     pub(crate) fn log_default(&self) -> &'static str {
         match self {
-            Self::Demo(_) | Self::Run(_) | Self::Connect(_) => "warn",
+            Self::Demo(_)
+            | Self::Run(_)
+            | Self::Connect(_)
+            | Self::Discover(_)
+            | Self::Wrap(_)
+            | Self::Unwrap(_) => "warn",
             Self::Serve(_)
             | Self::Policy(_)
             | Self::Server(_)

@@ -4,9 +4,11 @@
 
 mod bridge;
 mod cli;
+mod client_files;
 mod clock;
 mod config;
 mod demo;
+mod discover;
 mod doctor;
 mod drawing;
 mod exit;
@@ -23,6 +25,7 @@ mod telemetry;
 mod text_file;
 mod tool_file;
 mod traces;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -67,6 +70,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => runtime::block_on(bridge::run::run(args, environment))?,
         Command::Connect(args) => runtime::block_on(bridge::connect::run(args, environment))?,
         Command::Demo(args) => runtime::block_on(demo::command::run(args, environment))?,
+        Command::Discover(args) => discover::run(&args, &environment),
+        Command::Wrap(args) => wrap::run(&args, &environment),
+        Command::Unwrap(args) => wrap::undo(&args, &environment),
         Command::Doctor(args) => runtime::block_on(doctor::run(args, environment))?,
     }
 }

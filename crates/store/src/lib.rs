@@ -59,7 +59,7 @@ pub use name::{
     Actor, GrantId, LABEL_BYTES_MAX, Label, NameError, OrganisationId, POLICY_NAME_BYTES_MAX,
     PolicyName, Revision, SERVER_SLUG_BYTES_MAX, ServerSlug,
 };
-pub use pin::{PinRecord, PinState};
+pub use pin::{PinLine, PinRecord, PinState};
 pub use policy_draft::{POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PolicyDraft};
 pub use policy_text::{NewPolicy, PolicyMode, PolicyRecord, PolicyVersion};
 pub use seal::UnsealError;

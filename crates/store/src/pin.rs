@@ -47,6 +47,23 @@ pub struct PinRecord {
     pub accepted_by: Option<Actor>,
 }
 
+/// One tool of one server without its definitions: what lists of thousands of tools need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinLine {
+    /// The server.
+    pub server: ServerSlug,
+    /// The tool's name, byte for byte.
+    pub tool: String,
+    /// Whether it may be listed and called.
+    pub state: PinState,
+    /// Whether no definition of it was ever accepted.
+    pub is_new: bool,
+    /// The class that goes with the definition.
+    pub class: Option<Class>,
+    /// The risk that goes with the definition.
+    pub risk: Option<Risk>,
+}
+
 impl PinState {
     /// The word in lists.
     pub fn as_str(self) -> &'static str {
@@ -115,6 +132,19 @@ impl Store {
         .await
     }
 
+    /// The tools of one server, or of all, by server and name, without their definitions.
+    pub async fn pin_lines(&self, server: Option<&ServerSlug>) -> Result<Vec<PinLine>, ReadError> {
+        let server = server.map(|server| server.as_str().to_owned());
+        self.read(move |connection| {
+            let sql = "SELECT server, tool, state, accepted_digest IS NULL, class, risk FROM pins
+                WHERE ?1 IS NULL OR server = ?1 ORDER BY server, tool";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([server], read_line)?;
+            rows.map(|row| row?).collect()
+        })
+        .await
+    }
+
     /// Writes pins in one transaction. A save never takes back an acceptance that somebody made in
     /// the meantime, and pins that are stored already make no new revision: a record saved as quarantined whose digest is the stored accepted one stays
     /// accepted, and the stored `accepted_*` facts change only with a record saved as accepted.
@@ -155,6 +185,28 @@ impl Store {
             } else {
                 WriteError::NotFound { what: "tool", name: tool }
             })
+        })
+        .await
+    }
+
+    /// Accepts several definitions of one server at once, each by its digest; all of them, or none and
+    /// [`WriteError::Changed`] if another definition of one was seen since the caller looked.
+    pub async fn accept_pins(
+        &self,
+        server: &ServerSlug,
+        expected: Vec<(String, String)>,
+        actor: &Actor,
+        now: UnixMillis,
+    ) -> Result<Revision, WriteError> {
+        let (server, actor) = (server.clone(), actor.clone());
+        self.change(move |tx| {
+            for (tool, digest) in &expected {
+                let accepted = (server.as_str(), tool, digest, now.0, actor.as_str());
+                if tx.prepare_cached(ACCEPT)?.execute(accepted)? != 1 {
+                    return Err(WriteError::Changed { what: "tool", name: tool.clone() });
+                }
+            }
+            Ok(tx.bump_config()?)
         })
         .await
     }
@@ -244,6 +296,28 @@ fn read(row: &Row<'_>) -> Result<Result<PinRecord, ReadError>, rusqlite::Error> 
         accepted_at: row.get::<_, Option<i64>>(10)?.map(UnixMillis),
         accepted_by: parts.accepted_by,
     }))
+}
+
+fn read_line(row: &Row<'_>) -> Result<Result<PinLine, ReadError>, rusqlite::Error> {
+    let server: String = row.get(0)?;
+    let tool: String = row.get(1)?;
+    let is_new: bool = row.get(3)?;
+    let texts =
+        Texts { state: row.get(2)?, class: row.get(4)?, risk: row.get(5)?, accepted_by: None };
+    let parsed = ServerSlug::parse(&server)
+        .map_err(|error| error.to_string())
+        .and_then(|server| Ok((server, texts.parse()?)));
+    Ok(match parsed {
+        Ok((server, parts)) => Ok(PinLine {
+            server,
+            tool,
+            state: parts.state,
+            is_new,
+            class: parts.class,
+            risk: parts.risk,
+        }),
+        Err(why) => Err(damaged("tool", &tool, &why)),
+    })
 }
 
 struct Texts {

@@ -1,7 +1,7 @@
 //! Servers and the definitions of their tools.
 
 use policy::UnixMillis;
-use store::{PinRecord, Revision, ServerRecord, ServerSlug};
+use store::{PinLine, PinRecord, Revision, Secret, ServerRecord, ServerSlug, Transport};
 
 use super::{Actor, OpError, Permission, not_found};
 use crate::{Console, Inspection};
@@ -49,6 +49,82 @@ pub async fn tools(
 ) -> Result<Vec<PinRecord>, OpError> {
     get(console, actor, slug).await?;
     Ok(console.store.pins(slug).await?)
+}
+
+/// The tools of a server, or of all of them, without their definitions.
+pub async fn lines(
+    console: &Console,
+    actor: &Actor,
+    slug: Option<&ServerSlug>,
+) -> Result<Vec<PinLine>, OpError> {
+    actor.may(Permission::Read)?;
+    Ok(console.store.pin_lines(slug).await?)
+}
+
+/// Puts a secret of a server in the place of another one, or beside the others: the value of a header, or of a
+/// variable of its program.
+pub async fn put_secret(
+    console: &Console,
+    actor: &Actor,
+    slug: &ServerSlug,
+    (name, value): (String, Secret<String>),
+) -> Result<Revision, OpError> {
+    actor.may(Permission::Secrets)?;
+    let mut record = get(console, actor, slug).await?;
+    let expected = record.revision;
+    let held = match &mut record.transport {
+        Transport::Http { headers, .. } => {
+            check_header(&name, value.expose())?;
+            headers
+        }
+        Transport::Stdio { env, .. } => env,
+    };
+    // Names of headers are the same whatever their case is (RFC 9110 section 5.1).
+    match held.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+        Some((_, kept)) => *kept = value,
+        None => held.push((name, value)),
+    }
+    save(console, actor, record, Some(expected)).await
+}
+
+/// Headers that the gateway sets itself, or that belong to one connection.
+const HEADERS_REFUSED: [&str; 9] = [
+    "accept",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "last-event-id",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a header may go with every request to a server.
+pub fn check_header(name: &str, value: &str) -> Result<(), OpError> {
+    let lower = name.to_ascii_lowercase();
+    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return Err(OpError::Invalid("this is no name of a header".to_owned()));
+    }
+    if HEADERS_REFUSED.contains(&lower.as_str()) || lower.starts_with("mcp-") {
+        return Err(OpError::Invalid("the gateway sets this header itself".to_owned()));
+    }
+    if http::HeaderValue::from_str(value).is_err() {
+        return Err(OpError::Invalid("the value cannot be a header's".to_owned()));
+    }
+    Ok(())
+}
+
+/// Accepts several definitions that somebody has looked at, each by its digest; all of them or none.
+pub async fn accept_many(
+    console: &Console,
+    actor: &Actor,
+    slug: &ServerSlug,
+    seen: Vec<(String, String)>,
+) -> Result<(), OpError> {
+    actor.may(Permission::Administer)?;
+    console.store.accept_pins(slug, seen, &actor.name, (console.clock)()).await?;
+    Ok(())
 }
 
 /// Looks at the live server now. It contacts the server, so it takes an administrator.

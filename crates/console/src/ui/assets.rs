@@ -26,6 +26,7 @@ const ASSETS: &[Asset] = &[
     Asset { name: "app.js", kind: SCRIPT, bytes: include_bytes!("../../assets/app.js") },
     Asset { name: "swap.js", kind: SCRIPT, bytes: include_bytes!("../../assets/swap.js") },
     Asset { name: "activity.js", kind: SCRIPT, bytes: include_bytes!("../../assets/activity.js") },
+    Asset { name: "setup.js", kind: SCRIPT, bytes: include_bytes!("../../assets/setup.js") },
     Asset { name: "mark.svg", kind: IMAGE, bytes: include_bytes!("../../assets/mark.svg") },
 ];
 

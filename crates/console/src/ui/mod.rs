@@ -8,16 +8,21 @@ mod activity;
 mod assets;
 mod call;
 pub mod form;
+mod grants;
 mod health;
+mod inventory;
 mod live;
 pub mod look;
 mod overview;
 pub mod page;
 pub mod pages;
 mod people;
+mod servers;
 mod settings;
+mod setup;
 mod setup_link;
 mod sign_in;
+mod tools;
 pub mod visitor;
 
 use axum::Router;
@@ -35,6 +40,7 @@ pub fn router(console: Console) -> Router {
         .route("/activity", get(activity::show))
         .route("/activity/events", get(live::events))
         .route("/activity/{seq}", get(call::show))
+        .merge(set_up())
         .route("/assets/{mark}/{name}", get(assets::show))
         .merge(people_router())
         .with_state(console)
@@ -70,10 +76,36 @@ fn people_router() -> Router<Console> {
         .route("/health/verify", post(health::verify))
 }
 
+/// Servers, their tools, grants, and how the first ones come to be.
+fn set_up() -> Router<Console> {
+    Router::new()
+        .route("/setup", get(setup::start).post(setup::add))
+        .route("/setup/{slug}", get(setup::review))
+        .route("/setup/{slug}/test", post(setup::test))
+        .route("/setup/{slug}/policy", post(setup::save))
+        .route("/servers", get(servers::list))
+        .route("/servers/{slug}", get(servers::one))
+        .route("/servers/{slug}/test", post(servers::test))
+        .route("/servers/{slug}/settings", post(servers::settings))
+        .route("/servers/{slug}/credentials", post(servers::credentials))
+        .route("/servers/{slug}/remove", post(servers::remove))
+        .route("/servers/{slug}/changes", get(tools::changes).post(tools::accept))
+        .route("/grants", get(grants::list).post(grants::create))
+        .route("/grants/new", get(grants::form))
+        .route("/grants/{id}", get(grants::one))
+        .route("/grants/{id}/rotate", post(grants::rotate))
+        .route("/grants/{id}/policy", post(grants::attach))
+        .route("/grants/{id}/revoke", post(grants::revoke))
+        .route("/inventory", get(inventory::matrix))
+        .route("/inventory/{id}", get(inventory::one))
+}
+
 /// The page that says that nothing is at an address.
 pub(crate) fn no_page() -> Response {
     page::Trouble::no_page().into_response()
 }
 
+#[cfg(test)]
+mod set_up_tests;
 #[cfg(test)]
 mod tests;

@@ -278,6 +278,12 @@ impl From<OpError> for Trouble {
             OpError::Name(_) | OpError::Token(_) | OpError::Invalid(_) | OpError::TooLong(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Something in the form is wrong", text)
             }
+            OpError::Write(_) if status == StatusCode::NOT_FOUND => {
+                Self::new(status, "This is not there (any more)", capitalised(&text))
+            }
+            OpError::Write(_) if status.is_client_error() => {
+                Self::new(status, "This cannot be done", capitalised(&text))
+            }
             OpError::Write(_) | OpError::Read(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "The store does not answer", text)
             }

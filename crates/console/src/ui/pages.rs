@@ -33,6 +33,17 @@ const fn form(path: &'static str, permission: Permission, summary: &'static str)
     PageEntry { method: "post", path, permission: Some(permission), summary }
 }
 
+const fn act(
+    method: &'static str,
+    path: &'static str,
+    permission: Permission,
+    summary: &'static str,
+) -> PageEntry {
+    PageEntry { method, path, permission: Some(permission), summary }
+}
+
+const ADMIN: Permission = Permission::Administer;
+
 /// All of them, in the order of the navigation.
 pub const PAGES: &[PageEntry] = &[
     page("/", "Overview: what the gate did in the last 24 hours, and what needs somebody"),
@@ -78,4 +89,26 @@ pub const PAGES: &[PageEntry] = &[
     open("get", "/new-password/{link}", "Choose another password by a link"),
     open("post", "/new-password/{link}", "Choose another password by a link"),
     open("get", "/assets/{mark}/{name}", "Style sheets, scripts and images of pages"),
+    act("get", "/setup", ADMIN, "Set up a server: its URL, a program, or a client's configuration"),
+    act("post", "/setup", ADMIN, "Add the server"),
+    act("get", "/setup/{slug}", ADMIN, "Its tools with their classes, and the recommended policy"),
+    act("post", "/setup/{slug}/test", ADMIN, "Test the connection while setting up"),
+    act("post", "/setup/{slug}/policy", ADMIN, "Accept the tools and save their policy"),
+    page("/servers", "All servers"),
+    page("/servers/{slug}", "One server: tools, secrets by name, settings"),
+    act("post", "/servers/{slug}/test", ADMIN, "Test the connection"),
+    act("post", "/servers/{slug}/settings", ADMIN, "Change the settings"),
+    act("post", "/servers/{slug}/credentials", Permission::Secrets, "Replace a secret"),
+    act("post", "/servers/{slug}/remove", ADMIN, "Remove the server and its grants"),
+    page("/servers/{slug}/changes", "Definitions that changed since they were accepted"),
+    act("post", "/servers/{slug}/changes", ADMIN, "Accept definitions"),
+    page("/grants", "All grants"),
+    act("post", "/grants", ADMIN, "Make a grant; its token is shown this once"),
+    act("get", "/grants/new", ADMIN, "The form of a new grant"),
+    page("/grants/{id}", "One grant, and how to connect a client"),
+    act("post", "/grants/{id}/rotate", Permission::Secrets, "Another token, shown this once"),
+    act("post", "/grants/{id}/policy", Permission::EditPolicies, "Attach another policy"),
+    act("post", "/grants/{id}/revoke", ADMIN, "Revoke the grant, for good"),
+    page("/inventory", "What each agent can call, by risk"),
+    page("/inventory/{id}", "What one grant can call, tool by tool"),
 ];

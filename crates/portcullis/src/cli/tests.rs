@@ -72,6 +72,11 @@ fn the_forms_that_the_reference_gives_are_accepted() {
         "audit query --verdict deny --limit 20",
         "audit export --format csv --since 2026-11-01T00:00:00Z",
         "audit verify --config FILE",
+        "discover",
+        "discover --client cursor --project DIR --gateway URL --check -o json",
+        "wrap cursor files --policy FILE --dry-run",
+        "wrap claude-code db --policy FILE --project NAME --data-dir DIR --yes",
+        "unwrap cursor files --file FILE --expect 00",
         "doctor --config FILE --json",
     ];
     for line in accepted {
@@ -99,6 +104,9 @@ fn what_the_grammar_does_not_know_is_a_usage_error() {
         "approvals list --state late",
         "audit query --since yesterday",
         "serve --port 1",
+        "discover --client nobody",
+        "wrap cursor files",
+        "wrap cursor files --policy FILE --yes --dry-run",
         "policy explain P",
         "policy explain P --tool a --prompt b",
     ];

@@ -43,6 +43,9 @@ impl Here {
             | Command::Run(_)
             | Command::Connect(_)
             | Command::Demo(_)
+            | Command::Discover(_)
+            | Command::Wrap(_)
+            | Command::Unwrap(_)
             | Command::Doctor(_) => panic!("{line} is none of these commands"),
         };
         ran.unwrap_or_else(|failure| failure.report())

@@ -8,7 +8,11 @@ use crate::config::{AuditValues, Config};
 
 /// What the console knows of the configuration.
 pub(super) fn site(config: &Config, ready: Ready) -> Site {
-    Site { url: config.console_url.clone(), facts: facts(config, ready) }
+    Site {
+        url: config.console_url.clone(),
+        gateway_url: Some(super::gateway_config(config, ready).public_url),
+        facts: facts(config, ready),
+    }
 }
 
 fn facts(config: &Config, ready: Ready) -> Vec<Fact> {

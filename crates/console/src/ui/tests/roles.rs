@@ -45,6 +45,17 @@ fn fields(path: &str) -> &'static str {
         "/welcome/{link}" | "/join/{link}" | "/new-password/{link}" => {
             "display=X&email=x@example.com&organisation=X&password=a&again=b"
         }
+        "/setup" => "way=url&slug=other&url=https://mcp.example.com/mcp",
+        "/setup/{slug}/policy" => "seen=x&mode=enforce",
+        "/servers/{slug}/settings" => {
+            "revision=1&connect_seconds=5&first_byte_seconds=60&total_seconds=300\
+             &refresh_seconds=60&new_tools=quarantine"
+        }
+        "/servers/{slug}/credentials" => "name=x&value=x",
+        "/servers/{slug}/remove" | "/grants/{id}/revoke" => "confirm=other",
+        "/grants" => "expires=30&label=x&server=none",
+        "/grants/{id}/rotate" => "overlap_seconds=0",
+        "/grants/{id}/policy" => "policy=none",
         _ => "",
     }
 }
@@ -53,7 +64,7 @@ fn fields(path: &str) -> &'static str {
 fn filled(path: &str) -> String {
     let id = if path.starts_with("/people") {
         format!("usr_{}", "0".repeat(26))
-    } else if path.contains("grants") {
+    } else if path.contains("grants") || path.contains("inventory") {
         format!("grt_{}", "0".repeat(26))
     } else {
         format!("apr_{}", "0".repeat(26))

@@ -1,0 +1,168 @@
+//! Tool changes: what is new or different about the definitions of a server's tools since somebody accepted them, line
+//! by line, and accepting them.
+//!
+//! What never lives here: what a definition means.
+
+mod difference;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use store::{PinRecord, PinState, ServerSlug, WriteError};
+
+use self::difference::{Line, difference};
+use super::form::Posted;
+use super::look::{Badge, When, filters, is_unseen};
+use super::page::{Frame, Place, Trouble, answer, encoded, see_other};
+use super::servers::risk_badge;
+use super::visitor::Visitor;
+use crate::Console;
+use crate::ops::{OpError, Permission, servers};
+
+/// Changes of one page: each carries two definitions.
+const PAGE_CHANGES: usize = 25;
+
+/// One tool that is kept out.
+#[derive(Debug)]
+struct Change {
+    number: usize,
+    tool: String,
+    /// What the form sends: the digest that was shown, and the tool.
+    value: String,
+    is_new: bool,
+    class: Badge,
+    risk: Badge,
+    seen: When,
+    /// Characters of the definition that nobody sees.
+    unseen: usize,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "changes.html")]
+struct Changes {
+    frame: Frame,
+    slug: String,
+    address: String,
+    tools: Vec<Change>,
+    all: usize,
+    next: Option<String>,
+    problem: Option<String>,
+}
+
+/// Which page.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    /// The last tool of the page before.
+    after: Option<String>,
+}
+
+/// The page.
+pub(super) async fn changes(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Path(slug): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Trouble> {
+    let slug = ServerSlug::parse(&slug).map_err(OpError::from)?;
+    page(&console, &visitor, &slug, (asked, None), StatusCode::OK).await
+}
+
+async fn page(
+    console: &Console,
+    visitor: &Visitor,
+    slug: &ServerSlug,
+    (asked, problem): (Asked, Option<String>),
+    status: StatusCode,
+) -> Result<Response, Trouble> {
+    let now = (console.clock)();
+    let pins = servers::tools(console, &visitor.actor, slug).await?;
+    let kept_out: Vec<PinRecord> =
+        pins.into_iter().filter(|pin| pin.state == PinState::Quarantined).collect();
+    let all = kept_out.len();
+    let after = asked.after.as_deref();
+    let rest =
+        kept_out.into_iter().filter(|pin| after.is_none_or(|after| pin.tool.as_str() > after));
+    let mut shown: Vec<PinRecord> = rest.take(PAGE_CHANGES.saturating_add(1)).collect();
+    let is_more = shown.len() > PAGE_CHANGES;
+    shown.truncate(PAGE_CHANGES);
+    let address = format!("/servers/{}/changes", encoded(slug.as_str()));
+    let next = shown.last().filter(|_| is_more);
+    let next = next.map(|last| format!("{address}?after={}", encoded(&last.tool)));
+    let changes = shown.into_iter().enumerate().map(|(number, pin)| Change {
+        number,
+        value: format!("{}:{}", pin.digest, pin.tool),
+        is_new: pin.accepted_definition.is_none(),
+        class: Badge::class(pin.class.map_or("unknown", policy::Class::as_str)),
+        risk: risk_badge(pin.risk),
+        seen: When::new(pin.seen_at, now),
+        unseen: unseen(&pin.definition),
+        lines: difference(
+            &pretty(pin.accepted_definition.as_deref().unwrap_or_default()),
+            &pretty(&pin.definition),
+        ),
+        tool: pin.tool,
+    });
+    let page = Changes {
+        tools: changes.collect(),
+        frame: Frame::of(console, visitor, Place::Servers, "Tool changes").await?,
+        slug: slug.to_string(),
+        address,
+        all,
+        next,
+        problem,
+    };
+    Ok(answer(status, &page))
+}
+
+/// A definition in lines; what is no JSON stays as it is.
+fn pretty(definition: &str) -> String {
+    let parsed: Option<serde_json::Value> = serde_json::from_str(definition).ok();
+    let pretty = parsed.and_then(|value| serde_json::to_string_pretty(&value).ok());
+    pretty.unwrap_or_else(|| definition.to_owned())
+}
+
+/// How many characters of a definition cannot be seen, escaped ones included.
+fn unseen(definition: &str) -> usize {
+    let hidden = |c: &char| is_unseen(*c) && !matches!(c, '\n' | '\t');
+    pretty(definition).chars().filter(hidden).count()
+}
+
+/// Accepts the definitions that were ticked, as they were shown; all of them or none.
+pub(super) async fn accept(
+    State(console): State<Console>,
+    Path(slug): Path<String>,
+    posted: Posted<Vec<(String, String)>>,
+) -> Result<Response, Trouble> {
+    let Posted { visitor, form, .. } = posted;
+    visitor.actor.may(Permission::Administer).map_err(OpError::from)?;
+    let slug = ServerSlug::parse(&slug).map_err(OpError::from)?;
+    let ticked = form.into_iter().filter(|(name, _)| name == "accept");
+    let seen = ticked.filter_map(|(_, value)| {
+        let (digest, tool) = value.split_once(':')?;
+        Some((tool.to_owned(), digest.to_owned()))
+    });
+    let seen: Vec<(String, String)> = seen.collect();
+    servers::get(&console, &visitor.actor, &slug).await?;
+    if seen.is_empty() {
+        let said = (Asked::default(), Some("Nothing was ticked, so nothing was accepted.".into()));
+        return page(&console, &visitor, &slug, said, StatusCode::UNPROCESSABLE_ENTITY).await;
+    }
+    match servers::accept_many(&console, &visitor.actor, &slug, seen).await {
+        Ok(()) => Ok(see_other(&format!("/servers/{}?told=accepted", encoded(slug.as_str())))),
+        Err(OpError::Write(WriteError::Changed { name, .. })) => {
+            let text = format!(
+                "Nothing was accepted: the definition of {name} changed after this page was made. \
+                 It is shown anew."
+            );
+            page(&console, &visitor, &slug, (Asked::default(), Some(text)), StatusCode::CONFLICT)
+                .await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

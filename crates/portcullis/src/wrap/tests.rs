@@ -1,0 +1,172 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use clap::Parser as _;
+use policy::UnixMillis;
+
+use super::change::{Change, ChangeError};
+use super::slug;
+use crate::cli::{Cli, Command};
+use crate::config::Environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+const TEXT: &str = "{\n  // mine\n  \"mcpServers\": {\n    \"Files X\": { \"command\": \"npx\", \
+     \"args\": [\"-y\", \"s\"], \"env\": { \"API_KEY\": \"v\" } }\n  }\n}\n";
+
+struct Home {
+    dir: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Home {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join(".cursor")).unwrap();
+        fs::write(dir.path().join(".cursor/mcp.json"), TEXT).unwrap();
+        fs::write(dir.path().join("p.json"), "{\"version\": \"1\", \"default\": \"deny\"}")
+            .unwrap();
+        Home { dir }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join(".cursor/mcp.json")
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.file()).unwrap()
+    }
+
+    fn copies(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.dir.path().join(".cursor")).unwrap();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.file_name().unwrap() != "mcp.json");
+        paths
+    }
+
+    fn run(&self, line: &[&str]) -> Result<Exit, Failure> {
+        let home = self.dir.path().to_str().unwrap();
+        let environment = Environment::of(&[("HOME", home)]);
+        let policy = self.dir.path().join("p.json").display().to_string();
+        let words = line.iter().map(|word| if *word == "POLICY" { policy.as_str() } else { word });
+        let cli = Cli::try_parse_from(std::iter::once("portcullis").chain(words)).unwrap();
+        if let Command::Wrap(args) = cli.command {
+            return super::run(&args, &environment);
+        }
+        let Command::Unwrap(args) = cli.command else { panic!("another command") };
+        super::undo(&args, &environment)
+    }
+}
+
+const WRAP: [&str; 6] = ["wrap", "cursor", "Files X", "--policy", "POLICY", "--yes"];
+
+#[test]
+fn wrap_and_unwrap_leave_the_very_bytes_and_rights() {
+    let home = Home::new();
+    fs::set_permissions(home.file(), Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(home.run(&WRAP).unwrap(), Exit::Good);
+    let wrapped = home.text();
+    let policy = home.dir.path().join("p.json").display().to_string();
+    let wanted = format!(
+        "\"command\": \"portcullis\", \"args\": [\"run\", \"--policy\", \"{policy}\", \
+         \"--server-name\", \"files-x\", \"--env\", \"API_KEY\", \"--\", \"npx\", \"-y\", \"s\"], \
+         \"env\": {{ \"API_KEY\": \"v\" }}"
+    );
+    assert!(wrapped.contains(&wanted), "{wrapped}");
+    assert!(wrapped.contains("// mine"));
+    let copies = home.copies();
+    let [copy] = copies.as_slice() else { panic!("{copies:?}") };
+    assert_eq!(fs::read_to_string(copy).unwrap(), TEXT);
+    for path in [home.file(), copy.clone()] {
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+    }
+    assert_eq!(home.run(&["unwrap", "cursor", "Files X", "--yes"]).unwrap(), Exit::Good);
+    assert_eq!(home.text(), TEXT);
+}
+
+#[test]
+fn nothing_is_written_without_a_yes() {
+    let home = Home::new();
+    assert_eq!(
+        home.run(&["wrap", "cursor", "Files X", "--policy", "POLICY", "--dry-run"]).unwrap(),
+        Exit::Good
+    );
+    let refused = [
+        vec!["wrap", "cursor", "nobody", "--policy", "POLICY", "--yes"],
+        vec!["wrap", "kimi", "Files X", "--policy", "POLICY", "--yes"],
+        vec!["unwrap", "cursor", "Files X", "--yes"],
+        vec!["wrap", "cursor", "Files X", "--policy", "/nowhere.json", "--yes"],
+    ];
+    for line in refused {
+        assert_eq!(home.run(&line).unwrap_err().report(), Exit::Usage, "{line:?}");
+    }
+    let mut stale = WRAP.to_vec();
+    stale.extend(["--expect", "00"]);
+    assert_eq!(home.run(&stale).unwrap_err().report(), Exit::Failed);
+    fs::write(home.dir.path().join("p.json"), "{").unwrap();
+    assert_eq!(home.run(&WRAP).unwrap_err().report(), Exit::Policy);
+    assert_eq!(home.text(), TEXT);
+    assert!(home.copies().is_empty());
+}
+
+#[test]
+fn a_link_stays_a_link_and_what_it_leads_to_is_changed() {
+    let home = Home::new();
+    let real = home.dir.path().join("dotfiles.json");
+    fs::rename(home.file(), &real).unwrap();
+    symlink(&real, home.file()).unwrap();
+    assert_eq!(home.run(&WRAP).unwrap(), Exit::Good);
+    assert!(fs::symlink_metadata(home.file()).unwrap().is_symlink());
+    assert_ne!(fs::read_to_string(&real).unwrap(), TEXT);
+}
+
+#[test]
+fn a_link_out_of_the_home_is_left_alone() {
+    let home = Home::new();
+    let outside = tempfile::tempdir().unwrap();
+    let real = outside.path().join("mcp.json");
+    fs::rename(home.file(), &real).unwrap();
+    symlink(&real, home.file()).unwrap();
+    assert_eq!(home.run(&WRAP).unwrap_err().report(), Exit::Usage);
+    assert_eq!(fs::read_to_string(&real).unwrap(), TEXT);
+}
+
+fn change(path: &Path, old: &str) -> Change {
+    Change::new(path.to_owned(), old.to_owned(), "new".to_owned())
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    for found in ["olc", "old and more", ""] {
+        fs::write(&path, found).unwrap();
+        let made = change(&path, "old").make(UnixMillis(0));
+        assert!(matches!(made, Err(ChangeError::Changed)), "{found}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), found);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_second_name_is_a_reason_to_stop_and_copies_do_not_overwrite_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    fs::write(&path, "old").unwrap();
+    let first = change(&path, "old").make(UnixMillis(0)).unwrap();
+    fs::write(&path, "old").unwrap();
+    let second = change(&path, "old").make(UnixMillis(0)).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(first.file_name().unwrap(), "f.portcullis-19700101T000000Z.bak");
+    fs::write(&path, "old").unwrap();
+    fs::hard_link(&path, dir.path().join("g")).unwrap();
+    assert!(matches!(change(&path, "old").make(UnixMillis(0)), Err(ChangeError::HardLink)));
+}
+
+#[test]
+fn names_become_slugs() {
+    assert_eq!(slug("Files X"), "files-x");
+    assert_eq!(slug("@acme/\u{e9}"), "acme");
+    assert_eq!(slug("\u{1f512}"), "local");
+    assert_eq!(slug(&"a".repeat(100)).len(), 63);
+}
