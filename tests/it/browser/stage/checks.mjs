@@ -11,6 +11,9 @@ const GRAVE = ["serious", "critical"];
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 /** Kibibytes of script that a page may load. */
 const SCRIPT_KIBIBYTES_MAX = 50;
+/** When the gateway of the pictures begins, and what time their pages show. */
+export const PICTURED_FROM = "2026-11-02 09:00:00";
+const PICTURED_AT = new Date("2026-11-02T09:04:00Z");
 /** How often a person would press Tab before giving up. */
 const TABS_MAX = 400;
 
@@ -51,8 +54,9 @@ export async function fits(visitor) {
     for (const element of document.body.querySelectorAll("*")) {
       const style = getComputedStyle(element);
       const box = element.getBoundingClientRect();
-      // What only a screen reader should find is a pixel large, on purpose.
-      if (box.width <= 2 || box.height <= 2 || style.visibility === "hidden") continue;
+      // What only a screen reader should find is a pixel large, or clipped away, on purpose.
+      const away = box.width <= 2 || box.height <= 2 || style.clipPath !== "none" || style.clip !== "auto";
+      if (away || style.visibility === "hidden") continue;
       const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
       if (!own && element.children.length > 0) continue;
       const cuts = (value) => value === "hidden" || value === "clip";
@@ -124,11 +128,42 @@ export async function tabTo(visitor, locator) {
   assert.fail(`${TABS_MAX} times Tab did not reach ${locator} on ${visitor.where()}`);
 }
 
-/** Takes a picture: of the whole page, below the folder of results; `whole` false: of the window. */
+/** Says all times as if it were this instant, so that a picture does not show how fast the machine was. */
+function saysTimesOf(now) {
+  const units = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
+  for (const time of document.querySelectorAll("time[title]")) {
+    const apart = Math.round((now - Date.parse(time.dateTime)) / 1000);
+    const [size, word] = units.find(([size]) => Math.abs(apart) >= size) ?? [1, "s"];
+    const span = `${Math.floor(Math.abs(apart) / size)} ${word}`;
+    time.textContent = apart >= 0 ? `${span} ago` : `in ${span}`;
+  }
+}
+
+/** Takes a picture: of the whole page, below the folder of results; `kept`: for the documentation, if it is wanted. */
 export async function shot(visitor, name, { whole = true, kept = false } = {}) {
-  const folder = kept && PICTURES ? PICTURES : join(OUT, "shots");
+  if (kept && !PICTURES) return undefined;
+  const folder = kept ? PICTURES : join(OUT, "shots");
   mkdirSync(folder, { recursive: true });
+  if (kept) await visitor.page.evaluate(saysTimesOf, PICTURED_AT.getTime());
   const path = join(folder, `${name}.png`);
   await visitor.page.screenshot({ path, fullPage: whole, animations: "disabled", caret: "hide" });
   return path;
+}
+
+/** Light and dark, on a wide and on a narrow screen. */
+const LOOKS = ["light", "dark"].flatMap((theme) => [1440, 390].map((width) => ({ theme, width })));
+
+/** The open page in every look: accessible, nothing cut off, and a picture; another one for the documentation if it has a name there. */
+export async function everyLook(visitor, t, name, keptAs) {
+  const { page } = visitor;
+  for (const { theme, width } of LOOKS) {
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+    await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
+    await shot(visitor, `${name}-${theme}-${width}`);
+    if (keptAs) await shot(visitor, `${keptAs}-${theme}-${width}`, { kept: true });
+    for (const finding of await axe(visitor)) t.diagnostic(`${name} ${theme} ${width}: ${finding}`);
+    await fits(visitor);
+  }
+  await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+  await page.setViewportSize({ width: 1440, height: 900 });
 }

@@ -67,18 +67,20 @@ export class Gateway {
     return path;
   }
 
+  /** The environment of its processes. */
+  environment() {
+    const env = { HOME: this.folder, PATH: process.env.PATH };
+    if (!this.at) return env;
+    const clock = { FAKETIME: `@${this.at}`, FAKETIME_DONT_FAKE_MONOTONIC: "1", TZ: "UTC" };
+    return { ...env, ...clock, LD_PRELOAD: fakeTimeLibrary() };
+  }
+
   async run() {
     const log = openSync(join(this.folder, "serve.log"), "a");
-    const env = { HOME: this.folder, PATH: process.env.PATH };
-    if (this.at) {
-      env.LD_PRELOAD = fakeTimeLibrary();
-      env.FAKETIME = `@${this.at}`;
-      env.FAKETIME_DONT_FAKE_MONOTONIC = "1";
-      env.TZ = "UTC";
-    }
+    this.begun = performance.now();
     this.child = spawn(PRODUCT, ["serve", "--config", join(this.folder, "portcullis.toml")], {
       cwd: this.folder,
-      env,
+      env: this.environment(),
       stdio: ["ignore", log, log],
     });
     this.ended = once(this.child, "exit");
@@ -87,6 +89,12 @@ export class Gateway {
       const answer = await fetch(`${this.origin}/readyz`).catch(() => undefined);
       return answer?.ok;
     });
+  }
+
+  /** What its clock shows, to some seconds. */
+  now() {
+    const passed = performance.now() - this.begun;
+    return this.at ? new Date(Date.parse(`${this.at.replace(" ", "T")}Z`) + passed) : new Date();
   }
 
   log() {
@@ -104,9 +112,9 @@ export class Gateway {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** The one-time link of the first start, as it stands in the log. */
+  /** The one-time link of the first start, as it was printed. */
   async setUpLink() {
-    return until("a set-up link in the log", () => this.log().match(/http:\/\/\S+\/set-up\S*?(?=["'\s]|$)/m)?.[0]);
+    return until("a link for the first account", () => this.log().match(/http:\/\/\S+\/welcome\/\S+/)?.[0]);
   }
 
   /** A request to the API as an administrator; what it answered, or a failure that says so. */

@@ -23,7 +23,7 @@ export const PAGES = readFileSync(TABLE, "utf8")
   ).pages;
 
 /** Pages to look at: not the forms, not the streams of events, not the files that a page loads or saves. */
-export const LOOKED_AT = PAGES.filter(({ method, path }) => method === "GET" && !/events$|^\/assets\/|\/export/.test(path));
+export const LOOKED_AT = PAGES.filter(({ method, path }) => method === "GET" && !/(events|begin)$|^\/assets\/|\/export/.test(path));
 
 const matches = (pattern, path) => {
   const parts = pattern.split("/").map((part) => (part.startsWith("{") ? "[^/]+" : part.replaceAll(/[.*+?^$()|[\]\\]/g, "\\$&")));

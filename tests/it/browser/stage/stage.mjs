@@ -166,6 +166,23 @@ class Stage {
     return visitor;
   }
 
+  /** A part of the scenario with a name of its own in the report; what goes wrong in it is kept like a scenario's. */
+  part(t, name, visitor, body) {
+    return t.test(name, async (part) => {
+      visitor.faults.length = 0;
+      visitor.trace.length = 0;
+      visitor.expected.clear();
+      try {
+        await body(part);
+        visitor.assertQuiet();
+      } catch (error) {
+        part.diagnostic(`a picture and the trace are in ${await this.evidence(`${t.name} ${name}`)}`);
+        visitor.faults.length = 0;
+        throw error;
+      }
+    });
+  }
+
   /** Ends a visit; fails when something was wrong with it. */
   async leave(visitor) {
     this.visitors = this.visitors.filter((other) => other !== visitor);
