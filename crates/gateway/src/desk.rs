@@ -39,6 +39,8 @@ struct Sheet {
     held: Vec<(IdKey, CancellationToken)>,
     /// Requests of the server, oldest first.
     asked: VecDeque<IdKey>,
+    /// Requests of the gateway itself, oldest first.
+    own: VecDeque<IdKey>,
     awaited: HashMap<IdKey, Waiting>,
     /// What went out as the answer in an event of this hash, oldest first.
     answered: VecDeque<(u64, Arc<Awaited>)>,
@@ -106,9 +108,22 @@ impl Desk {
         sheet.asked.push_back(id.clone());
     }
 
+    /// Notes a request of the gateway itself that goes out to the agent.
+    pub(crate) fn ask_own(&self, id: &IdKey) {
+        let mut sheet = self.sheet();
+        if sheet.own.len() >= SERVER_REQUESTS_MAX {
+            sheet.own.pop_front();
+        }
+        sheet.own.push_back(id.clone());
+    }
+
     /// Takes an outstanding request of the server, so that it is answered once.
     pub(crate) fn answer(&self, id: &IdKey) -> Answered {
         let mut sheet = self.sheet();
+        if let Some(at) = sheet.own.iter().position(|own| own == id) {
+            sheet.own.remove(at);
+            return Answered::Own;
+        }
         match sheet.asked.iter().position(|asked| asked == id) {
             None => Answered::NeverAsked,
             Some(at) => {
@@ -216,6 +231,8 @@ impl Desk {
 pub(crate) enum Answered {
     /// It answers an outstanding request.
     Yes,
+    /// It answers one of the gateway itself.
+    Own,
     /// Nobody asked.
     NeverAsked,
 }

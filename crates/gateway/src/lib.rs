@@ -14,6 +14,7 @@ mod config;
 mod desk;
 mod entry;
 mod gateway;
+mod held_tasks;
 pub mod listener;
 mod listing;
 mod metrics;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::GatewayConfig;
+use crate::held_tasks::HeldTasks;
 use crate::metrics::{Metrics, RefusedLabels};
 use crate::pipeline::hold::Attended;
 use crate::seats::{BODIES_BYTES_MAX, BODIES_BYTES_PER_GRANT_MAX, Burden, OPEN_PER_GRANT_MAX};
@@ -64,6 +65,7 @@ pub(crate) struct Plane {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) sessions: Sessions,
     pub(crate) task_owners: TaskOwners,
+    pub(crate) held_tasks: HeldTasks,
     pub(crate) metrics: Metrics,
     /// Everything that outlives its request: calls of clients that left, held calls, listings.
     pub(crate) tracker: TaskTracker,
@@ -93,6 +95,7 @@ impl Plane {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             sessions: Sessions::default(),
             task_owners: TaskOwners::default(),
+            held_tasks: HeldTasks::default(),
             metrics: Metrics::new(),
             tracker: TaskTracker::new(),
             closing: CancellationToken::new(),

@@ -245,6 +245,7 @@ fn sweep(plane: &Arc<Plane>) {
             plane.tracker.spawn(end);
         }
     }
+    plane.held_tasks.sweep(plane.now(), |grant| !snapshot.has_grant(grant));
     give_up_overdue(plane, Instant::now());
 }
 

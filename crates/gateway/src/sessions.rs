@@ -39,6 +39,8 @@ pub(crate) struct Opening {
     pub(crate) client_version: Option<Box<str>>,
     /// Both as an audit record names the client.
     pub(crate) client: Option<Box<str>>,
+    /// Whether it declared `elicitation.url`.
+    pub(crate) takes_links: bool,
 }
 
 /// What the server answered to `initialize`.

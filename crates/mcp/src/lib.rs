@@ -47,6 +47,6 @@ pub use request::{
     META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_PROTOCOL_VERSION,
     META_SUBSCRIPTION_ID, Notification, Request,
 };
-pub use splice::{replace_id, replace_values, single_line};
+pub use splice::{replace_id, replace_values, single_line, without_params};
 pub use tape::{Elements, Key, Members, Node, NodeKind, Token, Tokens};
 pub use version::{Era, ProtocolVersion};

@@ -27,6 +27,8 @@ pub mod code {
     pub const MISSING_CAPABILITY: i64 = -32021;
     /// A revision that is not spoken here (2026-07-28).
     pub const UNSUPPORTED_VERSION: i64 = -32022;
+    /// The user has to be at a link first (2025-11-25, URL mode elicitation).
+    pub const ELICITATION_REQUIRED: i64 = -32042;
     /// A resource that does not exist, up to 2025-11-25. Modern servers answer [`INVALID_PARAMS`].
     pub const RESOURCE_NOT_FOUND: i64 = -32002;
     /// Portcullis: the server cannot be reached, or was never listed.

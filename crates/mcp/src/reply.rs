@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::{
     id::RawId,
     method::Method,
+    refusal::code,
     request::{
         META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, META_SUBSCRIPTION_ID,
     },
@@ -186,6 +187,8 @@ pub struct Task<'a> {
     pub ttl_ms: Option<u64>,
     /// How often to ask, in milliseconds.
     pub poll_interval_ms: Option<u64>,
+    /// JSON text of `_meta`, an object.
+    pub meta: Option<&'a str>,
 }
 
 /// Where a task stands, with what belongs to that: all JSON text.
@@ -220,10 +223,11 @@ fn task_members(task: &Task<'_>) -> String {
     let ttl = task.ttl_ms.map_or_else(|| "null".to_owned(), |ttl| ttl.to_string());
     let poll =
         task.poll_interval_ms.map(|poll| format!(",\"pollIntervalMs\":{poll}")).unwrap_or_default();
+    let meta = task.meta.map(|meta| format!(",\"_meta\":{meta}")).unwrap_or_default();
     let (id, created, updated) =
         (json_string(task.id), json_string(task.created_at), json_string(task.updated_at));
     format!(
-        "\"taskId\":{id},\"status\":\"{status}\"{message},\"createdAt\":{created},\"lastUpdatedAt\":{updated},\"ttlMs\":{ttl}{poll}{extra}"
+        "\"taskId\":{id},\"status\":\"{status}\"{message},\"createdAt\":{created},\"lastUpdatedAt\":{updated},\"ttlMs\":{ttl}{poll}{extra}{meta}"
     )
 }
 
@@ -254,6 +258,29 @@ pub fn elicit_url(id: &RawId, elicitation_id: &str, message: &str, url: &str) ->
     Bytes::from(format!(
         "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{params}}}"
     ))
+}
+
+/// Says that what the user was sent to by [`elicit_url`] is over (2025-11-25).
+pub fn elicitation_complete(elicitation_id: &str) -> Bytes {
+    let params = format!("{{\"elicitationId\":{}}}", json_string(elicitation_id));
+    notification(Method::NotifyElicitationComplete.as_str(), Some(&params))
+}
+
+/// The refusal of a request until the user has been at a link (2025-11-25, −32042). `data` is the JSON text of further members
+/// of the error's data, without braces.
+pub fn elicitation_required(
+    id: &RawId,
+    elicitation_id: &str,
+    (message, url): (&str, &str),
+    data: &str,
+) -> Bytes {
+    let comma = if data.is_empty() { "" } else { "," };
+    let (text, url, elicitation_id) =
+        (json_string(message), json_string(url), json_string(elicitation_id));
+    let data = format!(
+        "{{\"elicitations\":[{{\"mode\":\"url\",\"elicitationId\":{elicitation_id},\"url\":{url},\"message\":{text}}}]{comma}{data}}}"
+    );
+    error(Some(id), code::ELICITATION_REQUIRED, message, Some(&data))
 }
 
 /// A link for the user, as an `input_required` result of the gateway (2026-07-28). `state` comes back with the retry; it is not

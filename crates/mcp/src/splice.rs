@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::admit::BadReply;
+use crate::list::Cut;
+use crate::tape::Node;
 
 /// A change of a message: these bytes give way to that text.
 #[derive(Clone, Debug)]
@@ -57,6 +59,24 @@ pub fn replace_values(body: &Bytes, changes: &[(&[&str], &str)]) -> Result<Bytes
         })
         .collect();
     edits.sort_by_key(|edit| edit.span.start);
+    Ok(apply(body, &edits))
+}
+
+/// The message without these members of its `params`. Those that are not there change nothing; without any to take out the very
+/// same bytes come back.
+///
+/// # Errors
+/// [`BadReply`] when the message is no JSON object.
+pub fn without_params(body: &Bytes, names: &[&str]) -> Result<Bytes, BadReply> {
+    let parsed = crate::admit::shallow(body, PATH_DEPTH_MAX)?;
+    let mut edits = Vec::new();
+    let mut cut = Cut::default();
+    let params = parsed.root(body).get("params");
+    for (key, value) in params.into_iter().flat_map(Node::members) {
+        let stays = !names.iter().any(|name| key.is(name));
+        cut.pass(key.entry().span().start..value.span().end, stays, &mut edits);
+    }
+    cut.finish(&mut edits);
     Ok(apply(body, &edits))
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use crate::document::{Action, DefaultAction, Document, Entry, Limit, Rule, Rules, Selector};
+use crate::document::{
+    Action, DefaultAction, Document, Entry, Limit, Rule, Rules, Selector, Waiver,
+};
 use crate::trace::Names;
 use crate::{Class, Glob, Risk, SchemaMode, Section, ToolFacts};
 
@@ -62,6 +64,12 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
+    fn may_hold(&self) -> bool {
+        let mut rules = self.require.iter().chain(&self.deny_if);
+        self.action == Action::Approve
+            || rules.any(|(_, rule)| matches!(rule.waiver, Waiver::Asks(_)))
+    }
+
     fn reads_arguments(&self) -> bool {
         self.action == Action::Approve
             || self.validate.is_some()
@@ -118,6 +126,12 @@ impl<T> Table<T> {
             globs: globs.into_iter().map(|(_, glob, rules)| (glob, rules)).collect(),
             classes: classes.into_iter().map(|(_, class, rules)| (class, rules)).collect(),
         }
+    }
+
+    /// Everything in the table, in no order.
+    fn all(&self) -> impl Iterator<Item = &T> {
+        let globs = self.globs.iter().map(|(_, rules)| rules);
+        self.exact.values().chain(globs).chain(self.classes.iter().map(|(_, rules)| rules))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -257,6 +271,19 @@ impl Policy {
             Body::Rules(book) => {
                 book.all_tools.as_ref().is_some_and(Numbered::reads_arguments)
                     || book.tools.for_tool(tool).iter().any(|rules| rules.reads_arguments())
+            }
+        }
+    }
+
+    /// True if some call may be held: some rule asks a person (POLICY section 3). Not meant for the way of a call:
+    /// every rule is looked at.
+    pub fn may_hold(&self) -> bool {
+        match &self.body {
+            Body::DenyAll(_) => false,
+            Body::Rules(book) => {
+                let tables = [&book.tools, &book.resources, &book.prompts];
+                let mut all = tables.into_iter().flat_map(Table::all).chain(&book.all_tools);
+                all.any(Numbered::may_hold)
             }
         }
     }

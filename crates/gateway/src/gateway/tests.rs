@@ -10,6 +10,7 @@ mod holds;
 mod life;
 mod modes;
 mod observed;
+mod own_tasks;
 mod seats;
 mod sessions;
 mod slow;

@@ -117,13 +117,34 @@ impl Exchange {
         }
     }
 
+    /// What the server replied without a stream, as one message.
+    pub(crate) async fn noticed(mut self, reply: Result<Reply, SendError>) -> Notice {
+        match reply {
+            Ok(Reply::Json { body, .. }) => self.whole(body).await,
+            Ok(Reply::Sse { .. }) => {
+                self.close_broken(StatusCode::OK);
+                refusal::bad_answer(&self.id)
+            }
+            Ok(Reply::Empty { status, .. }) => {
+                self.close_broken(status);
+                refusal::bad_answer(&self.id)
+            }
+            Ok(Reply::Refused(refused)) => Box::pin(self.refused(refused)).await,
+            Err(error) => self.failed(&error),
+        }
+    }
+
     /// Where this exchange is noted: the desk of its session, also of one that it opens itself.
     fn desk(&self) -> &Arc<Desk> {
         match &self.expect {
             Expect::Initialize(handshake) => {
                 handshake.session.as_ref().map_or_else(|| self.visit.desk(), |opened| &opened.desk)
             }
-            Expect::Raw | Expect::Call | Expect::List(_) | Expect::Discover => self.visit.desk(),
+            Expect::Raw
+            | Expect::Call
+            | Expect::List(_)
+            | Expect::Discover(_)
+            | Expect::Task(_) => self.visit.desk(),
         }
     }
 
@@ -133,7 +154,11 @@ impl Exchange {
             Expect::Initialize(handshake) => {
                 handshake.session.as_ref().is_some_and(|opened| opened.ended())
             }
-            Expect::Raw | Expect::Call | Expect::List(_) | Expect::Discover => false,
+            Expect::Raw
+            | Expect::Call
+            | Expect::List(_)
+            | Expect::Discover(_)
+            | Expect::Task(_) => false,
         }
     }
 
@@ -177,7 +202,8 @@ impl Exchange {
                 | Expect::Raw
                 | Expect::Call
                 | Expect::List(_)
-                | Expect::Discover,
+                | Expect::Discover(_)
+                | Expect::Task(_),
                 _,
             ) => None,
         }

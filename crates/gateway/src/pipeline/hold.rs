@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::elicit;
 use super::exchange::{Exchange, notice_answer};
 use super::forward;
 use super::judge::{self, Attempt, Held};
@@ -35,7 +36,7 @@ use crate::upstream::{Patience, Reply, SendError, Sent};
 const PIECES_MAX: usize = 16;
 
 /// How often a call that waits is judged anew before its wait ends without an answer.
-const ROUNDS_MAX: usize = 32;
+pub(super) const ROUNDS_MAX: usize = 32;
 
 /// A client with a progress token hears of the wait at once, and then every so many seconds.
 const PROGRESS_SECONDS: u64 = 10;
@@ -52,7 +53,7 @@ pub(super) fn answer(visit: Box<Visit>, request: Request, mut held: Held) -> Ans
     let place = Arc::clone(&visit.plane.holds).try_acquire_owned();
     let (true, Ok(place)) = (wait > 0 && visit.waiting == Waiting::Possible, place) else {
         held.stays_held(visit.plane.now());
-        return notice_answer(held.notice);
+        return notice_answer(elicit::instead(&visit, &request, &held));
     };
     let (pieces, reader) = mpsc::channel(PIECES_MAX);
     let plane = Arc::clone(&visit.plane);
@@ -65,8 +66,10 @@ pub(super) fn answer(visit: Box<Visit>, request: Request, mut held: Held) -> Ans
     plane.tracker.spawn(async move {
         let holding = visit.desk().hold(request.id_key());
         let over = visit.session().map(|session| session.over.clone()).unwrap_or_default();
-        let waited =
-            Waited { visit, request, held, until, told: 0, client: Client::There, holding, over };
+        let client = Client::There;
+        let told = 0;
+        let linked = false;
+        let waited = Waited { visit, request, held, until, told, linked, client, holding, over };
         tokio::select! {
             biased;
             () = task_plane.over.cancelled() => {}
@@ -99,6 +102,8 @@ struct Waited {
     until: Instant,
     /// How often the client was told that the call waits.
     told: u32,
+    /// Whether the client was asked to open the page of the approval.
+    linked: bool,
     client: Client,
     holding: Holding,
     /// The end of its session; without one it does not come.
@@ -132,13 +137,13 @@ impl Attended {
 }
 
 /// One call that waits with a client.
-struct Attendance {
+pub(super) struct Attendance {
     plane: Arc<Plane>,
     id: ApprovalId,
 }
 
 impl Attendance {
-    fn of(plane: &Arc<Plane>, id: &ApprovalId) -> Self {
+    pub(super) fn of(plane: &Arc<Plane>, id: &ApprovalId) -> Self {
         let mut book = plane.attended.book();
         let calls = book.entry(id.clone()).or_insert(0);
         *calls = calls.saturating_add(1);
@@ -195,6 +200,7 @@ impl Waited {
                 }
                 Woken::Decided => {}
             }
+            self.unlink(pieces).await;
             let Some(again) = self.visit.again() else { return self.stays_held() };
             self.visit = again;
             match judge::attempt(&self.visit, &self.request).await {
@@ -224,6 +230,24 @@ impl Waited {
                     return;
                 }
             }
+        }
+    }
+
+    /// Shows a client that takes links where a person decides.
+    async fn link(&mut self, pieces: &mpsc::Sender<Bytes>) {
+        if self.linked || self.client == Client::Left {
+            return;
+        }
+        if let Some(link) = elicit::asked(&self.visit, &self.held) {
+            self.linked = true;
+            self.say(pieces, link).await;
+        }
+    }
+
+    /// Takes the link back when its approval is decided.
+    async fn unlink(&mut self, pieces: &mpsc::Sender<Bytes>) {
+        if std::mem::take(&mut self.linked) && self.client == Client::There {
+            self.say(pieces, elicit::complete(&self.held)).await;
         }
     }
 
@@ -261,6 +285,7 @@ impl Waited {
     ) -> Woken {
         let plane = Arc::clone(&self.visit.plane);
         let mut changes = plane.store.approval_changes();
+        self.link(pieces).await;
         let step = Duration::from_secs(PROGRESS_SECONDS);
         let first = if self.told == 0 { Instant::now() } else { Instant::now() + step };
         let mut ticks = interval_at(first, step);

@@ -108,8 +108,13 @@ pub(super) fn watch(
     Some(Watched::new(observer, visit.started, call))
 }
 
-/// Writes the one row of a notification that policy lets pass. There is no outcome: nothing answers it.
-pub(super) async fn note_passed(visit: &Visit, method: &Method) -> Result<(), store::Unavailable> {
+/// Writes the one row of a message that policy lets pass and that has no outcome: a notification,
+/// which nothing answers, or a question about a task (`task`) that the gateway itself answers.
+pub(super) async fn note_passed(
+    visit: &Visit,
+    method: &Method,
+    task: Option<&str>,
+) -> Result<(), store::Unavailable> {
     visit.plane.metrics.allowed.inc();
     let record = &visit.grant.record;
     let policy = &visit.grant.policy;
@@ -121,6 +126,7 @@ pub(super) async fn note_passed(visit: &Visit, method: &Method) -> Result<(), st
         server: Some(record.server.as_str()),
         session: visit.session().map(|session| session.id()),
         method: Some(method.as_str()),
+        tool: task,
         policy: policy.name.as_ref().map(store::PolicyName::as_str),
         policy_version: policy.version,
         revision: visit.snapshot.revision,

@@ -3,6 +3,7 @@
 //! authentication come before it, in `entry`; each stop has its own module below.
 
 mod batch;
+mod elicit;
 pub(crate) mod exchange;
 mod facts;
 mod forward;
@@ -13,6 +14,7 @@ mod ledger;
 pub(crate) mod listen;
 mod observe;
 mod opencall;
+mod own_task;
 pub mod permit;
 mod refusal;
 mod rewrite;
@@ -152,7 +154,7 @@ async fn notify(visit: Box<Visit>, notification: Notification) -> Result<Answer,
         return Ok(refused);
     }
     // It counts as any other method, which policy judges: it leaves when that is on record.
-    if !defined && let Err(error) = ledger::note_passed(&visit, method).await {
+    if !defined && let Err(error) = ledger::note_passed(&visit, method, None).await {
         tracing::error!(why = error.why, "a notification was refused: it could not be recorded");
         return Ok(answer::refused(Refused::Notification));
     }
@@ -165,6 +167,8 @@ async fn notify(visit: Box<Visit>, notification: Notification) -> Result<Answer,
 async fn respond(visit: Box<Visit>, response: ClientResponse) -> Result<Answer, Refused> {
     match visit.desk().answer(response.id().key()) {
         Answered::Yes => {}
+        // What the client says to a link of the gateway decides nothing.
+        Answered::Own => return Ok(answer::empty(StatusCode::ACCEPTED)),
         Answered::NeverAsked => {
             crate::entry::note_visit(&visit, Refused::NotAsked).await;
             return Ok(answer::refused(Refused::NotAsked));
@@ -240,15 +244,31 @@ pub(crate) async fn delete(visit: Box<Visit>) -> Result<Answer, Refused> {
 }
 
 /// What a judged call becomes: it leaves, it waits, or it is refused.
-async fn judged(visit: Box<Visit>, request: Request) -> Answer {
+async fn judged(mut visit: Box<Visit>, mut request: Request) -> Answer {
+    if request.era() == Era::Modern && request.request_state().is_some() {
+        request = Box::pin(elicit::returned(&mut visit, request)).await;
+    }
     match judge::attempt(&visit, &request).await {
         Attempt::Go(call, permit) => {
             let exchange = exchange::Exchange::new(visit, &request, rewrite::Expect::Call);
             go(exchange.with_call(call), permit, &request).await
         }
-        Attempt::Held(held) => hold::answer(visit, request, *held),
+        Attempt::Held(held) => held_answer(visit, request, *held),
         Attempt::Refused(notice) => exchange::notice_answer(notice),
     }
+}
+
+/// A held call, as far as its client can take it: as a task, with a link for the user, on a stream
+/// that waits, or as a refusal with the link.
+fn held_answer(visit: Box<Visit>, request: Request, mut held: judge::Held) -> Answer {
+    if let Some(opened) = own_task::open(&visit, &request, &held) {
+        return own_task::answer(visit, request, held, opened);
+    }
+    if let Some(answer) = elicit::answer(&visit, &request, &held) {
+        held.stays_held(visit.plane.now());
+        return answer;
+    }
+    hold::answer(visit, request, held)
 }
 
 /// Stops 11 to 14.

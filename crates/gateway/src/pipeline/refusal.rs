@@ -149,7 +149,7 @@ fn no_resource(request: &Request) -> Notice {
 }
 
 /// The extension that tasks belong to (MCP 2026-07-28, SEP-2663).
-const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+pub(super) const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 /// A task that this grant did not create, or that never was (2025-11-25 and 2026-07-28: −32602). To a
 /// modern client that did not declare the extension, −32021 names it.
@@ -227,7 +227,7 @@ fn decision_json(
 
 /// A time as RFC 3339 in UTC with milliseconds. Civil date after H. Hinnant's `civil_from_days`
 /// arithmetic over 400-year cycles.
-fn rfc3339(at: UnixMillis) -> String {
+pub(super) fn rfc3339(at: UnixMillis) -> String {
     let millis = at.0.rem_euclid(86_400_000);
     let days = at.0.div_euclid(86_400_000).saturating_add(719_468);
     let era = days.div_euclid(146_097);

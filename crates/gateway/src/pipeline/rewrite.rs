@@ -12,11 +12,12 @@ use foldhash::fast::RandomState;
 use http::HeaderValue;
 use mcp::{
     BadReply, CacheRewrite, Capability, CapabilitySite, Era, Filtered, ListItem, ListKind, Method,
-    Outcome, Response, code, filter_list, list_items, reply, strip_capabilities,
+    Outcome, Response, code, filter_list, list_items, reply, set_capability, strip_capabilities,
 };
 use policy::{DefaultAction, Section, Target};
 
 use super::facts;
+use super::refusal::TASKS_EXTENSION;
 use super::visit::Visit;
 use crate::listing;
 use crate::sessions::{Opening, Session};
@@ -36,9 +37,20 @@ pub(crate) enum Expect {
     /// A list that is filtered.
     List(ListKind),
     /// The answer to `server/discover`.
-    Discover,
+    Discover(OwnTasks),
+    /// The answer about a task of the server that stands behind the gateway's task of this
+    /// identifier.
+    Task(Box<str>),
     /// The answer to `initialize`.
     Initialize(Box<Handshake>),
+}
+
+/// Whether the gateway makes tasks of this client's held calls, and says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnTasks {
+    Served,
+    /// Its policy holds nothing, or the client does not take tasks.
+    None,
 }
 
 /// A legacy handshake.
@@ -47,6 +59,7 @@ pub(crate) struct Handshake {
     pub(crate) request: Bytes,
     pub(crate) client_name: Option<Box<str>>,
     pub(crate) client_version: Option<Box<str>>,
+    pub(crate) takes_links: bool,
     pub(crate) session: Option<Arc<Session>>,
 }
 
@@ -64,6 +77,7 @@ pub(crate) fn open_session(
         request: kept.map_or_else(Bytes::new, |request| Bytes::copy_from_slice(request)),
         client_name: name,
         client_version: version,
+        takes_links: handshake.takes_links,
     };
     let record = &visit.grant.record;
     let plane = &visit.plane;
@@ -91,9 +105,14 @@ pub(crate) async fn answer(visit: &Visit, expect: &Expect, era: Era, response: R
     match expect {
         Expect::Raw => response.body().clone(),
         Expect::Call => call(visit, era, &response),
-        Expect::List(_) | Expect::Discover if failed => response.body().clone(),
+        Expect::List(_) | Expect::Discover(_) if failed => response.body().clone(),
         Expect::List(kind) => Box::pin(list(visit, *kind, era, &response)).await,
-        Expect::Discover => discovered(visit, &response),
+        Expect::Discover(own) => with_tasks(*own, discovered(visit, &response)),
+        Expect::Task(id) => {
+            let body = call(visit, era, &response);
+            let id = reply::json_string(id);
+            mcp::replace_values(&body, &[(&["result", "taskId"], &id)]).unwrap_or(body)
+        }
         Expect::Initialize(handshake) if failed => {
             if let Some(session) = &handshake.session {
                 visit.plane.sessions.end(session);
@@ -136,6 +155,36 @@ fn discovered(visit: &Visit, response: &Response) -> Bytes {
     }
     strip_capabilities(response.body(), CapabilitySite::Server, &forbid)
         .unwrap_or_else(|_unreadable| response.body().clone())
+}
+
+/// Says that the gateway serves tasks, where the server does not say so of itself.
+fn with_tasks(own: OwnTasks, body: Bytes) -> Bytes {
+    let says = |body: &Bytes| {
+        #[derive(serde::Deserialize)]
+        struct Declared<'a> {
+            #[serde(borrow, default)]
+            extensions: BTreeMap<Cow<'a, str>, &'a serde_json::value::RawValue>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Server<'a> {
+            #[serde(borrow)]
+            capabilities: Declared<'a>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Whole<'a> {
+            #[serde(borrow)]
+            result: Server<'a>,
+        }
+        serde_json::from_slice::<Whole<'_>>(body)
+            .map(|whole| whole.result.capabilities.extensions.contains_key(TASKS_EXTENSION))
+    };
+    match (own, says(&body)) {
+        (OwnTasks::Served, Ok(false)) => {
+            let tasks = Capability::extension(TASKS_EXTENSION);
+            set_capability(&body, CapabilitySite::Server, &tasks, "{}").unwrap_or(body)
+        }
+        (OwnTasks::Served | OwnTasks::None, _) => body,
+    }
 }
 
 /// Whether a section of the policy shows nothing, whatever the server offers.

@@ -9,9 +9,10 @@ use policy::{DefaultAction, Trace};
 use super::exchange::{Exchange, notice_answer};
 use super::judge::{self, Attempt};
 use super::lasting::Work;
-use super::rewrite::{self, Expect, Handshake};
+use super::refusal::TASKS_EXTENSION;
+use super::rewrite::{self, Expect, Handshake, OwnTasks};
 use super::visit::Visit;
-use super::{forward, listen, observe};
+use super::{forward, listen, observe, own_task};
 use crate::answer::{self, Answer};
 use crate::listing;
 use crate::upstream::Patience;
@@ -127,11 +128,18 @@ async fn pass(visit: Box<Visit>, request: &Request) -> Answer {
             request: sent.clone(),
             client_name: text(info.as_ref().and_then(|info| info.name.as_deref())),
             client_version: text(info.as_ref().and_then(|info| info.version.as_deref())),
+            takes_links: request.declares(&["elicitation", "url"]),
             session: None,
         };
         return send(visit, request, Expect::Initialize(Box::new(handshake)), sent).await;
     }
-    let expect = if *method == Method::ServerDiscover { Expect::Discover } else { Expect::Raw };
+    let expect = if *method == Method::ServerDiscover {
+        let takes_tasks = request.declares_extension(TASKS_EXTENSION);
+        let holds = takes_tasks && visit.grant.policy.policy.may_hold();
+        Expect::Discover(if holds { OwnTasks::Served } else { OwnTasks::None })
+    } else {
+        Expect::Raw
+    };
     send(visit, request, expect, request.body().clone()).await
 }
 
@@ -174,6 +182,9 @@ async fn seen(visit: Box<Visit>, request: &Request) -> Answer {
 async fn task(visit: Box<Visit>, request: &Request) -> Answer {
     if visit.grant.policy.nothing {
         return refused(&visit, request).await;
+    }
+    if let Some(own) = own_task::find(&visit, request) {
+        return own_task::serve(visit, request, own).await;
     }
     if !request.task_id().is_some_and(|task| rewrite::owns_task(&visit, task)) {
         let denial = judge::unlisted("This grant created no such task.");

@@ -39,6 +39,13 @@ pub(crate) enum Waiting {
     Nobody,
 }
 
+/// Whether the agent's user was sent to the page of the approval with this call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkShown {
+    No,
+    Yes,
+}
+
 /// What the request says of its session.
 #[derive(Clone, Debug)]
 pub(crate) enum Claim {
@@ -64,6 +71,7 @@ pub(crate) struct Visit {
     pub(crate) claim: Claim,
     pub(crate) mirrored: MirroredHeaders,
     pub(crate) waiting: Waiting,
+    pub(crate) link_shown: LinkShown,
     /// Held for as long as the request or its stream is open.
     pub(crate) seat: Seat,
     /// The header `traceparent`; read only for an observer.
@@ -91,6 +99,7 @@ impl Visit {
             claim: Claim::None,
             mirrored: MirroredHeaders::new(),
             waiting: Waiting::No,
+            link_shown: LinkShown::No,
             seat: Seat::default(),
             trace_parent: None,
         })

@@ -29,8 +29,13 @@ fn server() -> ServerSlug {
 }
 
 fn open(sessions: &Sessions, owner: &GrantId, now: i64) -> (Arc<Session>, Option<Arc<Session>>) {
-    let opening =
-        Opening { request: Bytes::new(), client_name: None, client_version: None, client: None };
+    let opening = Opening {
+        request: Bytes::new(),
+        client_name: None,
+        client_version: None,
+        client: None,
+        takes_links: false,
+    };
     let upstream = UpstreamSession::new(HeaderValue::from_static("of-the-server"));
     let edge = (Randomness::new(count), UnixMillis(now));
     sessions.open((owner.clone(), server()), opening, upstream.expect("an id"), edge)

@@ -103,6 +103,7 @@ fn tasks_and_elicitations() {
         created_at: "2026-11-20T00:00:00Z",
         updated_at: "2026-11-20T00:00:01Z",
         ttl_ms: None,
+        meta: None,
         poll_interval_ms: Some(2_000),
     };
     let created = value(&task_created(&id(), &task));

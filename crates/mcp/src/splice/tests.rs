@@ -26,3 +26,19 @@ fn one_line_keeps_strings_and_numbers() {
     let plain = Bytes::from_static(b"{\"a\":1}");
     assert_eq!(single_line(&plain).as_ptr(), plain.as_ptr());
 }
+
+#[test]
+fn members_of_params_are_taken_out_and_nothing_else_changes() {
+    let check = |before: &str, after: &str| {
+        let body = Bytes::from(before.to_owned());
+        let without =
+            without_params(&body, &["inputResponses", "requestState"]).expect("an object");
+        assert_eq!(without, after.as_bytes());
+    };
+    check(
+        r#"{"id":1 , "params":{"name":"a", "requestState":"s","arguments":{"requestState":1},"inputResponses":{}}}"#,
+        r#"{"id":1 , "params":{"name":"a","arguments":{"requestState":1}}}"#,
+    );
+    check(r#"{"params":{"requestState":"s","inputResponses":{} }}"#, r#"{"params":{ }}"#);
+    check(r#"{"requestState":"s","params":{"a":1}}"#, r#"{"requestState":"s","params":{"a":1}}"#);
+}

@@ -1,0 +1,379 @@
+//! A held call as a task that the gateway itself serves (GATEWAY.md section 7, point 4; the tasks
+//! extension of MCP 2026-07-28, SEP-2663): the modern client gets a handle at once and asks for its
+//! state; once a person approved, the call is judged anew, charged, recorded and sent, once, and the
+//! task carries what it returned. A rejection or the end of the time is what the call would have
+//! returned then. `tasks/cancel` withdraws the call; the approval stays usable for another.
+//!
+//! Not every held call can be one: where a bound is met, or the body is long, it waits as without the
+//! extension. A server that answers the approved call with a task of its own is asked for that one
+//! whenever the agent asks for this. One that wants input from the user cannot have it here, since
+//! the retry that carries it would be a call that nobody approved: the task fails and says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::{HeaderValue, StatusCode};
+use mcp::sse::FrameSplitter;
+use mcp::{Era, Method, Outcome, Request, ServerMessage, code, reply};
+use policy::{ApprovalRecord, ApprovalState, Trace, UnixMillis};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
+
+use super::exchange::{Exchange, notice_answer};
+use super::hold::{Attendance, ROUNDS_MAX};
+use super::judge::{self, Attempt, Held};
+use super::permit::Permit;
+use super::refusal::{self, TASKS_EXTENSION};
+use super::rewrite::Expect;
+use super::visit::Visit;
+use super::{MCP_NAME, forward, ledger};
+use crate::answer::{self, Answer};
+use crate::held_tasks::{ENDED_SECONDS_MAX, HeldTask, RESULT_BYTES_MAX, Stage, View};
+use crate::upstream::{EVENT_BYTES_MAX, Patience, Reply, SendError, Sent};
+
+/// The longest body of a call that becomes a task, in bytes: it lies in memory for as long as people
+/// take.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How often a client is asked to look, in milliseconds.
+const POLL_MS: u64 = 2_000;
+
+/// A task that was made, with its place among all held calls.
+pub(super) struct Opened {
+    task: Arc<HeldTask>,
+    place: OwnedSemaphorePermit,
+}
+
+/// Makes a task of a held call, if its client takes one and there is room.
+pub(super) fn open(visit: &Visit, request: &Request, held: &Held) -> Option<Opened> {
+    let takes = request.era() == Era::Modern
+        && *request.method() == Method::ToolsCall
+        && request.declares_extension(TASKS_EXTENSION)
+        && request.body().len() <= BODY_BYTES_MAX;
+    if !takes {
+        return None;
+    }
+    let plane = &visit.plane;
+    let place = Arc::clone(&plane.holds).try_acquire_owned().ok()?;
+    let view = View {
+        stage: waiting(visit, held),
+        updated_at: visit.now,
+        expires_at: held.asked.expires_at,
+    };
+    let record = &visit.grant.record;
+    let owner = (&record.id, &record.server);
+    let task = plane.held_tasks.open(owner, view, plane.config.randomness)?;
+    Some(Opened { task, place })
+}
+
+fn waiting(visit: &Visit, held: &Held) -> Stage {
+    let message = format!("Waiting for a person's approval: {}", held.asked.url(&visit.plane));
+    // The same data as in the result that the call would have.
+    let meta = match mcp::read_message(held.notice.body.clone()) {
+        Ok(ServerMessage::Response(response)) => {
+            response.payload().get("_meta").map(|meta| Arc::from(meta.raw_str()))
+        }
+        Ok(ServerMessage::Request(_) | ServerMessage::Notification(_)) | Err(_) => None,
+    };
+    Stage::Waiting { message: message.into(), meta: meta.unwrap_or_else(|| Arc::from("{}")) }
+}
+
+/// Answers the call with its task, which goes on by itself.
+pub(super) fn answer(visit: Box<Visit>, request: Request, held: Held, opened: Opened) -> Answer {
+    let Opened { task, place } = opened;
+    let body = rendered(&task, Rendered::Created(&request));
+    let plane = Arc::clone(&visit.plane);
+    plane.metrics.holds.inc();
+    let tracker = plane.tracker.clone();
+    tracker.spawn(async move {
+        let waiting = Waiting { visit, request, held, task: Arc::clone(&task) };
+        let end = tokio::select! {
+            biased;
+            () = plane.over.cancelled() => Stage::Cancelled,
+            end = waiting.run() => end,
+        };
+        let now = plane.now();
+        let expires_at = task.view().expires_at;
+        plane.held_tasks.moved(&task, end, (now, expires_at));
+        plane.metrics.holds.dec();
+        drop(place);
+    });
+    answer::json(StatusCode::OK, body)
+}
+
+struct Waiting {
+    visit: Box<Visit>,
+    request: Request,
+    held: Held,
+    task: Arc<HeldTask>,
+}
+
+/// Why a wait ended.
+enum Woken {
+    Decided,
+    /// Its time is over, or the gateway is closing.
+    TooLate,
+    /// Withdrawn, or its grant is no more.
+    Left,
+}
+
+impl Waiting {
+    /// Waits, judges again when a person decided, and says what became of the call.
+    async fn run(mut self) -> Stage {
+        for _ in 0..ROUNDS_MAX {
+            let plane = Arc::clone(&self.visit.plane);
+            // Kept until the call has ended, so that nobody else takes its approval meanwhile.
+            let _attendance = Attendance::of(&plane, &self.held.asked.id);
+            match self.wait().await {
+                Woken::Decided => {}
+                Woken::TooLate => break,
+                Woken::Left => {
+                    self.held.stays_held(plane.now());
+                    return Stage::Cancelled;
+                }
+            }
+            let Some(again) = self.visit.again() else {
+                self.held.stays_held(plane.now());
+                return Stage::Cancelled;
+            };
+            self.visit = again;
+            match judge::attempt(&self.visit, &self.request).await {
+                Attempt::Held(held) => {
+                    self.held = *held;
+                    self.moved(waiting(&self.visit, &self.held), self.held.asked.expires_at);
+                }
+                Attempt::Refused(notice) => return ended(&notice.body),
+                Attempt::Go(call, _unused) if self.task.withdrawn.is_cancelled() => {
+                    call.failed(&SendError::Cancelled(Sent::No));
+                    return Stage::Cancelled;
+                }
+                Attempt::Go(call, permit) => {
+                    let total = self.visit.server.record.timeouts.total_ms.div_ceil(1000);
+                    let longest = total.saturating_add(ENDED_SECONDS_MAX);
+                    let until = plane.now().plus_seconds(longest);
+                    self.moved(Stage::Running, until.max(self.held.asked.expires_at));
+                    let withdrawn = self.task.withdrawn.clone();
+                    let exchange = Exchange::new(self.visit, &self.request, Expect::Call);
+                    return tokio::select! {
+                        biased;
+                        // Dropping the call cancels it, also towards the server.
+                        () = withdrawn.cancelled() => Stage::Cancelled,
+                        end = go_on(exchange.with_call(call), permit, &self.request) => end,
+                    };
+                }
+            }
+        }
+        self.held.stays_held(self.visit.plane.now());
+        ended(&self.held.notice.body)
+    }
+
+    fn moved(&self, stage: Stage, expires_at: UnixMillis) {
+        let plane = &self.visit.plane;
+        plane.held_tasks.moved(&self.task, stage, (plane.now(), expires_at));
+    }
+
+    /// Waits for the decision, for as long as there can be one.
+    async fn wait(&mut self) -> Woken {
+        let plane = &self.visit.plane;
+        let mut changes = plane.store.approval_changes();
+        let left_ms = self.held.asked.expires_at.0.saturating_sub(plane.now().0);
+        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+        let until = Instant::now() + left;
+        let mut over = false;
+        loop {
+            if self.task.withdrawn.is_cancelled() {
+                return Woken::Left;
+            }
+            let record = plane.store.live_approval(&self.held.asked.id);
+            let pending = |record: &ApprovalRecord| record.state == ApprovalState::Pending;
+            match record.as_ref().filter(|record| pending(record)) {
+                // Nobody can decide it any more.
+                Some(record) if over || record.is_over(plane.now()) => return Woken::TooLate,
+                Some(_) => {}
+                None if over && record.is_none() => return Woken::TooLate,
+                None => return Woken::Decided,
+            }
+            tokio::select! {
+                () = self.task.withdrawn.cancelled() => return Woken::Left,
+                () = self.visit.grant.live.ended.cancelled() => return Woken::Left,
+                () = plane.closing.cancelled() => over = true,
+                () = sleep_until(until) => over = true,
+                moved = changes.changed() => over |= moved.is_err(),
+            }
+        }
+    }
+}
+
+/// Stops 11 to 14 without an open stream.
+async fn go_on(exchange: Exchange, permit: Permit, request: &Request) -> Stage {
+    let body = request.body().clone();
+    let reply = forward::send(&exchange.visit, permit, body, Patience::Call).await;
+    match reply {
+        Ok(Reply::Sse { events, .. }) => {
+            let mut pieces = exchange.pieces(events);
+            let mut end = None;
+            // Every piece is one whole event; the answer is the last.
+            while let Some(piece) = pieces.next().await {
+                end = response_in(piece).or(end);
+            }
+            end.map_or_else(lost, |body| ended(&body))
+        }
+        other @ (Ok(Reply::Json { .. } | Reply::Empty { .. } | Reply::Refused(_)) | Err(_)) => {
+            ended(&exchange.noticed(other).await.body)
+        }
+    }
+}
+
+/// The response in an event, if it holds one.
+fn response_in(piece: Bytes) -> Option<Bytes> {
+    let mut frames = FrameSplitter::new(EVENT_BYTES_MAX);
+    frames.push(piece);
+    let data = frames.next_event().ok()??.data?;
+    let message = mcp::read_message(data.clone()).ok()?;
+    matches!(message, ServerMessage::Response(_)).then_some(data)
+}
+
+/// What the answer to a call makes of its task. What is kept is copied: the answer is a piece of a
+/// larger buffer.
+fn ended(body: &Bytes) -> Stage {
+    let Ok(ServerMessage::Response(response)) = mcp::read_message(body.clone()) else {
+        return lost();
+    };
+    let payload = response.payload();
+    if payload.raw().len() > RESULT_BYTES_MAX {
+        return failed("the answer is too long for a task");
+    }
+    let kept = Bytes::copy_from_slice(payload.raw());
+    match (response.outcome(), response.result_type().as_deref()) {
+        (Outcome::Error(_), _) => Stage::Failed(kept),
+        (Outcome::Result, Some("task")) => {
+            let task = payload.get("taskId").and_then(mcp::Node::as_str);
+            task.map_or_else(lost, |task| Stage::Delegated(Arc::from(&*task)))
+        }
+        (Outcome::Result, Some("input_required")) => {
+            failed("the server asks for input, which an approved task cannot carry")
+        }
+        (Outcome::Result, _) if payload.get("inputRequests").is_some() => {
+            failed("the server asks for input, which an approved task cannot carry")
+        }
+        (Outcome::Result, _) => Stage::Completed(kept),
+    }
+}
+
+fn lost() -> Stage {
+    failed("bad upstream answer")
+}
+
+fn failed(message: &str) -> Stage {
+    let (code, message) = (code::BAD_UPSTREAM_ANSWER, reply::json_string(message));
+    Stage::Failed(Bytes::from(format!("{{\"code\":{code},\"message\":{message}}}")))
+}
+
+/// The task that a request of this grant names, if the gateway itself serves it.
+pub(super) fn find(visit: &Visit, request: &Request) -> Option<Arc<HeldTask>> {
+    let id = request.task_id()?;
+    let takes = request.era() == Era::Modern && request.declares_extension(TASKS_EXTENSION);
+    let record = &visit.grant.record;
+    let task = visit.plane.held_tasks.find(id, &record.id, &record.server, visit.now)?;
+    takes.then_some(task)
+}
+
+/// Answers `tasks/get`, `tasks/update` and `tasks/cancel` about a task of the gateway.
+pub(super) async fn serve(visit: Box<Visit>, request: &Request, task: Arc<HeldTask>) -> Answer {
+    if let Stage::Delegated(there) = task.view().stage {
+        return ask_server(visit, request, (&task, &there)).await;
+    }
+    if let Err(error) = ledger::note_passed(&visit, request.method(), request.task_id()).await {
+        tracing::error!(why = error.why, "a task was not shown: it could not be recorded");
+        let refused = judge::refuse(&visit, request, &Trace::empty(), judge::unrecordable()).await;
+        return match refused {
+            Attempt::Refused(notice) => notice_answer(notice),
+            Attempt::Held(_) | Attempt::Go(..) => answer::refused(answer::Refused::Panicked),
+        };
+    }
+    if *request.method() == Method::TasksCancel {
+        task.withdrawn.cancel();
+    }
+    let body = if *request.method() == Method::TasksGet {
+        rendered(&task, Rendered::State(request))
+    } else {
+        // To an update as well: nothing is asked of the client, so nothing that it could answer.
+        reply::result(request.id(), Era::Modern, "")
+    };
+    answer::json(StatusCode::OK, body)
+}
+
+/// Asks the server for the task that it made of the call, and names the gateway's own in its answer.
+async fn ask_server(
+    mut visit: Box<Visit>,
+    request: &Request,
+    (task, there): (&HeldTask, &str),
+) -> Answer {
+    let own = mcp::encode_header_value(there).into_owned();
+    let name = HeaderValue::from_str(&own);
+    let id = reply::json_string(there);
+    let body = mcp::replace_values(request.body(), &[(&["params", "taskId"], &id)]);
+    let (Ok(name), Ok(body)) = (name, body) else {
+        return notice_answer(refusal::bad_answer(request.id()));
+    };
+    visit.mirrored.retain(|(known, _)| *known != MCP_NAME);
+    visit.mirrored.push((MCP_NAME, name));
+    match judge::admit_unruled(&visit, request).await {
+        Attempt::Go(call, permit) => {
+            let expect = Expect::Task(task.id.clone());
+            let exchange = Exchange::new(visit, request, expect).with_call(call);
+            let reply = forward::send(&exchange.visit, permit, body, Patience::Call).await;
+            exchange.deliver(reply).await
+        }
+        Attempt::Refused(notice) => notice_answer(notice),
+        Attempt::Held(held) => notice_answer(held.notice),
+    }
+}
+
+/// Which message shows a task.
+#[derive(Clone, Copy)]
+enum Rendered<'r> {
+    /// The answer to the call.
+    Created(&'r Request),
+    /// The answer to `tasks/get`.
+    State(&'r Request),
+}
+
+fn rendered(task: &HeldTask, as_what: Rendered<'_>) -> Bytes {
+    let view = task.view();
+    let text = |json: &Bytes| String::from_utf8_lossy(json).into_owned();
+    let (kept, message, meta) = match &view.stage {
+        Stage::Waiting { message, meta } => (None, Some(&**message), Some(&**meta)),
+        Stage::Running => (None, Some("Approved, and on its way."), None),
+        Stage::Completed(json) => (Some(text(json)), None, None),
+        Stage::Failed(json) => (Some(text(json)), Some("The call failed."), None),
+        Stage::Delegated(_) => (None, None, None),
+        Stage::Cancelled => (None, Some("The call was withdrawn."), None),
+    };
+    let kept = kept.as_deref().unwrap_or("{}");
+    let status = match &view.stage {
+        Stage::Waiting { .. } | Stage::Running | Stage::Delegated(_) => reply::TaskStatus::Working,
+        Stage::Completed(_) => reply::TaskStatus::Completed(kept),
+        Stage::Failed(_) => reply::TaskStatus::Failed(kept),
+        Stage::Cancelled => reply::TaskStatus::Cancelled,
+    };
+    let ttl_ms = view.expires_at.0.saturating_sub(task.created_at.0);
+    let (created_at, updated_at) =
+        (refusal::rfc3339(task.created_at), refusal::rfc3339(view.updated_at));
+    let state = reply::Task {
+        id: &task.id,
+        status,
+        message,
+        created_at: &created_at,
+        updated_at: &updated_at,
+        ttl_ms: Some(u64::try_from(ttl_ms).unwrap_or(0)),
+        poll_interval_ms: Some(POLL_MS),
+        meta,
+    };
+    match as_what {
+        Rendered::Created(request) => reply::task_created(request.id(), &state),
+        Rendered::State(request) => reply::task_state(request.id(), &state),
+    }
+}
