@@ -84,6 +84,8 @@ pub struct Site {
     pub gateway_url: Option<String>,
     /// What people see of the configuration; no secret.
     pub facts: Vec<Fact>,
+    /// The channels on which people outside are told of held calls.
+    pub channels: Vec<ops::notifications::Channel>,
 }
 
 /// One setting of the configuration file, for people.

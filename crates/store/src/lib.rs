@@ -12,6 +12,7 @@ mod audit;
 mod configuration;
 mod connection;
 mod data_dir;
+mod delivery;
 mod entropy;
 mod error;
 mod failpoint;
@@ -42,7 +43,8 @@ pub use account::{
 pub use admission::{Admission, AdmitError, AdmitRequest, Admitted, CheckError};
 pub use api_token::{ApiTokenRecord, Role as ApiRole};
 pub use approval::{
-    APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, DecideError, Decision, Opened, state_word,
+    APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, DecideError, Decision, Footing, FootingTag,
+    Opened, PolicyInForce, state_word,
 };
 pub use audit::{
     AUDIT_PAGE_ROWS_MAX, AuditCounts, AuditCursor, AuditEntry, AuditFilter, AuditGrant, AuditKind,
@@ -50,6 +52,10 @@ pub use audit::{
     BadRow, CursorError, VerifyError, VerifyProgress, VerifyReport,
 };
 pub use configuration::Configuration;
+pub use delivery::{
+    Attempted, DELIVERIES_PAGE_ROWS_MAX, Delivery, DeliveryFilter, DeliveryId, DeliveryState,
+    NewDelivery, Occasion, Unannounced, sign_delivery,
+};
 pub use entropy::{Entropy, NoEntropy};
 pub use error::{ReadError, Unavailable, WriteError};
 pub use file_objects::{FileApiToken, FileGrant, FileObjects, FilePolicy};

@@ -9,11 +9,12 @@ use crate::failpoint::{Place, reached};
 use crate::store::OpenError;
 
 /// Every migration, oldest first. One that was ever released is never changed.
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__initial", include_str!("../migrations/V1__initial.sql")),
     ("V2__whole_rows", include_str!("../migrations/V2__whole_rows.sql")),
     ("V3__accounts", include_str!("../migrations/V3__accounts.sql")),
     ("V4__policy_modes", include_str!("../migrations/V4__policy_modes.sql")),
+    ("V5__deliveries", include_str!("../migrations/V5__deliveries.sql")),
 ];
 
 /// Brings the database up to date: all missing migrations in one transaction or none.

@@ -2,11 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use policy::{ApprovalId, ApprovalRecord, ApprovalState, Kind, UnixMillis};
 use serde::{Deserialize, Serialize};
-use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, state_word};
+use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, FootingTag, state_word};
 use utoipa::{IntoParams, ToSchema};
 
+use super::etag::{shown, tagged_with};
 use super::input::{Body, Params, rfc3339};
 use super::problem::Refusal;
 use super::{PAGE_ITEMS_DEFAULT, Page};
@@ -144,9 +147,12 @@ pub(super) async fn show(
     State(console): State<Console>,
     actor: Actor,
     Path(id): Path<String>,
-) -> Result<Json<ApprovalView>, Refusal> {
-    let record = approvals::get(&console, &actor, &id_of(&id)?).await?;
-    Ok(Json(view(record, (console.clock)())))
+) -> Result<Response, Refusal> {
+    let id = id_of(&id)?;
+    // First what it stands on: should that change in between, the tag is the older one.
+    let footing = approvals::footing(&console, &actor, &id).await?;
+    let record = approvals::get(&console, &actor, &id).await?;
+    Ok(tagged_with(footing.tag.as_str(), Json(view(record, (console.clock)()))))
 }
 
 /// Why somebody decides as they do.
@@ -162,8 +168,10 @@ async fn decide(
     actor: &Actor,
     id: &str,
     answer: (Answer, Option<String>),
+    headers: &HeaderMap,
 ) -> Result<Json<ApprovalView>, Refusal> {
-    let record = approvals::decide(console, actor, &id_of(id)?, answer).await?;
+    let shown = shown(headers)?.map(|tag| FootingTag::claimed(&tag));
+    let record = approvals::decide_as_shown(console, actor, &id_of(id)?, answer, shown).await?;
     Ok(Json(view(record, (console.clock)())))
 }
 
@@ -171,16 +179,18 @@ pub(super) async fn approve(
     State(console): State<Console>,
     actor: Actor,
     Path(id): Path<String>,
+    headers: HeaderMap,
     Body(input): Body<DecisionInput>,
 ) -> Result<Json<ApprovalView>, Refusal> {
-    decide(&console, &actor, &id, (Answer::Approve, input.reason)).await
+    decide(&console, &actor, &id, (Answer::Approve, input.reason), &headers).await
 }
 
 pub(super) async fn reject(
     State(console): State<Console>,
     actor: Actor,
     Path(id): Path<String>,
+    headers: HeaderMap,
     Body(input): Body<DecisionInput>,
 ) -> Result<Json<ApprovalView>, Refusal> {
-    decide(&console, &actor, &id, (Answer::Reject, input.reason)).await
+    decide(&console, &actor, &id, (Answer::Reject, input.reason), &headers).await
 }

@@ -123,6 +123,7 @@ pub(crate) fn status_of(error: &OpError) -> (StatusCode, &'static str) {
         OpError::Tests(_) => (StatusCode::UNPROCESSABLE_ENTITY, "failing-tests"),
         OpError::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found"),
         OpError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+        OpError::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed"),
         OpError::Write(error) => write_status(error),
         OpError::Read(error) => read_status(error),
         OpError::NoEntropy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
@@ -145,6 +146,7 @@ impl From<OpError> for Refusal {
             | OpError::Broken
             | OpError::NotFound { .. }
             | OpError::Conflict(_)
+            | OpError::Changed(_)
             | OpError::Write(_)
             | OpError::Read(_)
             | OpError::Account(_)

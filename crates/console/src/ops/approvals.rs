@@ -1,7 +1,7 @@
 //! Held calls: looking at them and deciding them.
 
-use policy::{ApprovalId, ApprovalRecord};
-use store::{Answer, ApprovalFilter, DecideError, Decision};
+use policy::{ApprovalId, ApprovalRecord, Risk};
+use store::{Answer, ApprovalFilter, DecideError, Decision, Footing, FootingTag};
 
 use super::{Actor, OpError, Permission, not_found};
 use crate::Console;
@@ -30,14 +30,41 @@ pub async fn get(
     console.store.approval(id).await?.ok_or_else(|| not_found("approval", id.as_str()))
 }
 
+/// What a request stands on: its grant, policy and definition at this instant.
+pub async fn footing(
+    console: &Console,
+    actor: &Actor,
+    id: &ApprovalId,
+) -> Result<Footing, OpError> {
+    actor.may(Permission::Read)?;
+    let footing = console.store.approval_footing(id, (console.clock)()).await?;
+    footing.ok_or_else(|| not_found("approval", id.as_str()))
+}
+
 /// Decides a held call. One decision stands; a second one is a conflict.
 pub async fn decide(
     console: &Console,
     actor: &Actor,
     id: &ApprovalId,
+    what: (Answer, Option<String>),
+) -> Result<ApprovalRecord, OpError> {
+    decide_as_shown(console, actor, id, what, None).await
+}
+
+/// As [`decide`], of a call as it was shown: where its grant, policy or definition changed since,
+/// nothing is decided ([`OpError::Changed`]).
+pub async fn decide_as_shown(
+    console: &Console,
+    actor: &Actor,
+    id: &ApprovalId,
     (answer, reason): (Answer, Option<String>),
+    shown: Option<FootingTag>,
 ) -> Result<ApprovalRecord, OpError> {
     actor.may(Permission::Decide)?;
+    let footing = footing(console, actor, id).await?;
+    if footing.risk == Some(Risk::Critical) {
+        actor.may(Permission::DecideCritical)?;
+    }
     if reason.as_deref().is_some_and(|r| r.chars().count() > REASON_CHARS_MAX) {
         return Err(OpError::Invalid(format!("`reason` is at most {REASON_CHARS_MAX} characters")));
     }
@@ -48,12 +75,14 @@ pub async fn decide(
         from: actor.from.clone(),
         reason,
     };
-    let decided = console.store.decide_approval(id, decision, (console.clock)()).await;
+    let now = (console.clock)();
+    let decided = console.store.decide_as_shown(id, (decision, shown), now).await;
     decided.map_err(|error| match error {
         DecideError::NotFound(id) => not_found("approval", id.as_str()),
         DecideError::AlreadyDecided(_) | DecideError::Expired(_) => {
             OpError::Conflict(error.to_string())
         }
+        DecideError::Changed(_) => OpError::Changed(error.to_string()),
         DecideError::OwnGrant | DecideError::NotAnApprover => OpError::NotYours(error.to_string()),
         DecideError::Read(error) => OpError::Read(error),
     })

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod grants;
 pub mod inventory;
 mod long_work;
+pub mod notifications;
 pub mod overview;
 pub mod policies;
 pub mod recommend;
@@ -67,6 +68,9 @@ pub enum OpError {
     /// Somebody decided already, or it is over.
     #[error("{0}")]
     Conflict(String),
+    /// It is no longer what the caller was shown.
+    #[error("{0}")]
+    Changed(String),
     /// The store did not take the change.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -263,7 +263,7 @@ impl From<OpError> for Trouble {
             OpError::NotFound { .. } => {
                 Self::new(StatusCode::NOT_FOUND, "This is not there (any more)", text)
             }
-            OpError::Conflict(_) => {
+            OpError::Conflict(_) | OpError::Changed(_) => {
                 Self::new(StatusCode::CONFLICT, "Somebody was faster, or it is over", text)
             }
             OpError::Policy(problems) => {

@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod grants;
 pub(crate) mod people;
 pub(crate) mod servers;
+mod watch;
 
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ impl From<OpError> for Failure {
             | OpError::NotYours(_)
             | OpError::NotFound { .. }
             | OpError::Conflict(_)
+            | OpError::Changed(_)
             | OpError::Write(_)
             | OpError::Read(_)
             | OpError::TooLong(_)
@@ -111,7 +113,7 @@ pub(crate) fn inert(text: &str) -> String {
 
 /// Whether a character cannot be seen, or changes how its neighbours are (Unicode 17: default
 /// ignorable code points, bidirectional controls, separators of lines, interlinear annotations).
-fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -2,6 +2,7 @@
 //!
 //! What never lives here: which rules an approval waives (`policy::settle`), waiting for a person.
 
+mod footing;
 mod index;
 mod rows;
 
@@ -13,8 +14,9 @@ use rusqlite::named_params;
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use footing::{Footing, FootingTag, PolicyInForce};
 pub(crate) use index::{ApprovalIndex, Taken};
-pub(crate) use rows::read_live;
+pub(crate) use rows::{matching, read_live};
 
 use crate::error::{ReadError, Unavailable};
 use crate::grant;
@@ -59,6 +61,10 @@ pub enum DecideError {
     /// Its time is over.
     #[error("{0} is over: its time has passed")]
     Expired(ApprovalId),
+    /// The call, its grant, its policy or the tool's definition are no longer what the decider was
+    /// shown.
+    #[error("{0} is no longer what was shown: its grant, policy or definition changed")]
+    Changed(ApprovalId),
     /// The call was made with the decider's own grant (POLICY section 7).
     #[error("nobody decides a call that was made with their own grant")]
     OwnGrant,
@@ -192,9 +198,37 @@ impl Store {
         decision: Decision,
         now: UnixMillis,
     ) -> Result<ApprovalRecord, DecideError> {
+        self.decide_as_shown(id, (decision, None), now).await
+    }
+
+    /// As [`Store::decide_approval`], of a request as it was shown: where the [`Footing`] of this
+    /// tag is not what the deciding transaction finds, nothing is decided.
+    ///
+    /// # Errors
+    /// [`DecideError::Changed`] then, and as [`Store::decide_approval`].
+    pub async fn decide_as_shown(
+        &self,
+        id: &ApprovalId,
+        (decision, shown): (Decision, Option<FootingTag>),
+        now: UnixMillis,
+    ) -> Result<ApprovalRecord, DecideError> {
         self.core().approvals.look(now);
         let id = id.clone();
-        self.change(move |tx| decide(tx, &id, &decision, now)).await
+        self.change(move |tx| {
+            footing::check(tx, &id, shown.as_ref(), now)?;
+            decide(tx, &id, &decision, now)
+        })
+        .await
+    }
+
+    /// What a request stands on at this instant; `None` when there is no such request.
+    pub async fn approval_footing(
+        &self,
+        id: &ApprovalId,
+        now: UnixMillis,
+    ) -> Result<Option<Footing>, ReadError> {
+        let id = id.clone();
+        self.read(move |connection| footing::read(connection, &id, now)).await
     }
 }
 
@@ -216,7 +250,10 @@ fn decide(
         return Err(DecideError::Expired(id.clone()));
     }
     let roles: Vec<&str> = decision.roles.iter().map(String::as_str).collect();
-    if !approvers_met(&record.approvers, decision.by.as_str(), &roles) {
+    // `user:` entries name people as they sign in; records name them with what they are.
+    let by = decision.by.as_str();
+    let user = by.strip_prefix("user:").unwrap_or(by);
+    if !approvers_met(&record.approvers, user, &roles) {
         return Err(DecideError::NotAnApprover);
     }
     if settings::read(tx)?.own_calls == OwnCalls::Refuse

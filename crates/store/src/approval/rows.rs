@@ -66,7 +66,7 @@ pub(super) fn insert(
 }
 
 /// One request.
-pub(super) fn get(
+pub(crate) fn get(
     connection: &Connection,
     id: &ApprovalId,
 ) -> Result<Option<ApprovalRecord>, ReadError> {
@@ -116,6 +116,19 @@ pub(super) fn list(
         },
         read,
     )?;
+    rows.map(|row| row?).collect()
+}
+
+/// The requests for which a query over `approvals` as `a` holds, oldest first.
+pub(crate) fn matching(
+    connection: &Connection,
+    condition: &str,
+    values: &[(&str, &dyn rusqlite::ToSql)],
+) -> Result<Vec<ApprovalRecord>, ReadError> {
+    let columns = COLUMNS.replace("FROM approvals", "FROM approvals AS a");
+    let sql = format!("{columns} WHERE {condition}");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(values, read)?;
     rows.map(|row| row?).collect()
 }
 
