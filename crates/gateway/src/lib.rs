@@ -22,6 +22,7 @@ mod observer;
 mod pipeline;
 mod plane;
 mod rarely;
+mod redaction;
 mod seats;
 mod serve;
 mod sessions;
@@ -43,3 +44,5 @@ pub use observer::{
 };
 pub use pipeline::permit;
 pub use pipeline::permit::Permit;
+pub use redaction::redacted_arguments;
+pub use upstream::{Post, PostError, PostTarget};

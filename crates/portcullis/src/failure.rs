@@ -40,6 +40,14 @@ impl Failure {
         Self { exit, shown: Shown::Files(files) }
     }
 
+    /// The reason in one line.
+    pub(crate) fn sentence(&self) -> String {
+        match &self.shown {
+            Shown::Text(text) => text.clone(),
+            Shown::Files(files) => format!("{} file(s) have problems", files.len()),
+        }
+    }
+
     /// Writes the reason to stderr and says how to exit.
     pub(crate) fn report(&self) -> Exit {
         match &self.shown {

@@ -15,6 +15,7 @@ mod exit;
 mod failure;
 mod input;
 mod manage;
+mod notify;
 mod outgoing;
 mod output;
 mod policies;

@@ -32,6 +32,7 @@ use mcp::{
 };
 use policy::DefaultAction;
 
+pub(crate) use self::facts::arguments as redacted;
 pub(crate) use self::forward::{end_upstream_session, housekeeping};
 use self::judge::Attempt;
 use self::lasting::Answering;

@@ -28,7 +28,7 @@ use super::permit::Permit;
 use super::refusal::{self, TASKS_EXTENSION};
 use super::rewrite::Expect;
 use super::visit::Visit;
-use super::{MCP_NAME, forward, ledger};
+use super::{MCP_NAME, forward, ledger, observe};
 use crate::answer::{self, Answer};
 use crate::held_tasks::{ENDED_SECONDS_MAX, HeldTask, RESULT_BYTES_MAX, Stage, View};
 use crate::upstream::{EVENT_BYTES_MAX, Patience, Reply, SendError, Sent};
@@ -320,7 +320,7 @@ async fn ask_server(
     };
     visit.mirrored.retain(|(known, _)| *known != MCP_NAME);
     visit.mirrored.push((MCP_NAME, name));
-    match judge::admit_unruled(&visit, request).await {
+    match observe::admit_unruled(&visit, request).await {
         Attempt::Go(call, permit) => {
             let expect = Expect::Task(task.id.clone());
             let exchange = Exchange::new(visit, request, expect).with_call(call);

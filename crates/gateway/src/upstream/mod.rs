@@ -19,6 +19,7 @@ use tokio::sync::watch;
 pub use mcp::sse::Event;
 
 pub use self::events::EventStream;
+pub use self::http::post::{Post, PostError, PostTarget};
 use self::http::{HttpClient, Resolve, system_resolver};
 use self::listing::Lister;
 pub use self::listing::{LIST_BYTES_MAX, LIST_PAGES_MAX, LIST_TOOLS_MAX, ListError, Listing};

@@ -9,7 +9,7 @@ use super::place::{FileProblems, Problem};
 use super::policies::PolicyDraft;
 use super::section::{Problems, Section};
 use super::token::{Literals, Secrets};
-use super::{Config, Environment, listen, policies, principals, servers};
+use super::{Config, Environment, listen, notifications, policies, principals, servers};
 use crate::text_file;
 
 /// The largest configuration file.
@@ -150,6 +150,7 @@ fn assemble(
     let drafts = policies::read(root, &base, &servers, problems);
     let grants = principals::grants(root, &mut secrets, (&servers, &drafts), problems);
     let api_tokens = principals::api_tokens(root, &mut secrets, problems);
+    let channels = notifications::read(root, &mut secrets, problems);
     principals::refuse_shared_tokens(&grants, &api_tokens, problems);
     let mut watched = vec![source.path.clone()];
     watched.append(&mut secrets.files);
@@ -166,6 +167,7 @@ fn assemble(
         hold_waits,
         servers: servers.into_iter().map(|server| server.value).collect(),
         policies: Vec::new(),
+        channels,
         grants: grants.into_iter().map(|grant| grant.value).collect(),
         api_tokens: api_tokens.into_iter().map(|token| token.value).collect(),
         watched,

@@ -7,6 +7,7 @@
 mod environment;
 mod listen;
 mod load;
+mod notifications;
 mod place;
 pub(crate) mod policies;
 mod principals;
@@ -21,6 +22,7 @@ use store::{AuditMode, FileApiToken, FileGrant, ServerRecord};
 
 pub(crate) use environment::Environment;
 pub(crate) use load::{ConfigError, Source, find, load};
+pub(crate) use notifications::{Channel, Kind};
 pub(crate) use place::{FileProblems, Position, Problem, nearest};
 pub(crate) use policies::PolicyEntry;
 
@@ -52,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) policies: Vec<PolicyEntry>,
     /// The grants.
     pub(crate) grants: Vec<FileGrant>,
+    /// The channels on which people outside are told of held calls.
+    pub(crate) channels: Vec<Channel>,
     /// The tokens of the API.
     pub(crate) api_tokens: Vec<FileApiToken>,
     /// Every file whose change means a reload: the file itself, policies, token files.

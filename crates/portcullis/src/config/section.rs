@@ -223,6 +223,31 @@ impl<'t, 'd> Section<'t, 'd> {
         sections
     }
 
+    /// The tables written as `[key.<name>]`, by name.
+    pub(crate) fn named_sections(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems,
+    ) -> Vec<(&'t str, Section<'t, 'd>)> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let Some(table) = value.get_ref().as_table() else {
+            wrong_type(problems, value, key, "a table of tables");
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (name, value) in table {
+            let name = name.get_ref().as_ref();
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    let section = Section::new(format!("[{key}.{name}]"), table, value.span());
+                    sections.push((name, section));
+                }
+                None => wrong_type(problems, value, key, "a table of tables"),
+            }
+        }
+        sections
+    }
+
     /// A list of texts.
     pub(crate) fn texts(
         &mut self,

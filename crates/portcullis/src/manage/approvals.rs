@@ -1,26 +1,17 @@
 //! `portcullis approvals …`.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
 use console::ops::approvals;
 use policy::{ApprovalId, ApprovalRecord, ApprovalState, AskRule};
 use serde_json::{Value, json};
 use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, state_word};
 
-use super::{Installation, inert};
+use super::{Installation, inert, watch};
 use crate::cli::ConfigArg;
 use crate::clock;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::input::{self, Line};
 use crate::output::{self, Form, JsonSwitch};
-
-/// Milliseconds between two looks of `watch`.
-const LOOK_MS: u64 = 500;
-/// Bytes of a typed line, at most.
-const TYPED_BYTES_MAX: usize = 8 * 1024;
 
 /// The `approvals` commands.
 #[derive(Debug, Subcommand)]
@@ -39,10 +30,16 @@ Example:
     Reject(DecideArgs),
     /// Show held calls as they come, and decide them
     #[command(after_help = "\
-Type `a` or `r`, the number of the call, and if you like a reason:
+In a terminal, single keys: a approves, r rejects with a reason, j and k choose, o opens the whole
+call, ? says more, q ends.
+
+Elsewhere type `a` or `r`, the number of the call, and if you like a reason:
   a 1
-  r 2 wrong recipient")]
-    Watch(WatchArgs),
+  r 2 wrong recipient
+
+Example, over the API of a running server:
+  portcullis approvals watch --url https://console.example.com --token-env APPROVER_TOKEN")]
+    Watch(watch::WatchArgs),
 }
 
 /// Which held calls.
@@ -71,20 +68,13 @@ pub(crate) struct DecideArgs {
     json: JsonSwitch,
 }
 
-/// Where to watch.
-#[derive(Debug, Args)]
-pub(crate) struct WatchArgs {
-    #[command(flatten)]
-    config: ConfigArg,
-}
-
 /// Runs an `approvals` command.
 pub(crate) async fn run(command: ApprovalsCommand) -> Result<Exit, Failure> {
     match command {
         ApprovalsCommand::List(args) => list(args).await,
         ApprovalsCommand::Approve(args) => decide(args, Answer::Approve).await,
         ApprovalsCommand::Reject(args) => decide(args, Answer::Reject).await,
-        ApprovalsCommand::Watch(args) => watch(args).await,
+        ApprovalsCommand::Watch(args) => watch::run(args).await,
     }
 }
 
@@ -161,75 +151,4 @@ async fn decide(args: DecideArgs, answer: Answer) -> Result<Exit, Failure> {
         Form::Text => output::note(format!("{} is {}.", record.id, state_word(record.state))),
     }
     Ok(Exit::Good)
-}
-
-/// Shows each pending call once, under a number that stays its own.
-fn show_new(
-    pending: &[ApprovalRecord],
-    known: &mut Vec<ApprovalId>,
-    seen: &mut BTreeSet<ApprovalId>,
-) {
-    for record in pending.iter().rev() {
-        if !seen.insert(record.id.clone()) {
-            continue;
-        }
-        known.push(record.id.clone());
-        let messages: Vec<String> = record.rules.iter().map(|rule| inert(&rule.message)).collect();
-        output::line(format!(
-            "[{}] {}/{}  {}\n     {}  (until {})",
-            known.len(),
-            inert(&record.server),
-            inert(&record.name),
-            inert(&record.arguments),
-            messages.join("\n     "),
-            clock::rfc3339(record.expires_at),
-        ));
-    }
-}
-
-async fn watch(args: WatchArgs) -> Result<Exit, Failure> {
-    let at = Installation::open(&args.config)?;
-    output::note("Waiting for held calls. `a 1` approves, `r 1 reason` rejects, Ctrl-C ends.");
-    let mut known: Vec<ApprovalId> = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut typed = input::lines(TYPED_BYTES_MAX)
-        .map_err(|error| Failure::because(Exit::Failed, "cannot read what you type", &error))?;
-    let mut ticks = tokio::time::interval(Duration::from_millis(LOOK_MS));
-    let mut typing = true;
-    loop {
-        tokio::select! {
-            _tick = ticks.tick() => {
-                let filter = ApprovalFilter { state: Some(ApprovalState::Pending), ..ApprovalFilter::default() };
-                let pending = approvals::list(&at.console, &at.actor, filter, APPROVALS_PAGE_ROWS_MAX).await?;
-                show_new(&pending, &mut known, &mut seen);
-            }
-            line = typed.recv(), if typing => match line {
-                Some(Line::Whole(line)) => {
-                    obey(&at, &String::from_utf8_lossy(&line), &known).await;
-                }
-                Some(Line::TooLong) => output::note("that line is too long"),
-                None => typing = false,
-            },
-        }
-    }
-}
-
-/// One typed line; what is wrong with it is said, and the watch goes on.
-async fn obey(at: &Installation, line: &str, known: &[ApprovalId]) {
-    let mut words = line.trim().splitn(3, ' ');
-    let answer = match words.next() {
-        Some("a") => Answer::Approve,
-        Some("r") => Answer::Reject,
-        Some("") | None => return,
-        Some(_) => return output::note("`a NUMBER [reason]` or `r NUMBER [reason]`"),
-    };
-    let number = words.next().and_then(|n| n.parse::<usize>().ok());
-    let Some(id) = number.and_then(|n| known.get(n.checked_sub(1)?)) else {
-        return output::note("there is no call with this number");
-    };
-    let reason = words.next().map(str::to_owned);
-    match approvals::decide(&at.console, &at.actor, id, (answer, reason)).await {
-        Ok(record) => output::note(format!("{} is {}.", record.id, state_word(record.state))),
-        Err(error) => output::note(format!("error: {error}")),
-    }
 }

@@ -1,17 +1,24 @@
 //! The configuration as people see it in the console: no secret, and nothing that can be changed there.
 
+use console::ops::notifications;
 use console::{Fact, Site};
 use store::AuditMode;
 
 use super::Ready;
-use crate::config::{AuditValues, Config};
+use crate::config::{self, AuditValues, Config};
 
 /// What the console knows of the configuration.
 pub(super) fn site(config: &Config, ready: Ready) -> Site {
+    let shown = |channel: &config::Channel| notifications::Channel {
+        name: channel.name.clone(),
+        kind: channel.kind.as_str(),
+        events: channel.events.clone(),
+    };
     Site {
         url: config.console_url.clone(),
         gateway_url: Some(super::gateway_config(config, ready).public_url),
         facts: facts(config, ready),
+        channels: config.channels.iter().map(shown).collect(),
     }
 }
 

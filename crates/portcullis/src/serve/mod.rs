@@ -26,6 +26,7 @@ use crate::clock;
 use crate::config::{self, Config, Environment};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::notify::Notifier;
 use crate::traces::Traces;
 
 /// What `serve` is started with.
@@ -199,6 +200,16 @@ struct Parts<'c> {
 }
 
 impl Parts<'_> {
+    /// What tells people outside of held calls.
+    fn notifier(&self, ready: Ready) -> Notifier {
+        let settings = gateway_config(self.config, ready);
+        Notifier {
+            store: self.store.clone(),
+            console_url: settings.console_url.trim_end_matches('/').into(),
+            values: settings.audit_values,
+        }
+    }
+
     async fn serve(
         self,
         doors: Doors,
@@ -206,6 +217,7 @@ impl Parts<'_> {
         stop: CancellationToken,
         signals: &mut signals::Signals,
     ) -> Result<Exit, Failure> {
+        let notifier = self.notifier(doors.ready);
         let reloader = reload::Reloader::new(
             self.config,
             self.environment,
@@ -221,6 +233,9 @@ impl Parts<'_> {
         let hangups = signals.take_hangups();
         let mut beside = JoinSet::new();
         beside.spawn(reloader.run(hangups, stop.clone()));
+        for channel in &self.config.channels {
+            beside.spawn(notifier.clone().run(channel.clone(), stop.clone()));
+        }
         beside.spawn(pages::serve(doors.console, pages, stop.clone()));
         let mut data_plane = JoinSet::new();
         let serving = self.gateway.clone();

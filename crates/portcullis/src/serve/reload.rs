@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::objects;
 use crate::clock;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Channel, Config, Environment};
 use crate::failure::chain;
 
 /// How often the files are looked at.
@@ -73,6 +73,7 @@ impl Fixed {
             ("[listen]", format!("{:?}", config.listen)),
             ("[audit]", format!("{:?} {:?}", config.audit_mode, config.audit_values)),
             ("[approvals]", format!("{waits:?}")),
+            ("[notifications]", config.channels.iter().map(Channel::stamp).collect()),
         ]))
     }
 

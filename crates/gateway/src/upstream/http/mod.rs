@@ -3,6 +3,7 @@
 
 mod connect;
 mod link;
+pub(crate) mod post;
 mod stream;
 mod wire;
 
