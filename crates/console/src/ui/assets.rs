@@ -27,6 +27,11 @@ const ASSETS: &[Asset] = &[
     Asset { name: "swap.js", kind: SCRIPT, bytes: include_bytes!("../../assets/swap.js") },
     Asset { name: "activity.js", kind: SCRIPT, bytes: include_bytes!("../../assets/activity.js") },
     Asset { name: "setup.js", kind: SCRIPT, bytes: include_bytes!("../../assets/setup.js") },
+    Asset {
+        name: "approvals.js",
+        kind: SCRIPT,
+        bytes: include_bytes!("../../assets/approvals.js"),
+    },
     Asset { name: "mark.svg", kind: IMAGE, bytes: include_bytes!("../../assets/mark.svg") },
 ];
 

@@ -5,6 +5,7 @@
 
 mod account;
 mod activity;
+mod approvals;
 mod assets;
 mod call;
 pub mod form;
@@ -13,6 +14,7 @@ mod health;
 mod inventory;
 mod live;
 pub mod look;
+mod notifications;
 mod overview;
 pub mod page;
 pub mod pages;
@@ -37,6 +39,13 @@ pub use live::Views;
 pub fn router(console: Console) -> Router {
     Router::new()
         .route("/", get(overview::show))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/events", get(approvals::events))
+        .route("/approvals/{id}", get(approvals::show))
+        .route("/approvals/{id}/approve", post(approvals::approve))
+        .route("/approvals/{id}/reject", post(approvals::reject))
+        .route("/settings/notifications", get(notifications::show))
+        .route("/settings/notifications/{name}/test", post(notifications::try_channel))
         .route("/activity", get(activity::show))
         .route("/activity/events", get(live::events))
         .route("/activity/{seq}", get(call::show))

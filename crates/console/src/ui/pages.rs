@@ -47,6 +47,13 @@ const ADMIN: Permission = Permission::Administer;
 /// All of them, in the order of the navigation.
 pub const PAGES: &[PageEntry] = &[
     page("/", "Overview: what the gate did in the last 24 hours, and what needs somebody"),
+    page("/approvals", "Calls that wait for a person, by urgency, and those that were decided"),
+    page("/approvals/events", "Which calls wait, whenever that changes (server-sent events)"),
+    page("/approvals/{id}", "One held call with all that a decision needs"),
+    form("/approvals/{id}/approve", Permission::Decide, "Let exactly this call pass, once"),
+    form("/approvals/{id}/reject", Permission::Decide, "Refuse this call; the agent reads why"),
+    page("/settings/notifications", "Channels for people outside, and how each message went"),
+    form("/settings/notifications/{name}/test", Permission::Administer, "Try a channel"),
     page("/activity", "Calls and what became of them, newest first, filtered"),
     page("/activity/events", "New calls as they are judged (server-sent events)"),
     page("/activity/{seq}", "One call: its way, its trace, its request"),

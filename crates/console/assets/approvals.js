@@ -1,0 +1,116 @@
+// Approvals: countdowns, keys, and news of calls that came or were decided elsewhere. Rows never
+// move: what is new waits behind a link, what is gone is marked where it stands.
+
+import { typing } from "./app.js";
+
+const inbox = document.getElementById("inbox");
+const held = document.getElementById("held");
+const news = document.getElementById("news");
+const live = inbox?.dataset.live ?? held?.dataset.live;
+
+for (const keys of document.querySelectorAll("#keys")) keys.hidden = false;
+
+function countdown(seconds) {
+  if (seconds <= 0) return "over";
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  if (hours >= 48) return `${Math.floor(hours / 24)} d`;
+  const two = (number) => String(number).padStart(2, "0");
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+function count() {
+  for (const time of document.querySelectorAll("time[data-until]")) {
+    const seconds = Math.floor((new Date(time.dateTime) - Date.now()) / 1000);
+    const words = countdown(seconds);
+    if (time.textContent !== words) time.textContent = words;
+    if (seconds < 300) time.parentElement.classList.add("urgent");
+  }
+}
+
+function say(text, address) {
+  if (news.dataset.said === text) return;
+  news.dataset.said = text;
+  news.replaceChildren();
+  if (!text) return;
+  const line = document.createElement("p");
+  line.className = "notice info";
+  line.append(text, " ");
+  const link = document.createElement("a");
+  link.className = "pill";
+  link.href = address;
+  link.textContent = "Show";
+  line.append(link);
+  news.append(line);
+}
+
+function pending(ids) {
+  const waiting = new Set(ids);
+  if (held && !inbox) {
+    if (waiting.has(held.dataset.id)) return;
+    for (const button of document.querySelectorAll("#approve button, #reject button")) button.disabled = true;
+    say("This call is decided, or its time is over.", location.pathname);
+    return;
+  }
+  const rows = [...inbox.querySelectorAll("tr[data-id]")];
+  for (const row of rows) row.classList.toggle("gone", !waiting.has(row.dataset.id));
+  const known = new Set(rows.map((row) => row.dataset.id));
+  const fresh = ids.filter((id) => !known.has(id)).length;
+  const gone = rows.filter((row) => row.classList.contains("gone")).length;
+  const parts = [];
+  if (fresh > 0) parts.push(fresh === 1 ? "1 new call waits." : `${fresh} new calls wait.`);
+  if (gone > 0) parts.push(gone === 1 ? "1 call here is decided or over." : `${gone} calls here are decided or over.`);
+  say(parts.join(" "), "/approvals");
+}
+
+// An empty inbox has no table, and still hears of what comes.
+const stream = live ?? (document.querySelector(".tabs a[aria-current][href='/approvals']") ? "/approvals/events" : null);
+if (stream) {
+  const source = new EventSource(stream);
+  source.addEventListener("pending", (event) => {
+    const ids = JSON.parse(event.data);
+    if (inbox || held) pending(ids);
+    else if (ids.length > 0) say(ids.length === 1 ? "1 call waits." : `${ids.length} calls wait.`, "/approvals");
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
+function choose(step) {
+  const links = [...inbox.querySelectorAll("tr[data-id] th a")];
+  const at = links.indexOf(document.activeElement);
+  const next = at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1);
+  links[next]?.focus();
+}
+
+// A key acts on what has the focus; on the page of one call `a` first goes to the button, and presses
+// it when it is there already.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target)) return;
+  const key = event.key;
+  if (inbox) {
+    if (key === "j") choose(1);
+    else if (key === "k") choose(-1);
+    else if (key === "a" || key === "r") {
+      const link = document.activeElement?.closest?.("tr[data-id] th a");
+      if (link) location.assign(`${link.href}#${key === "a" ? "approve" : "reject"}`);
+    }
+    return;
+  }
+  if (!held) return;
+  const button = document.getElementById("approve-button");
+  if (key === "a" && button) {
+    if (document.activeElement === button) button.form.requestSubmit();
+    else button.focus();
+  } else if (key === "r") {
+    const reason = document.getElementById("reason");
+    if (reason) { event.preventDefault(); reason.focus(); }
+  } else if (key === "j") {
+    document.querySelector("a[rel=next]")?.click();
+  } else if (key === "k") {
+    document.querySelector("a[rel=prev]")?.click();
+  }
+});
+
+if (location.hash === "#approve") document.getElementById("approve-button")?.focus();
+if (location.hash === "#reject") document.getElementById("reason")?.focus();
+count();
+setInterval(count, 1000);

@@ -1,0 +1,248 @@
+//! Approvals: the inbox of held calls by urgency, and one call with all that a decision needs. What
+//! the page showed comes back with the decision, so that nobody decides what changed meanwhile.
+//!
+//! What never lives here: who may decide, and whether it is still open (`ops::approvals`).
+
+mod detail;
+mod live;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use policy::{ApprovalId, ApprovalRecord, ApprovalState, UnixMillis};
+use serde::Deserialize;
+use store::{Answer, ApprovalFilter, FootingTag};
+
+pub(super) use self::detail::show;
+pub(super) use self::live::events;
+use super::form::Posted;
+use super::look::{Badge, When, filters, rfc3339, span};
+use super::page::{Frame, Place, Trouble, encoded, see_other, show as shown};
+use super::visitor::Visitor;
+use crate::Console;
+use crate::ops::{Forbidden, OpError, Permission, approvals};
+
+/// Calls in one page of the inbox.
+const PAGE_ROWS: usize = 100;
+/// The most pending calls that are sorted by urgency at a time.
+const PENDING_ROWS_MAX: usize = 500;
+/// Seconds that are left when a call is called urgent.
+const URGENT_SECONDS: i64 = 300;
+
+/// Which part of the inbox.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    /// `decided` for what is over.
+    #[serde(default)]
+    state: Option<String>,
+    /// Where the page before ended.
+    #[serde(default)]
+    cursor: Option<String>,
+    /// What the form before this page did.
+    #[serde(default)]
+    told: Option<String>,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "approvals.html")]
+struct Inbox {
+    frame: Frame,
+    rows: Vec<Row>,
+    decided: bool,
+    next: Option<String>,
+    /// There are more pending calls than are sorted.
+    more: bool,
+}
+
+/// One held call in the inbox.
+#[derive(Debug)]
+struct Row {
+    id: String,
+    name: String,
+    server: String,
+    grant: String,
+    why: String,
+    risk: Badge,
+    state: Badge,
+    since: When,
+    left: Left,
+    by: Option<String>,
+}
+
+/// How long a call can still be decided, as text and for the script that counts on.
+#[derive(Debug)]
+struct Left {
+    words: String,
+    until: String,
+    is_urgent: bool,
+}
+
+impl Left {
+    fn of(record: &ApprovalRecord, now: UnixMillis) -> Self {
+        let seconds = record.expires_at.0.saturating_sub(now.0).div_euclid(1000).max(0);
+        Self {
+            words: if seconds == 0 { "over".to_owned() } else { span(seconds) },
+            until: rfc3339(record.expires_at),
+            is_urgent: seconds < URGENT_SECONDS,
+        }
+    }
+}
+
+/// Where a request stands, for people.
+fn state(record: &ApprovalRecord, now: UnixMillis) -> Badge {
+    match record.state {
+        ApprovalState::Pending | ApprovalState::Approved if record.is_over(now) => {
+            Badge::state("warn", "Over")
+        }
+        ApprovalState::Pending => Badge::state("hold", "Waits"),
+        ApprovalState::Approved => Badge::state("ok", "Approved"),
+        ApprovalState::Rejected => Badge::state("bad", "Rejected"),
+        ApprovalState::Used => Badge::state("ok", "Approved and used"),
+    }
+}
+
+/// The risk of a tool, as a shape and a word.
+fn risk(risk: Option<policy::Risk>) -> Badge {
+    Badge::risk(risk.map_or("unknown", policy::Risk::as_str))
+}
+
+/// The inbox.
+pub(super) async fn list(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Trouble> {
+    let frame = Frame::of(&console, &visitor, Place::Approvals, "Approvals").await?;
+    let decided = asked.state.as_deref() == Some("decided");
+    let before = asked.cursor.as_deref().map(id_of).transpose()?;
+    let now = (console.clock)();
+    let state = (!decided).then_some(ApprovalState::Pending);
+    let limit = if decided { PAGE_ROWS } else { PENDING_ROWS_MAX };
+    let filter = ApprovalFilter { state, grant: None, before };
+    let mut found = approvals::list(&console, &visitor.actor, filter, limit).await?;
+    let full = found.len() >= limit;
+    let next = full.then(|| found.last().map(|last| last.id.to_string())).flatten();
+    if decided {
+        found.retain(|record| !record.is_pending(now));
+    } else {
+        found.sort_by(|a, b| (a.expires_at, &a.id).cmp(&(b.expires_at, &b.id)));
+    }
+    let mut rows = Vec::with_capacity(found.len());
+    for record in found {
+        rows.push(row(&console, &visitor, &record, now).await?);
+    }
+    let frame = frame.telling(asked.told);
+    let more = full && !decided;
+    Ok(shown(&Inbox { frame, rows, decided, next: next.filter(|_| decided), more }))
+}
+
+async fn row(
+    console: &Console,
+    visitor: &Visitor,
+    record: &ApprovalRecord,
+    now: UnixMillis,
+) -> Result<Row, Trouble> {
+    let footing = approvals::footing(console, &visitor.actor, &record.id).await?;
+    Ok(Row {
+        id: record.id.to_string(),
+        name: record.name.clone(),
+        server: record.server.clone(),
+        grant: footing.grant.unwrap_or_else(|| record.grant.clone()),
+        why: record.rules.first().map(|rule| rule.message.clone()).unwrap_or_default(),
+        risk: risk(footing.risk),
+        state: state(record, now),
+        since: When::new(record.created_at, now),
+        left: Left::of(record, now),
+        by: record.decided_by.clone(),
+    })
+}
+
+fn id_of(text: &str) -> Result<ApprovalId, Trouble> {
+    text.parse().map_err(|_error: policy::ApprovalIdError| Trouble::no_page())
+}
+
+/// What a person decided, and what they were shown.
+#[derive(Debug, Deserialize)]
+pub(super) struct DecisionForm {
+    /// What the call stood on when the page was made.
+    shown: String,
+    /// Whether the page held all of the call: `yes`.
+    #[serde(default)]
+    whole: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Approves a call, once.
+pub(super) async fn approve(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    posted: Posted<DecisionForm>,
+) -> Result<Response, Trouble> {
+    decide(&console, &posted, &id, Answer::Approve).await
+}
+
+/// Rejects a call; the agent reads why.
+pub(super) async fn reject(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    posted: Posted<DecisionForm>,
+) -> Result<Response, Trouble> {
+    decide(&console, &posted, &id, Answer::Reject).await
+}
+
+async fn decide(
+    console: &Console,
+    posted: &Posted<DecisionForm>,
+    id: &str,
+    answer: Answer,
+) -> Result<Response, Trouble> {
+    let (visitor, form) = (&posted.visitor, &posted.form);
+    let id = id_of(id)?;
+    let reason = Some(form.reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    visitor.actor.may(Permission::Decide).map_err(OpError::from)?;
+    let unmet = match answer {
+        Answer::Reject if reason.is_none() => Some("A rejection has a reason: the agent reads it."),
+        Answer::Approve if form.whole != "yes" => {
+            Some("Not all of this call was shown. Open the rest of it, then decide.")
+        }
+        Answer::Reject | Answer::Approve => None,
+    };
+    if let Some(unmet) = unmet {
+        let again = detail::Again { status: StatusCode::UNPROCESSABLE_ENTITY, why: unmet.into() };
+        return detail::answer(console, visitor, (&id, form.whole == "yes"), Some(again)).await;
+    }
+    let tag = Some(FootingTag::claimed(&form.shown));
+    let decided =
+        approvals::decide_as_shown(console, &visitor.actor, &id, (answer, reason), tag).await;
+    let (status, why) = match decided {
+        Ok(record) => {
+            let done = match answer {
+                Answer::Approve => "Approved, once",
+                Answer::Reject => "Rejected",
+            };
+            let told = encoded(&format!("{done}: {} on {}.", record.name, record.server));
+            return Ok(see_other(&format!("/approvals?told={told}")));
+        }
+        Err(OpError::Forbidden(Forbidden::StepUp)) => {
+            return Ok(see_other(&format!(
+                "/step-up?next={}",
+                encoded(&format!("/approvals/{id}"))
+            )));
+        }
+        Err(error @ OpError::Conflict(_)) => {
+            (StatusCode::CONFLICT, format!("Nothing was decided by you: {error}."))
+        }
+        Err(error @ OpError::Changed(_)) => {
+            let why = format!("Nothing was decided: {error}. This is how it stands now.");
+            (StatusCode::PRECONDITION_FAILED, why)
+        }
+        Err(other) => return Err(Trouble::from(other)),
+    };
+    let again = detail::Again { status, why };
+    detail::answer(console, visitor, (&id, false), Some(again)).await
+}
+
+#[cfg(test)]
+mod tests;
