@@ -8,7 +8,7 @@ use it::recorder::Options;
 use it::scene::{Plan, SERVER, Scene};
 use it::{places, wait};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ClientCapabilities, ClientInfo, ElicitRequestParams,
+    CallToolRequestParams, CallToolResponse, ClientCapabilities, ClientConfig, ElicitRequestParams,
     ElicitResult, ElicitationAction, GetTaskParams, Implementation, ProtocolVersion, TaskPayload,
 };
 use rmcp::service::{
@@ -49,10 +49,10 @@ struct Agent {
 }
 
 impl ClientHandler for Agent {
-    fn get_info(&self) -> ClientInfo {
+    fn get_info(&self) -> ClientConfig {
         let capabilities: ClientCapabilities =
             serde_json::from_value(self.capabilities.clone()).expect("capabilities");
-        ClientInfo::new(capabilities, Implementation::new("integration-tests", "1.0.0"))
+        ClientConfig::new(capabilities, Implementation::new("integration-tests", "1.0.0"))
     }
 
     async fn create_elicitation(
