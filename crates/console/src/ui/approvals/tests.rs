@@ -12,7 +12,8 @@ use store::{
 
 use super::*;
 use crate::Inspection;
-use crate::ops::accounts::Hashing;
+use crate::ops::accounts::{Browser, Hashing};
+use crate::ops::chain::Walks;
 use crate::ops::{Actor, LongWork, Proof};
 
 const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
@@ -45,6 +46,8 @@ impl World {
             site: Arc::default(),
             tally: crate::ops::overview::Tally::default(),
             views: crate::ui::Views::default(),
+            walks: Walks::default(),
+            checks: Arc::new(Vec::new),
         };
         World { console, _dir: dir }
     }
@@ -109,7 +112,8 @@ impl World {
         form: DecisionForm,
         who: Visitor,
     ) -> (u16, String) {
-        let posted = Posted { visitor: who, form };
+        let browser = Browser { address: None, name: "Test/1".to_owned() };
+        let posted = Posted { visitor: who, browser, site: String::new(), form };
         let (console, id) = (State(self.console.clone()), Path(id.to_owned()));
         text(match answer {
             Answer::Approve => approve(console, id, posted).await,
@@ -227,7 +231,7 @@ async fn a_call_is_shown_whole_before_it_can_be_approved() {
     let page = world.page(&id, false).await;
     assert!(page.contains("more characters are not shown"), "{page}");
     assert!(!page.contains("id=\"approve-button\"") && page.contains("id=\"reject-button\""));
-    assert!(page.contains("1 characters of this call cannot be seen"));
+    assert!(page.contains("2 characters of this call cannot be seen"));
     let (status, again) = world.send(&id, Answer::Approve, form(&page, ""), ada()).await;
     assert_eq!(status, 422);
     assert!(again.contains("Not all of this call was shown"), "{again}");

@@ -37,6 +37,7 @@ fn fields(path: &str) -> &'static str {
         "/people/{id}/sessions/end" | "/account/sessions/end" => {
             "session=00000000000000000000000000000000"
         }
+        "/approvals/{id}/approve" | "/approvals/{id}/reject" => "shown=0&whole=yes&reason=no",
         "/settings/organisation" => "name=Engines",
         "/settings/own-calls" => "own_calls=refuse",
         "/account/password" => "old=x&new=a+new+long+password&again=a+new+long+password",
