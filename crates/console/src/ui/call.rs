@@ -34,9 +34,9 @@ impl Said {
             "default_allows" => "no entry lists it: allowed by default",
             "denies" => "denies it",
             "asks" => "asks a person",
-            "passed" => "holds",
-            "failed" => "does not hold: denied",
-            "failed_waivable" => "does not hold: a person may waive it",
+            "passed" => "is met",
+            "failed" => "is not met: denied",
+            "failed_waivable" => "is not met: a person may waive it",
             "undefined" => "has no answer for these arguments: denied",
             "charges" => "charges its limit",
             "bad_amount" => "has no usable amount: denied",
@@ -47,7 +47,7 @@ impl Said {
 
     fn badge(&self) -> Badge {
         match self.result.as_str() {
-            "matched" | "passed" | "default_allows" => Badge::state("ok", "Holds"),
+            "matched" | "passed" | "default_allows" => Badge::state("ok", "Passes"),
             "charges" => Badge::state("ok", "Charged"),
             "asks" | "failed_waivable" => Badge::state("hold", "Asks"),
             _ => Badge::state("bad", "Denies"),
