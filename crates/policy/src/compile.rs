@@ -70,6 +70,11 @@ impl Numbered {
             || rules.any(|(_, rule)| matches!(rule.waiver, Waiver::Asks(_)))
     }
 
+    /// Whether every call needs a person.
+    pub(crate) fn asks(&self) -> bool {
+        self.action == Action::Approve
+    }
+
     fn reads_arguments(&self) -> bool {
         self.action == Action::Approve
             || self.validate.is_some()

@@ -3,11 +3,13 @@
 //! Pure and total. Counters and approvals are not asked here: they come out as [`Obligations`] and [`Ask`].
 
 mod denial;
+mod details;
 mod pass;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use pass::truth_of;
+pub use details::{Detail, details};
+pub(crate) use pass::{Lens, Plain, truth_of};
 
 use std::sync::Arc;
 
@@ -127,6 +129,11 @@ pub struct Denial {
 /// amounts of limits; then rules that a person may waive; then allow. Whether limits have room, and whether an
 /// approval is at hand, the caller asks next, with what the verdict carries.
 pub fn decide(policy: &Policy, call: &Call<'_>) -> Judgement {
+    decide_through(policy, call, &Plain)
+}
+
+/// As [`decide`], with the call read through `lens`.
+pub(crate) fn decide_through(policy: &Policy, call: &Call<'_>, lens: &impl Lens) -> Judgement {
     let book = match &policy.body {
         Body::Rules(book) => book,
         Body::DenyAll(reason) => return deny_all(policy, reason),
@@ -134,7 +141,7 @@ pub fn decide(policy: &Policy, call: &Call<'_>) -> Judgement {
     let mut trace = Trace::new(&policy.names);
     let standing = Standing::of(book, &call.target);
     standing.report(&mut trace);
-    let findings = pass::evaluate(&standing, call, &mut trace);
+    let findings = pass::evaluate(&standing, call, lens, &mut trace);
     let verdict = match standing.refusal(&policy.names, &call.target) {
         Some(denial) => Verdict::Deny(denial),
         None => findings.verdict(&policy.names, call),
@@ -163,7 +170,7 @@ impl Policy {
 }
 
 /// What is known of a target without looking at a call: steps 1 to 3 of POLICY section 6.
-struct Standing<'p> {
+pub(crate) struct Standing<'p> {
     /// Every entry whose rules apply, in the order of reports; `all_tools` last.
     rules: Matched<'p, Numbered>,
     /// Step 1: the index of the rule's name, and its message.
@@ -183,7 +190,7 @@ enum Refused {
 }
 
 impl<'p> Standing<'p> {
-    fn of(book: &'p Book, target: &Target<'_>) -> Self {
+    pub(crate) fn of(book: &'p Book, target: &Target<'_>) -> Self {
         let mut odd = false;
         let (mut rules, hide) = match target {
             Target::Tool(tool) => {
@@ -218,6 +225,11 @@ impl<'p> Standing<'p> {
         Self { rules, hidden, refused, denied, by_default }
     }
 
+    /// Every entry whose rules apply.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &'p Numbered> {
+        self.rules.iter().copied()
+    }
+
     fn report(&self, trace: &mut Trace) {
         if let Some((name, _)) = self.hidden {
             trace.push(name, Outcome::Hides);
@@ -233,7 +245,7 @@ impl<'p> Standing<'p> {
     }
 
     /// What steps 1 to 3 say.
-    fn refusal(&self, names: &[Arc<str>], target: &Target<'_>) -> Option<Denial> {
+    pub(crate) fn refusal(&self, names: &[Arc<str>], target: &Target<'_>) -> Option<Denial> {
         if let Some((name, message)) = self.hidden {
             return Some(Denial::of(Reason::Hidden, pass::name(names, name), message));
         }

@@ -1,6 +1,6 @@
 //! The compiled engine against the naive evaluator, on random documents and calls: verdict, reason and rule must agree.
 
-mod generate;
+pub(crate) mod generate;
 mod reference;
 
 use std::borrow::Cow;

@@ -183,6 +183,7 @@ pub(super) struct ListParams {
     grant: Option<String>,
     server: Option<String>,
     tool: Option<String>,
+    policy: Option<String>,
     verdict: Option<String>,
     reason: Option<String>,
     /// `deny` or `hold`: what a policy that only observes would have done.
@@ -210,6 +211,7 @@ impl ListParams {
             grant: self.grant.clone(),
             server: self.server.clone(),
             tool: self.tool.clone(),
+            policy: self.policy.clone(),
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),
             would: self.would.clone(),

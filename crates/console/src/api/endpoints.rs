@@ -48,6 +48,7 @@ const AUDIT_QUERY: &[&str] = &[
     "grant",
     "server",
     "tool",
+    "policy",
     "verdict",
     "reason",
     "would",
@@ -63,7 +64,7 @@ const AUDIT_QUERY: &[&str] = &[
 ];
 
 /// All of them, in the order of the documentation.
-pub const ENDPOINTS: [Endpoint; 30] = [
+pub const ENDPOINTS: [Endpoint; 31] = [
     Endpoint {
         method: "get",
         path: "/api/v1/openapi.json",
@@ -140,6 +141,12 @@ pub const ENDPOINTS: [Endpoint; 30] = [
         Permission::Read,
         ("ExplainInput", ""),
         "What a policy would decide about a call, with its trace",
+    ),
+    act(
+        ("post", "/api/v1/policies/{name}/replay"),
+        Permission::Read,
+        ("ReplayInput", "ReplayView"),
+        "What a policy, or a draft of it, would have made of recorded calls",
     ),
     read("/api/v1/grants", "[GrantView]", "All grants"),
     act(

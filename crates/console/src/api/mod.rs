@@ -13,6 +13,7 @@ mod input;
 mod openapi;
 mod policies;
 mod problem;
+mod replay;
 mod servers;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use endpoints::{ENDPOINTS, Endpoint};
 pub use openapi::document as openapi_document;
 pub use problem::{PlacedError, Problem};
 pub(crate) use problem::{Refusal, status_of};
+pub use replay::{GroupView, ReplayView, StoppedView, because as replay_stopped_because};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -76,6 +78,7 @@ pub fn router(console: Console) -> Router {
         .route("/api/v1/policies/{name}/versions", get(policies::versions))
         .route("/api/v1/policies/{name}/versions/{version}/restore", post(policies::restore))
         .route("/api/v1/policies/{name}/test", post(policies::test))
+        .route("/api/v1/policies/{name}/replay", post(replay::run))
         .route("/api/v1/policies/{name}/explain", post(policies::explain))
         .route("/api/v1/grants", get(grants::list).post(grants::create))
         .route("/api/v1/grants/{id}", get(grants::show).patch(grants::change))

@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 
 use super::endpoints::{ENDPOINTS, Endpoint};
 use super::problem::{PlacedError, Problem};
-use super::{approvals, audit, grants, policies, servers};
+use super::{approvals, audit, grants, policies, replay, servers};
 use crate::ops::Permission;
 
 #[derive(OpenApi)]
@@ -35,6 +35,10 @@ use crate::ops::Permission;
         policies::TestInput,
         policies::TestView,
         policies::ExplainInput,
+        replay::ReplayInput,
+        replay::ReplayView,
+        replay::StoppedView,
+        replay::GroupView,
         grants::GrantView,
         grants::GrantInput,
         grants::CreatedView,

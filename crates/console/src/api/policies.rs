@@ -145,7 +145,7 @@ fn mode_of(text: Option<&str>) -> Result<PolicyMode, Refusal> {
     mode.map(Option::unwrap_or_default).map_err(|e| Refusal::from(OpError::from(e)))
 }
 
-fn name_of(text: &str) -> Result<PolicyName, Refusal> {
+pub(super) fn name_of(text: &str) -> Result<PolicyName, Refusal> {
     PolicyName::parse(text).map_err(|e| Refusal::from(OpError::from(e)))
 }
 

@@ -14,8 +14,11 @@ pub mod notifications;
 pub mod overview;
 pub mod policies;
 pub mod recommend;
+pub mod replay;
+pub mod review;
 pub mod servers;
 pub mod settings;
+pub mod trial;
 pub mod wanted;
 
 pub use actor::{Actor, Forbidden, Permission, Proof};

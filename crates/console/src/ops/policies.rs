@@ -50,7 +50,8 @@ pub async fn definitions(
     Ok(console.store.pins(server).await?.iter().map(definition).collect())
 }
 
-fn definition(pin: &PinRecord) -> ToolDefinition {
+/// A tool as it is pinned.
+pub(super) fn definition(pin: &PinRecord) -> ToolDefinition {
     let raw: Option<serde_json::Value> = serde_json::from_str(&pin.definition).ok();
     let schema = raw.and_then(|d| d.get("inputSchema").map(ToString::to_string));
     ToolDefinition::new(pin.tool.clone(), schema, pin.class, pin.risk)

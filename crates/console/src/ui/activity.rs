@@ -67,6 +67,7 @@ impl Asked {
             grant: some(&self.grant),
             server: some(&self.server),
             tool: some(&self.tool),
+            policy: None,
             verdict: None,
             reason: some(&self.reason),
             client: some(&self.client),

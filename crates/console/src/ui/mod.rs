@@ -8,9 +8,11 @@ mod activity;
 mod approvals;
 mod assets;
 mod call;
+pub mod diff;
 pub mod form;
 mod grants;
 mod health;
+mod history;
 mod inventory;
 mod live;
 pub mod look;
@@ -19,6 +21,8 @@ mod overview;
 pub mod page;
 pub mod pages;
 mod people;
+mod playground;
+mod review;
 mod servers;
 mod settings;
 mod setup;
@@ -50,6 +54,12 @@ pub fn router(console: Console) -> Router {
         .route("/activity/events", get(live::events))
         .route("/activity/{seq}", get(call::show))
         .merge(set_up())
+        .route("/policies/{name}/review", get(review::show).post(review::save))
+        .route("/policies/{name}/review/discard", post(review::discard))
+        .route("/policies/{name}/history", get(history::show))
+        .route("/policies/{name}/history/{version}/restore", post(history::restore))
+        .route("/playground", get(playground::show))
+        .route("/playground/test", post(playground::keep))
         .route("/assets/{mark}/{name}", get(assets::show))
         .merge(people_router())
         .with_state(console)

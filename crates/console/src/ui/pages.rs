@@ -118,4 +118,22 @@ pub const PAGES: &[PageEntry] = &[
     act("post", "/grants/{id}/revoke", ADMIN, "Revoke the grant, for good"),
     page("/inventory", "What each agent can call, by risk"),
     page("/inventory/{id}", "What one grant can call, tool by tool"),
+    page(
+        "/policies/{name}/review",
+        "What a text changes in effect, its tests, the last week judged by it",
+    ),
+    form("/policies/{name}/review", Permission::EditPolicies, "Save it: draft, observe or enforce"),
+    form(
+        "/policies/{name}/review/discard",
+        Permission::EditPolicies,
+        "Throw the unsaved text away",
+    ),
+    page("/policies/{name}/history", "Every version of a policy and what it changed"),
+    form(
+        "/policies/{name}/history/{version}/restore",
+        Permission::EditPolicies,
+        "Save the text of an old version as the next one",
+    ),
+    page("/playground", "Try a call: what policy says of it, condition by condition"),
+    form("/playground/test", Permission::EditPolicies, "Put a tried call into a policy as a test"),
 ];

@@ -9,8 +9,8 @@ use super::{Call, Denial, Obligations, Standing, Verdict};
 use crate::document::{Action, Condition, Increment, Limit, Rule, Waiver};
 use crate::trace::{Outcome, Trace};
 use crate::{
-    Ask, AskRule, Charge, Facts, Micro, Reading, Reason, SchemaFault, SchemaMode, Truth, amount,
-    eval, hint,
+    Ask, AskRule, Charge, Facts, Micro, Path, Reading, Reason, SchemaFault, SchemaMode, Truth,
+    amount, eval, hint,
 };
 
 /// What the pass found, the first of each kind in the order of reports.
@@ -32,37 +32,80 @@ struct Failure<'p> {
     reason: Reason,
 }
 
+/// How the pass reads a call: as it is, or, of a call that is known in part only, the most or the least that it can
+/// be. Asked once for each rule, schema and amount; what is made of the answers is the same for all.
+pub(crate) trait Lens {
+    /// What the conditions of a rule say together.
+    fn rule(&self, conditions: &[Condition], reading: Reading, facts: &Facts<'_>) -> Truth;
+
+    /// Whether the arguments satisfy the tool's schema, if there is one.
+    fn schema(&self, mode: SchemaMode, facts: &Facts<'_>) -> Option<Result<(), SchemaFault>>;
+
+    /// The units at a path.
+    fn amount(&self, path: &Path, facts: &Facts<'_>) -> Option<Micro>;
+}
+
+/// The call as it is.
+pub(crate) struct Plain;
+
+impl Lens for Plain {
+    fn rule(&self, conditions: &[Condition], reading: Reading, facts: &Facts<'_>) -> Truth {
+        holds(conditions, reading, facts)
+    }
+
+    fn schema(&self, mode: SchemaMode, facts: &Facts<'_>) -> Option<Result<(), SchemaFault>> {
+        let schema = facts.tool.and_then(|tool| tool.schema)?;
+        Some(schema.check(facts.args, mode))
+    }
+
+    fn amount(&self, path: &Path, facts: &Facts<'_>) -> Option<Micro> {
+        amount(path, facts)
+    }
+}
+
 /// Evaluates every rule and limit of `standing`, also after the first that denies.
 pub(super) fn evaluate<'p>(
     standing: &Standing<'p>,
     call: &Call<'_>,
+    lens: &impl Lens,
     trace: &mut Trace,
 ) -> Findings<'p> {
-    let facts = Facts {
-        args: call.args,
-        tool: call.target.tool(),
-        grant: call.grant,
-        client: call.client,
-        now: call.now,
-    };
+    let facts = facts_of(call);
     let mut findings = Findings::default();
     for rules in &standing.rules {
         trace.push(rules.name, Outcome::Matched);
         findings.action(rules.action, &rules.action_rule, trace);
         if let Some((name, mode)) = rules.validate {
-            findings.validate(name, mode, &facts, trace);
+            findings.validate(name, lens.schema(mode, &facts), trace);
         }
         for rule in &rules.require {
-            findings.rule(rule, Reading::Require, &facts, trace);
+            let truth = lens.rule(&rule.1.conditions, Reading::Require, &facts);
+            findings.rule(rule, Reading::Require, truth, trace);
         }
         for rule in &rules.deny_if {
-            findings.rule(rule, Reading::DenyIf, &facts, trace);
+            let truth = lens.rule(&rule.1.conditions, Reading::DenyIf, &facts);
+            findings.rule(rule, Reading::DenyIf, truth, trace);
         }
         for limit in &rules.limits {
-            findings.limit(limit, &facts, trace);
+            let units = match &limit.1.increment {
+                Increment::Fixed(units) => Some(*units),
+                Increment::From(path) => lens.amount(path, &facts),
+            };
+            findings.limit(limit, units, trace);
         }
     }
     findings
+}
+
+/// Everything that conditions can see of a call.
+pub(super) fn facts_of<'a>(call: &Call<'a>) -> Facts<'a> {
+    Facts {
+        args: call.args,
+        tool: call.target.tool(),
+        grant: call.grant,
+        client: call.client,
+        now: call.now,
+    }
 }
 
 /// A name by its index.
@@ -116,9 +159,8 @@ impl<'p> Findings<'p> {
         }
     }
 
-    fn validate(&mut self, name: u32, mode: SchemaMode, facts: &Facts<'_>, trace: &mut Trace) {
-        let schema = facts.tool.and_then(|tool| tool.schema);
-        let fault = match schema.map(|schema| schema.check(facts.args, mode)) {
+    fn validate(&mut self, name: u32, checked: Option<Result<(), SchemaFault>>, trace: &mut Trace) {
+        let fault = match checked {
             Some(Ok(())) => return trace.push(name, Outcome::Passed),
             Some(Err(fault)) => Some(fault),
             None => None,
@@ -131,11 +173,11 @@ impl<'p> Findings<'p> {
         &mut self,
         rule: &'p (u32, Arc<Rule>),
         reading: Reading,
-        facts: &Facts<'_>,
+        truth: Truth,
         trace: &mut Trace,
     ) {
         let (name, rule) = rule;
-        let reason = match (holds(&rule.conditions, reading, facts), reading) {
+        let reason = match (truth, reading) {
             (Truth::True, Reading::Require) | (Truth::False, Reading::DenyIf) => {
                 return trace.push(*name, Outcome::Passed);
             }
@@ -161,11 +203,7 @@ impl<'p> Findings<'p> {
         }
     }
 
-    fn limit(&mut self, limit: &'p (u32, Arc<Limit>), facts: &Facts<'_>, trace: &mut Trace) {
-        let units: Option<Micro> = match &limit.1.increment {
-            Increment::Fixed(units) => Some(*units),
-            Increment::From(path) => amount(path, facts),
-        };
+    fn limit(&mut self, limit: &'p (u32, Arc<Limit>), units: Option<Micro>, trace: &mut Trace) {
         let Some(units) = units else {
             trace.push(limit.0, Outcome::BadAmount);
             self.amount.get_or_insert(limit);
@@ -187,13 +225,7 @@ impl<'p> Findings<'p> {
 
     /// Steps 4 to 8, given that steps 1 to 3 let the call pass.
     pub(super) fn verdict(self, names: &[Arc<str>], call: &Call<'_>) -> Verdict {
-        let facts = Facts {
-            args: call.args,
-            tool: call.target.tool(),
-            grant: call.grant,
-            client: call.client,
-            now: call.now,
-        };
+        let facts = facts_of(call);
         if let Some((rule, fault)) = &self.schema {
             return Verdict::Deny(Denial::schema(name(names, *rule), fault.as_ref()));
         }

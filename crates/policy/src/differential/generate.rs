@@ -43,7 +43,7 @@ fn key() -> impl Strategy<Value = &'static str> {
     select(vec!["x", "y", "X", "x.y", "X.Y", "z", "ſ", "s", "ß"])
 }
 
-pub(super) fn value() -> impl Strategy<Value = Json> {
+pub(crate) fn value() -> impl Strategy<Value = Json> {
     scalar().prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Json::Array),
@@ -56,7 +56,7 @@ fn object(members: Vec<(&'static str, Json)>) -> Json {
     Json::Object(members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
 }
 
-pub(super) fn arguments() -> impl Strategy<Value = Json> {
+pub(crate) fn arguments() -> impl Strategy<Value = Json> {
     prop::collection::vec((key(), value()), 0..4).prop_map(object)
 }
 
@@ -158,8 +158,8 @@ fn section(name: &'static str, selectors: Vec<&'static str>) -> impl Strategy<Va
     prop::collection::vec((select(selectors), rules(name)), 0..4).prop_map(object)
 }
 
-pub(super) const TOOLS: [&str; 4] = ["a", "ab", "abb", "@read"];
-pub(super) const URIS: [&str; 7] = [
+pub(crate) const TOOLS: [&str; 4] = ["a", "ab", "abb", "@read"];
+pub(crate) const URIS: [&str; 7] = [
     "file:///a/b",
     "db://x",
     "file:///a/../b",
@@ -168,9 +168,9 @@ pub(super) const URIS: [&str; 7] = [
     "file:///a%20b",
     "file:a",
 ];
-pub(super) const PROMPTS: [&str; 2] = ["a", "ab"];
+pub(crate) const PROMPTS: [&str; 2] = ["a", "ab"];
 
-pub(super) fn document() -> impl Strategy<Value = Json> {
+pub(crate) fn document() -> impl Strategy<Value = Json> {
     let tool_selectors =
         vec!["a", "ab", "a*", "*b", "*", "a*b", "@read", "@write", "@high", "@low"];
     let hide = prop::collection::vec(select(vec!["abb", "a*b", "@high", "zz"]), 0..2);

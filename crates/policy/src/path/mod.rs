@@ -8,7 +8,7 @@ mod walk;
 
 use std::fmt;
 
-pub(crate) use walk::{Found, Subject};
+pub(crate) use walk::{Found, Gaps, Subject};
 
 /// Which selectors a path stands under. `all_tools` counts as tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -89,6 +89,23 @@ impl Path {
         }
     }
 
+    /// Whether what stands at the end of this path depends on a place of the arguments that is not known. Such
+    /// places are what `gaps` says they are.
+    pub(crate) fn meets_gap(&self, facts: &Facts<'_>, gaps: &impl Gaps) -> bool {
+        match self.root {
+            PathRoot::Args => gap_below(&self.steps, facts.args.root(), gaps),
+            PathRoot::ToolName
+            | PathRoot::ToolClass
+            | PathRoot::ToolRisk
+            | PathRoot::GrantLabel
+            | PathRoot::GrantTags
+            | PathRoot::ClientName
+            | PathRoot::ClientVersion
+            | PathRoot::NowHour
+            | PathRoot::NowWeekday => false,
+        }
+    }
+
     fn tag<'v>(&self, facts: &Facts<'v>) -> Found<'v> {
         let Some((Step::Key(wanted), deeper)) = self.steps.split_first() else {
             return Found::Undefined;
@@ -106,6 +123,45 @@ impl Path {
             // A tag is a string: a step into it is a step into a value of the wrong type.
             Some(_) if !deeper.is_empty() => Found::Undefined,
             Some(value) => Found::Subject(Subject::Text(value)),
+        }
+    }
+}
+
+/// Which places of the arguments are not known.
+pub(crate) trait Gaps {
+    /// Whether this value, whatever it is, stands for another one.
+    fn is_gap(&self, node: Node<'_>) -> bool;
+
+    /// Whether this object or array may have had more members or elements.
+    fn is_cut(&self, node: Node<'_>) -> bool;
+
+    /// Whether anything in this value is not known.
+    fn has_gap(&self, node: Node<'_>) -> bool;
+}
+
+/// The walk of [`Rest::walk`], which asks about gaps in the place of values. Keys are known wherever the object is
+/// whole, so what is missing and what is a twin is known too. Recurses once for each `[*]`.
+fn gap_below(steps: &[Step], mut node: Node<'_>, gaps: &impl Gaps) -> bool {
+    let mut steps = steps.iter();
+    loop {
+        if gaps.is_gap(node) {
+            return true;
+        }
+        let Some(step) = steps.next() else { return gaps.has_gap(node) };
+        let cut = matches!(node.kind(), JsonKind::Object | JsonKind::Array) && gaps.is_cut(node);
+        let next = match (step, node.kind()) {
+            (_, JsonKind::Object | JsonKind::Array) if cut => return true,
+            (Step::Key(key), JsonKind::Object) => node.get(key),
+            (Step::Index(index), JsonKind::Array) => node.elements().nth(*index),
+            (Step::Each, JsonKind::Array) => {
+                let rest = steps.as_slice();
+                return node.elements().any(|element| gap_below(rest, element, gaps));
+            }
+            _ => None,
+        };
+        match next {
+            Some(inner) => node = inner,
+            None => return false,
         }
     }
 }

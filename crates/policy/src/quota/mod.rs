@@ -40,6 +40,18 @@ pub enum Scope {
     Organisation,
 }
 
+impl Scope {
+    /// The word in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::Session => "session",
+            Self::Server => "server",
+            Self::Organisation => "organisation",
+        }
+    }
+}
+
 /// How a window moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
@@ -47,6 +59,16 @@ pub enum Algorithm {
     Fixed,
     /// Any trailing window.
     Sliding,
+}
+
+impl Algorithm {
+    /// The word in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Sliding => "sliding",
+        }
+    }
 }
 
 /// One limit of one call: what a counter must accept.
@@ -189,6 +211,21 @@ impl Buckets {
     ) -> Result<Receipt, Exceeded> {
         let now = now.into();
         let groups = self.plan(charges, ids, now)?;
+        Ok(self.take(groups, now))
+    }
+
+    /// Charges all limits, whether they have room or not: for an upper bound of what may have been charged, never
+    /// for deciding a call.
+    pub(crate) fn charge_anyway(
+        &mut self,
+        charges: &[Charge],
+        ids: &ScopeIds<'_>,
+        now: impl Into<UnixNanos>,
+    ) -> Receipt {
+        self.take(groups(charges, ids).0, now.into())
+    }
+
+    fn take(&mut self, groups: SmallVec<[Group; 2]>, now: UnixNanos) -> Receipt {
         let mut receipt = Receipt::default();
         for group in groups.into_iter().filter(|group| group.amount > 0) {
             let Group { key, window, algorithm, amount, max_min } = group;
@@ -201,7 +238,7 @@ impl Buckets {
             }
             receipt.parts.push(Part { key, origin, need: Need { max: max_min, amount } });
         }
-        Ok(receipt)
+        receipt
     }
 
     /// Gives a charge back to the windows it came from, where they are not over; a second time does nothing.
@@ -278,26 +315,7 @@ impl Buckets {
         ids: &ScopeIds<'_>,
         now: UnixNanos,
     ) -> Result<SmallVec<[Group; 2]>, Exceeded> {
-        let mut groups: SmallVec<[Group; 2]> = SmallVec::new();
-        let mut group_of: SmallVec<[usize; 4]> = SmallVec::new();
-        for charge in charges {
-            let key = BucketKey::new(charge, ids);
-            let known = groups.iter().position(|group| group.key == key);
-            group_of.push(known.unwrap_or(groups.len()));
-            match known.and_then(|at| groups.get_mut(at)) {
-                Some(group) => {
-                    group.amount = group.amount.saturating_add(charge.amount.0);
-                    group.max_min = group.max_min.min(charge.max.0);
-                }
-                None => groups.push(Group {
-                    key,
-                    window: charge.window,
-                    algorithm: charge.algorithm,
-                    amount: charge.amount.0,
-                    max_min: charge.max.0,
-                }),
-            }
-        }
+        let (groups, group_of) = groups(charges, ids);
         let fits = charges.iter().zip(&group_of).map(|(charge, at)| match groups.get(*at) {
             Some(group) => self.fit(charge, group, now),
             None => Fit::Unknown,
@@ -318,6 +336,31 @@ impl Buckets {
             None => Fit::Unknown,
         }
     }
+}
+
+/// The buckets of a call's charges, and for each charge its bucket among them.
+fn groups(charges: &[Charge], ids: &ScopeIds<'_>) -> (SmallVec<[Group; 2]>, SmallVec<[usize; 4]>) {
+    let mut groups: SmallVec<[Group; 2]> = SmallVec::new();
+    let mut group_of: SmallVec<[usize; 4]> = SmallVec::new();
+    for charge in charges {
+        let key = BucketKey::new(charge, ids);
+        let known = groups.iter().position(|group| group.key == key);
+        group_of.push(known.unwrap_or(groups.len()));
+        match known.and_then(|at| groups.get_mut(at)) {
+            Some(group) => {
+                group.amount = group.amount.saturating_add(charge.amount.0);
+                group.max_min = group.max_min.min(charge.max.0);
+            }
+            None => groups.push(Group {
+                key,
+                window: charge.window,
+                algorithm: charge.algorithm,
+                amount: charge.amount.0,
+                max_min: charge.max.0,
+            }),
+        }
+    }
+    (groups, group_of)
 }
 
 /// The first limit without room, and when all of them would have it.

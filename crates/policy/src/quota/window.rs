@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Algorithm;
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 
 /// Longest window in seconds.
@@ -87,6 +88,20 @@ impl Window {
             Self::Month => MONTH_SECONDS_MAX,
             Self::Seconds(seconds) => i128::from(seconds.max(1)),
             Self::InFlight => 0,
+        }
+    }
+
+    /// Whether nothing that was charged before `since` counts at `now`. Of running calls nobody knows when they
+    /// began.
+    pub(crate) fn begins_after(
+        self,
+        since: UnixNanos,
+        (algorithm, now): (Algorithm, UnixNanos),
+    ) -> bool {
+        match (self, algorithm) {
+            (Self::InFlight, _) => false,
+            (_, Algorithm::Fixed) => self.span(now).start >= since,
+            (_, Algorithm::Sliding) => now.0.saturating_sub(self.nanos()) >= since.0,
         }
     }
 

@@ -40,6 +40,10 @@ fn the_forms_that_the_reference_gives_are_accepted() {
         "policy explain POLICY --tool NAME --args {}",
         "policy explain POLICY --tool NAME --args {} --tools FILE --json",
         "policy diff OLD NEW",
+        "policy replay FILE --since 7d --grant agent -o json --config FILE",
+        "policy list --json",
+        "policy history NAME --config FILE",
+        "policy restore NAME 3 --mode observe --note TEXT",
         "run --policy FILE -- npx -y some-server /srv --verbose",
         "run --policy FILE --server-name files --env HOME --data-dir DIR -- program",
         "connect http://127.0.0.1:8420/mcp/pay --token-env NAME",
@@ -108,6 +112,8 @@ fn what_the_grammar_does_not_know_is_a_usage_error() {
         "wrap cursor files",
         "wrap cursor files --policy FILE --yes --dry-run",
         "policy explain P",
+        "policy replay P --since yesterday",
+        "policy restore P 3 --mode loose",
         "policy explain P --tool a --prompt b",
     ];
     for line in refused {

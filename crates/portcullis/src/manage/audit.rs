@@ -53,6 +53,9 @@ pub(crate) struct FilterArgs {
     /// A tool, prompt or resource
     #[arg(long)]
     tool: Option<String>,
+    /// The policy that judged
+    #[arg(long)]
+    policy: Option<String>,
     /// allow, deny or hold
     #[arg(long)]
     verdict: Option<String>,
@@ -83,6 +86,7 @@ impl FilterArgs {
             grant: self.grant.clone(),
             server: self.server.clone(),
             tool: self.tool.clone(),
+            policy: self.policy.clone(),
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),
             would: self.would.clone(),

@@ -1,11 +1,13 @@
-//! The `policy` commands: work on policy files, without a gateway and without a store. What a
-//! policy means is the policy crate's; here it is read, asked and shown.
+//! The `policy` commands: work on policy files, without a gateway and without a store, but for those that name
+//! stored policies and recorded calls. What a policy means is the policy crate's; here it is read, asked and shown.
 
 mod cases;
 mod check;
 mod diff;
 mod explain;
 mod format;
+mod replay;
+mod stored;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +17,7 @@ use policy::ToolDefinition;
 use crate::config::{FileProblems, policies::read_policy};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{output, tool_file};
+use crate::{output, runtime, tool_file};
 
 /// The `policy` commands.
 #[derive(Debug, Subcommand)]
@@ -69,6 +71,29 @@ Examples:
 Example:
   portcullis policy diff old.policy.json new.policy.json")]
     Diff(diff::DiffArgs),
+    /// Judge recorded calls again: what would a policy have made of them?
+    #[command(after_help = "\
+Reads the audit of the installation; changes nothing. A verdict is sure only when it is the same
+whatever was not recorded. Exit code 1 when some verdict certainly changes.
+
+Examples:
+  portcullis policy replay pay.policy.json --since 7d
+  portcullis policy replay pay-strict --grant agent -o json
+  portcullis policy replay new.policy.json --for pay-strict --since 2026-11-01T00:00:00Z")]
+    Replay(Box<replay::ReplayArgs>),
+    /// List the stored policies: newest version, its mode, the version in force
+    List(stored::ListArgs),
+    /// Show the versions of a stored policy, newest first
+    #[command(after_help = "\
+Example:
+  portcullis policy history pay-strict
+  portcullis policy history pay-strict --text 3 > old.policy.json")]
+    History(stored::HistoryArgs),
+    /// Save the text of an old version as the newest; history is never rewritten
+    #[command(after_help = "\
+Example:
+  portcullis policy restore pay-strict 3 --note 'the new limits were too tight'")]
+    Restore(stored::RestoreArgs),
 }
 
 /// Runs a `policy` command.
@@ -84,6 +109,10 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit, Failure> {
         PolicyCommand::Cases(args) => cases::run(&args),
         PolicyCommand::Explain(args) => explain::run(&args),
         PolicyCommand::Diff(args) => diff::run(&args),
+        PolicyCommand::Replay(args) => runtime::block_on(replay::run(*args))?,
+        PolicyCommand::List(args) => runtime::block_on(stored::list(args))?,
+        PolicyCommand::History(args) => runtime::block_on(stored::history(args))?,
+        PolicyCommand::Restore(args) => runtime::block_on(stored::restore(args))?,
     }
 }
 

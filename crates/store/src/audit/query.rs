@@ -28,6 +28,8 @@ pub struct AuditFilter {
     pub server: Option<String>,
     /// The tool's or prompt's name, or the resource's URI.
     pub tool: Option<String>,
+    /// The name of the policy that judged.
+    pub policy: Option<String>,
     /// `allow`, `deny` or `hold`.
     pub verdict: Option<String>,
     /// The reason word.
@@ -289,6 +291,7 @@ impl AuditFilter {
         let members = [
             ("server", &self.server),
             ("tool", &self.tool),
+            ("policy", &self.policy),
             ("verdict", &self.verdict),
             ("reason", &self.reason),
             ("would", &self.would),
@@ -331,6 +334,7 @@ impl AuditFilter {
         grant
             && same(&self.server, entry.server.as_deref())
             && same(&self.tool, entry.tool.as_deref())
+            && same(&self.policy, entry.policy.as_deref())
             && same(&self.verdict, Some(&entry.verdict))
             && same(&self.reason, entry.reason.as_deref())
             && same(&self.would, entry.would.as_ref().map(|would| would.verdict.as_str()))

@@ -121,6 +121,8 @@ pub struct Config {
     pub policies: BTreeMap<String, Value>,
     /// Policies that are written as text, by name; they win over [`Config::policies`].
     pub policy_texts: BTreeMap<String, String>,
+    /// More lines of the block of a policy, by name.
+    pub policy_lines: BTreeMap<String, Vec<String>>,
     /// The grants.
     pub grants: Vec<Grant>,
     /// More variables of the process.
@@ -140,6 +142,7 @@ impl Default for Config {
             servers: Vec::new(),
             policies: BTreeMap::new(),
             policy_texts: BTreeMap::new(),
+            policy_lines: BTreeMap::new(),
             grants: Vec::new(),
             variables: Vec::new(),
         }
@@ -206,6 +209,7 @@ impl Config {
             let server = self.server_of(name);
             line(&format!("[[policy]]\nname = {}\nserver = {}", quoted(name), quoted(&server)));
             line(&format!("file = {}", quoted(&format!("{name}.policy.json"))));
+            self.policy_lines.get(name).into_iter().flatten().for_each(|text| line(text));
         }
         for grant in &self.grants {
             line(&format!("[[grant]]\nlabel = {}", quoted(&grant.label)));

@@ -40,6 +40,9 @@ fn fields(path: &str) -> &'static str {
         "/approvals/{id}/approve" | "/approvals/{id}/reject" => "shown=0&whole=yes&reason=no",
         "/settings/organisation" => "name=Engines",
         "/settings/own-calls" => "own_calls=refuse",
+        "/policies/{name}/review" | "/policies/{name}/history/{version}/restore" => {
+            "mode=enforce&expected=0"
+        }
         "/account/password" => "old=x&new=a+new+long+password&again=a+new+long+password",
         "/step-up" => "password=x&next=/",
         "/sign-in" => "email=nobody@example.com&password=x&next=/",
