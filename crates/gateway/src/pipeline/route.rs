@@ -135,7 +135,7 @@ async fn pass(visit: Box<Visit>, request: &Request) -> Answer {
     }
     let expect = if *method == Method::ServerDiscover {
         let takes_tasks = request.declares_extension(TASKS_EXTENSION);
-        let holds = takes_tasks && visit.grant.policy.policy.may_hold();
+        let holds = takes_tasks && visit.grant.policy.shown().may_hold();
         Expect::Discover(if holds { OwnTasks::Served } else { OwnTasks::None })
     } else {
         Expect::Raw

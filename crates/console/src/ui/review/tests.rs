@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http_body_util::BodyExt as _;
 use policy::UnixMillis;
 use store::{
@@ -259,7 +259,7 @@ async fn what_cannot_be_saved_says_why_and_has_no_button() {
     let posted = posted(Vec::new());
     let thrown = discard(State(pages.console.clone()), Path("p".to_owned()), posted).await;
     assert_eq!(
-        thrown.unwrap_or_else(|trouble| trouble.into_response()).status(),
+        thrown.unwrap_or_else(axum::response::IntoResponse::into_response).status(),
         StatusCode::SEE_OTHER
     );
     let page = pages.review(ApiRole::Viewer).await;
@@ -273,7 +273,8 @@ async fn history_shows_what_a_version_changed_and_brings_it_back() {
     let asked = Query(history::Asked::default());
     let state = State(pages.console.clone());
     let page = history::show(state, visitor(ApiRole::PolicyManager), Path("p".to_owned()), asked);
-    let (status, page) = body(page.await.unwrap_or_else(|t| t.into_response())).await;
+    let (status, page) =
+        body(page.await.unwrap_or_else(axum::response::IntoResponse::into_response)).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(
         page.contains("From version 1 to version 2") && page.contains("class=\"added\""),
@@ -285,7 +286,7 @@ async fn history_shows_what_a_version_changed_and_brings_it_back() {
     let posted = posted(form);
     let state = State(pages.console.clone());
     let back = history::restore(state, Path(("p".to_owned(), "1".to_owned())), posted).await;
-    let (status, _) = body(back.unwrap_or_else(|t| t.into_response())).await;
+    let (status, _) = body(back.unwrap_or_else(axum::response::IntoResponse::into_response)).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let record = pages.console.store.policy(&name(), None).await.unwrap().unwrap();
     assert_eq!((record.version, record.text.as_str()), (3, OPEN));
@@ -321,7 +322,8 @@ async fn a_tried_call_shows_each_condition_and_becomes_a_test() {
     let form = form.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let posted = posted(form);
     let kept = playground::keep(State(pages.console.clone()), posted).await;
-    let (status, place) = body(kept.unwrap_or_else(|t| t.into_response())).await;
+    let (status, place) =
+        body(kept.unwrap_or_else(axum::response::IntoResponse::into_response)).await;
     assert_eq!(status, StatusCode::SEE_OTHER, "{place}");
     assert!(place.starts_with("/policies/p/review?told="), "{place}");
     let actor = visitor(ApiRole::PolicyManager).actor;
