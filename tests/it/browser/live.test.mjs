@@ -43,7 +43,7 @@ scenario("a hostile call appears in the open log as words", async (stage) => {
   await admin.page.getByText("Live", { exact: true }).waitFor();
   const name = '<img src=x onerror=alert(1)>\u202e<script>alert(2)</script>';
   await agent.call(name, {}).catch(() => {});
-  const row = admin.page.locator("tbody[data-events] tr").first();
+  const row = admin.page.locator("tbody[data-events] tr").filter({ hasText: "onerror" }).first();
   await row.waitFor();
   const text = await row.innerText();
   assert.ok(text.includes("<img src=x onerror=alert(1)>") && text.includes("U+202E"), text);
