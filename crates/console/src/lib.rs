@@ -74,7 +74,7 @@ pub struct Console {
 }
 
 /// What the configuration says about the console itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Site {
     /// What links to the console begin with, without a closing slash, where it is not what the
     /// browser asked for: behind a proxy that names another host.
@@ -86,6 +86,8 @@ pub struct Site {
     pub facts: Vec<Fact>,
     /// The channels on which people outside are told of held calls.
     pub channels: Vec<ops::notifications::Channel>,
+    /// Sign-on through an issuer of OpenID Connect, where it is configured.
+    pub sign_on: Option<ops::sign_on::SignOn>,
 }
 
 /// One setting of the configuration file, for people.

@@ -18,6 +18,7 @@ pub mod replay;
 pub mod review;
 pub mod servers;
 pub mod settings;
+pub mod sign_on;
 pub mod trial;
 pub mod wanted;
 

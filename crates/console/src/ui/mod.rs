@@ -28,6 +28,7 @@ mod settings;
 mod setup;
 mod setup_link;
 mod sign_in;
+mod sign_on;
 mod tools;
 pub mod visitor;
 
@@ -69,6 +70,8 @@ pub fn router(console: Console) -> Router {
 fn people_router() -> Router<Console> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-in/on", get(sign_on::begin))
+        .route("/sign-in/callback", get(sign_on::finish))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/step-up", get(sign_in::ask_again).post(sign_in::step_up))
         .route("/welcome/{link}", get(setup_link::welcome).post(setup_link::set_up))

@@ -89,6 +89,8 @@ pub const PAGES: &[PageEntry] = &[
     form("/step-up", Permission::Read, "Prove again who one is, by the password"),
     open("get", "/sign-in", "Where people sign in"),
     open("post", "/sign-in", "Sign in"),
+    open("get", "/sign-in/on", "To the issuer of sign-on"),
+    open("get", "/sign-in/callback", "Back from the issuer of sign-on"),
     open("get", "/welcome/{link}", "Make the first account, by the link of the start"),
     open("post", "/welcome/{link}", "Make the first account"),
     open("get", "/join/{link}", "Join by an invitation"),

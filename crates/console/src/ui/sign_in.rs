@@ -46,6 +46,8 @@ struct Page<'a> {
     wrong: Option<String>,
     organisation: &'a str,
     is_set_up: bool,
+    /// Where people sign in through the issuer of sign-on, if there is one.
+    sign_on: Option<String>,
 }
 
 /// `GET /sign-in`.
@@ -72,7 +74,10 @@ async fn of(
 ) -> Result<Response, Trouble> {
     let organisation = console.store.organisation().await.map_err(OpError::from)?;
     let is_set_up = !organisation.is_empty();
-    let page = Page { csrf, next, email, wrong, organisation: &organisation, is_set_up };
+    let configured = console.site.sign_on.is_some();
+    let sign_on = configured.then(|| with_next("/sign-in/on", Some(next)));
+    let organisation = organisation.as_str();
+    let page = Page { csrf, next, email, wrong, organisation, is_set_up, sign_on };
     Ok(page::answer(status, &page))
 }
 
@@ -182,18 +187,32 @@ struct StepUpPage<'a> {
     next: &'a str,
     email: &'a str,
     wrong: Option<String>,
+    /// Where people prove it at the issuer of sign-on, if there is one.
+    sign_on: Option<String>,
 }
 
-fn step_up_page(visitor: &Visitor, next: &str, refused: Option<(StatusCode, String)>) -> Response {
+fn step_up_page(
+    console: &Console,
+    visitor: &Visitor,
+    next: &str,
+    refused: Option<(StatusCode, String)>,
+) -> Response {
     let (status, wrong) =
         refused.map_or((StatusCode::OK, None), |(status, wrong)| (status, Some(wrong)));
     let email = visitor.email.as_str();
-    page::answer(status, &StepUpPage { csrf: &visitor.csrf, next, email, wrong })
+    let configured = console.site.sign_on.is_some();
+    let sign_on =
+        configured.then(|| format!("/sign-in/on?again=1&next={}", visitor::percent_encoded(next)));
+    page::answer(status, &StepUpPage { csrf: &visitor.csrf, next, email, wrong, sign_on })
 }
 
 /// `GET /step-up`.
-pub(super) async fn ask_again(visitor: Visitor, Query(leads): Query<Leads>) -> Response {
-    step_up_page(&visitor, leads.place(), None)
+pub(super) async fn ask_again(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Query(leads): Query<Leads>,
+) -> Response {
+    step_up_page(&console, &visitor, leads.place(), None)
 }
 
 #[derive(Deserialize)]
@@ -212,7 +231,10 @@ pub(super) async fn step_up(
     let of = (&visitor.email, visitor.session);
     match accounts::step_up(&console, of, password, &browser).await {
         Ok(session) => Ok(opened(form.leads.place(), &session.secret)),
-        Err(error) => Ok(step_up_page(&visitor, form.leads.place(), Some(refusal(error)?))),
+        Err(error) => {
+            let refused = Some(refusal(error)?);
+            Ok(step_up_page(&console, &visitor, form.leads.place(), refused))
+        }
     }
 }
 

@@ -179,6 +179,7 @@ impl World {
         let session = NewSession {
             hash: secret.hash(),
             csrf: Secret::new(csrf),
+            stepped_up_until: Some(UnixMillis(self.now().0 + store::STEP_UP_MS_MAX)),
             address: "127.0.0.1".to_owned(),
             browser: "Test".to_owned(),
         };

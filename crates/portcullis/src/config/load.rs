@@ -9,7 +9,7 @@ use super::place::{FileProblems, Problem};
 use super::policies::PolicyDraft;
 use super::section::{Problems, Section};
 use super::token::{Literals, Secrets};
-use super::{Config, Environment, listen, notifications, policies, principals, servers};
+use super::{Config, Environment, listen, notifications, policies, principals, servers, sign_on};
 use crate::text_file;
 
 /// The largest configuration file.
@@ -151,6 +151,7 @@ fn assemble(
     let grants = principals::grants(root, &mut secrets, (&servers, &drafts), problems);
     let api_tokens = principals::api_tokens(root, &mut secrets, problems);
     let channels = notifications::read(root, &mut secrets, problems);
+    let sign_on = sign_on::read(root, &mut secrets, problems);
     principals::refuse_shared_tokens(&grants, &api_tokens, problems);
     let mut watched = vec![source.path.clone()];
     watched.append(&mut secrets.files);
@@ -170,6 +171,7 @@ fn assemble(
         channels,
         grants: grants.into_iter().map(|grant| grant.value).collect(),
         api_tokens: api_tokens.into_iter().map(|token| token.value).collect(),
+        sign_on,
         watched,
     };
     (config, drafts)

@@ -13,6 +13,7 @@ pub(crate) mod policies;
 mod principals;
 mod section;
 mod servers;
+mod sign_on;
 mod token;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub(crate) use load::{ConfigError, Source, find, load};
 pub(crate) use notifications::{Channel, Kind};
 pub(crate) use place::{FileProblems, Position, Problem, nearest};
 pub(crate) use policies::PolicyEntry;
+pub(crate) use sign_on::SignOnConfig;
 
 /// Everything the file says, checked; GATEWAY section 8 is its reference.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) channels: Vec<Channel>,
     /// The tokens of the API.
     pub(crate) api_tokens: Vec<FileApiToken>,
+    /// Sign-on of people, if there is one.
+    pub(crate) sign_on: Option<SignOnConfig>,
     /// Every file whose change means a reload: the file itself, policies, token files.
     pub(crate) watched: Vec<PathBuf>,
 }

@@ -19,6 +19,7 @@ pub(super) fn site(config: &Config, ready: Ready) -> Site {
         gateway_url: Some(super::gateway_config(config, ready).public_url),
         facts: facts(config, ready),
         channels: config.channels.iter().map(shown).collect(),
+        sign_on: None,
     }
 }
 
@@ -65,7 +66,13 @@ fn facts(config: &Config, ready: Ready) -> Vec<Fact> {
             or_listener(config.console_url.as_deref()),
         ),
         fact("Listeners", "Drain (drain_seconds)", seconds(config.drain_seconds)),
+        fact("Sign-on", "Issuer (console.oidc.issuer)", issuer(config)),
     ]
+}
+
+fn issuer(config: &Config) -> String {
+    let issuer = config.sign_on.as_ref().map(|sign_on| sign_on.issuer.clone());
+    issuer.unwrap_or_else(|| "none: people sign in with passwords".to_owned())
 }
 
 fn or_listener(url: Option<&str>) -> String {

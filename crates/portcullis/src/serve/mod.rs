@@ -7,12 +7,14 @@ mod first_link;
 mod objects;
 mod pages;
 mod reload;
+mod sign_on;
 pub(crate) mod signals;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use console::Site;
 use gateway::{Classifier, Clock, Gateway, GatewayConfig, Randomness};
 use store::{Entropy, Store, StoreConfig};
 use tokio::net::TcpListener;
@@ -225,9 +227,13 @@ impl Parts<'_> {
         );
         let (store, gateway) = (self.store.clone(), self.gateway.clone());
         let checks = pages::checks(store, gateway, reloader.state());
-        let site = facts::site(self.config, doors.ready);
+        let url = console_url(self.config, doors.ready);
+        let site = Site {
+            sign_on: sign_on::of(self.config, &url)?,
+            ..facts::site(self.config, doors.ready)
+        };
         let console = pages::console(&self.store, &self.gateway, (site, checks));
-        first_link::offer(&console, &console_url(self.config, doors.ready), self.first_link).await;
+        first_link::offer(&console, &url, self.first_link).await;
         let pages = pages::router(console, &self.gateway);
         let pages = console::door::guarded(pages, doors.ready.console, console_names(self.config));
         let hangups = signals.take_hangups();

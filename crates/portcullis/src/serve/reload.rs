@@ -74,6 +74,7 @@ impl Fixed {
             ("[audit]", format!("{:?} {:?}", config.audit_mode, config.audit_values)),
             ("[approvals]", format!("{waits:?}")),
             ("[notifications]", config.channels.iter().map(Channel::stamp).collect()),
+            ("[console]", fixed_sign_on(config)),
         ]))
     }
 
@@ -81,6 +82,13 @@ impl Fixed {
         let differs = self.0.iter().filter(|(key, value)| other.0.get(*key) != Some(*value));
         differs.map(|(key, _)| format!("a change of `{key}` needs a restart")).collect()
     }
+}
+
+/// Sign-on as text; of its secret, whether it is the same.
+fn fixed_sign_on(config: &Config) -> String {
+    let secret = config.sign_on.as_ref().and_then(|sign_on| sign_on.client_secret.as_ref());
+    let secret = secret.map(|secret| store::TokenHash::of(secret.expose()).0);
+    format!("{:?} {secret:?}", config.sign_on)
 }
 
 /// Watches the files of a running process.

@@ -38,6 +38,8 @@ pub struct NewSession {
     pub hash: TokenHash,
     /// The secret that forms of this session carry.
     pub csrf: Secret<[u8; 32]>,
+    /// Until when its person counts as having proved just now who they are.
+    pub stepped_up_until: Option<UnixMillis>,
     /// Where the browser is, for the person's own list.
     pub address: String,
     /// What the browser calls itself, for the person's own list.
@@ -139,7 +141,7 @@ fn idle_since(now: UnixMillis) -> i64 {
 
 impl Store {
     /// Starts a session of somebody who proved who they are, if their account is still in the state
-    /// `version` that was held against. It counts as a step-up. `instead` ends at the same moment.
+    /// `version` that was held against. `instead` ends at the same moment.
     pub async fn start_session(
         &self,
         (person, version): (&PersonId, i64),
@@ -310,7 +312,7 @@ fn insert(
         session.csrf.expose().as_slice(),
         now.0,
         now.0.saturating_add(SESSION_MS_MAX),
-        now.0.saturating_add(STEP_UP_MS_MAX),
+        session.stepped_up_until.map(|until| until.0),
         cut(&session.address),
         cut(&session.browser),
     ))?;

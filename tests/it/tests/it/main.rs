@@ -5,6 +5,7 @@ mod approvals;
 mod bypass;
 mod clock;
 mod conformance;
+mod console;
 mod crash;
 mod drain;
 mod exactly;

@@ -8,9 +8,10 @@ mod password;
 
 use std::net::IpAddr;
 
+use policy::UnixMillis;
 use store::{
     AccountError, Attempt, Credentials, Email, Label, LinkFor, LinkRecord, NewPerson, NewSession,
-    PersonId, Secret, SetUpOffer, Standing, Token, TokenHash, Visit,
+    PersonId, STEP_UP_MS_MAX, Secret, SetUpOffer, Standing, Token, TokenHash, Visit,
 };
 
 use super::{Actor, OpError, Permission};
@@ -111,17 +112,38 @@ async fn proved(
     }
 }
 
-/// Starts a session of somebody who proved who they are.
-pub(crate) async fn start(
+/// Starts a session of somebody who gave their password just now.
+async fn start(
+    console: &Console,
+    of: (&PersonId, i64),
+    browser: &Browser,
+    instead: Option<TokenHash>,
+) -> Result<Opened, OpError> {
+    let until = UnixMillis((console.clock)().0.saturating_add(STEP_UP_MS_MAX));
+    start_with(console, of, browser, (Some(until), instead)).await
+}
+
+/// Starts a session of somebody whose proof of who they are is fresh until then, or not at all.
+pub(crate) async fn start_fresh_until(
+    console: &Console,
+    of: (&PersonId, i64),
+    browser: &Browser,
+    until: Option<UnixMillis>,
+) -> Result<Opened, OpError> {
+    start_with(console, of, browser, (until, None)).await
+}
+
+async fn start_with(
     console: &Console,
     (person, version): (&PersonId, i64),
     browser: &Browser,
-    instead: Option<TokenHash>,
+    (stepped_up_until, instead): (Option<UnixMillis>, Option<TokenHash>),
 ) -> Result<Opened, OpError> {
     let secret = Token::make(console.entropy.bytes()?);
     let session = NewSession {
         hash: secret.hash(),
         csrf: Secret::new(console.entropy.bytes()?),
+        stepped_up_until,
         address: browser.from(),
         browser: browser.name.clone(),
     };

@@ -151,7 +151,9 @@ impl World {
         let line = format!("{} {}", page.method, page.path);
         assert_ne!(answer.status, StatusCode::BAD_REQUEST, "{line}: {}", answer.text);
         // Whoever is signed in has no business at the sign-in page; whoever signs out goes there.
-        let goes_there = page.path == "/sign-in" || (page.path == "/sign-out" && caller.is_some());
+        let unasked = page.path == "/sign-in/callback" && answer.status == StatusCode::FORBIDDEN;
+        let goes_there =
+            unasked || page.path == "/sign-in" || (page.path == "/sign-out" && caller.is_some());
         if goes_there { "may" } else { word(&line, &answer) }
     }
 }
