@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod actor;
 pub mod approvals;
 pub mod audit;
+pub mod builder;
 pub mod chain;
 pub mod grants;
 pub mod inventory;

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 struct Asset {
@@ -32,6 +33,27 @@ const ASSETS: &[Asset] = &[
         kind: SCRIPT,
         bytes: include_bytes!("../../assets/approvals.js"),
     },
+    Asset { name: "builder.js", kind: SCRIPT, bytes: include_bytes!("../../assets/builder.js") },
+    Asset {
+        name: "builder_text.js",
+        kind: SCRIPT,
+        bytes: include_bytes!("../../assets/builder_text.js"),
+    },
+    Asset {
+        name: "builder_list.js",
+        kind: SCRIPT,
+        bytes: include_bytes!("../../assets/builder_list.js"),
+    },
+    Asset {
+        name: "builder_rules.js",
+        kind: SCRIPT,
+        bytes: include_bytes!("../../assets/builder_rules.js"),
+    },
+    Asset {
+        name: "builder_fields.js",
+        kind: SCRIPT,
+        bytes: include_bytes!("../../assets/builder_fields.js"),
+    },
     Asset { name: "mark.svg", kind: IMAGE, bytes: include_bytes!("../../assets/mark.svg") },
 ];
 
@@ -52,6 +74,23 @@ static MARK: LazyLock<String> = LazyLock::new(|| {
     mark
 });
 
+/// Scripts as they are served: without indentation, empty lines and lines of comment, which is a tenth of them. No text of a
+/// script goes over several lines, so that this is never a change of one.
+static SERVED: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
+    let served = |asset: &Asset| match str::from_utf8(asset.bytes) {
+        Ok(text) if asset.kind == SCRIPT => Bytes::from(lean(text)),
+        Ok(_) | Err(_) => Bytes::from_static(asset.bytes),
+    };
+    ASSETS.iter().map(served).collect()
+});
+
+fn lean(script: &str) -> String {
+    let is_comment =
+        |line: &&str| line.starts_with("//") || (line.starts_with("/**") && line.ends_with("*/"));
+    let lines = script.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.filter(|line| !is_comment(line)).flat_map(|line| [line, "\n"]).collect()
+}
+
 /// Where an asset of that name is.
 pub(crate) fn address(name: &str) -> String {
     format!("/assets/{}/{name}", MARK.as_str())
@@ -59,7 +98,8 @@ pub(crate) fn address(name: &str) -> String {
 
 /// One asset. Under another mark it is the same, but kept by nobody: a page from before an update asks so.
 pub(super) async fn show(Path((mark, name)): Path<(String, String)>) -> Response {
-    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
+    let found = ASSETS.iter().zip(SERVED.iter()).find(|(asset, _)| asset.name == name);
+    let Some((asset, bytes)) = found else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let kept = if mark == MARK.as_str() {
@@ -68,5 +108,8 @@ pub(super) async fn show(Path((mark, name)): Path<(String, String)>) -> Response
         HeaderValue::from_static("no-store")
     };
     let kind = HeaderValue::from_static(asset.kind);
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, kept)], asset.bytes).into_response()
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, kept)], bytes.clone()).into_response()
 }
+
+#[cfg(test)]
+mod tests;

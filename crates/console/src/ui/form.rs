@@ -22,6 +22,9 @@ use crate::ops::accounts::Browser;
 
 /// Bytes of a form, at most.
 pub const FORM_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a form that carries a policy's text, at most: 1 MiB, every byte of it percent-encoded, and
+/// the other fields.
+pub const TEXT_FORM_BYTES_MAX: usize = 3 * 1024 * 1024 + FORM_BYTES_MAX;
 /// The field that carries the session's secret.
 pub const CSRF_FIELD: &str = "csrf";
 /// The header by which a script carries it.
@@ -52,8 +55,8 @@ pub enum FormError {
     #[error("this takes a form (application/x-www-form-urlencoded)")]
     MediaType,
     /// It is too long.
-    #[error("this form is larger than 65536 bytes")]
-    TooLarge,
+    #[error("this form is larger than {0} bytes")]
+    TooLarge(usize),
     /// It took too long.
     #[error("this form did not arrive in time")]
     Late,
@@ -68,7 +71,7 @@ impl FormError {
         match self {
             FormError::Foreign | FormError::Token | FormError::NoCookie => StatusCode::FORBIDDEN,
             FormError::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            FormError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            FormError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             FormError::Late => StatusCode::REQUEST_TIMEOUT,
             FormError::Fields(_) => StatusCode::BAD_REQUEST,
         }
@@ -110,10 +113,37 @@ where
         let visitor = Visitor::from_request_parts(&mut parts, state).await;
         let visitor = visitor.map_err(IntoResponse::into_response)?;
         let console = Console::from_ref(state);
-        let form = read(&console, &parts, body, &visitor.csrf).await;
+        let form = read(&console, &parts, (body, FORM_BYTES_MAX), &visitor.csrf).await;
         let form = form.map_err(IntoResponse::into_response)?;
         let site = own_url(&console, &parts.headers);
         Ok(Posted { visitor, browser: browser(&parts), site, form })
+    }
+}
+
+/// The same as [`Posted`], of up to [`TEXT_FORM_BYTES_MAX`]: a form that carries a policy's text.
+#[derive(Debug)]
+pub struct PostedText<T> {
+    /// Who sent it.
+    pub visitor: Visitor,
+    /// Its fields, without the secret.
+    pub form: T,
+}
+
+impl<S, T> FromRequest<S> for PostedText<T>
+where
+    S: Send + Sync,
+    Console: FromRef<S>,
+    T: DeserializeOwned,
+{
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<PostedText<T>, Response> {
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, state).await;
+        let visitor = visitor.map_err(IntoResponse::into_response)?;
+        let console = Console::from_ref(state);
+        let form = read(&console, &parts, (body, TEXT_FORM_BYTES_MAX), &visitor.csrf).await;
+        Ok(PostedText { visitor, form: form.map_err(IntoResponse::into_response)? })
     }
 }
 
@@ -141,7 +171,7 @@ where
         let console = Console::from_ref(state);
         check_origin(&console, &parts.headers)?;
         let secret = form_secret(&parts.headers).ok_or(FormError::NoCookie)?.to_owned();
-        let form = read(&console, &parts, body, &secret).await?;
+        let form = read(&console, &parts, (body, FORM_BYTES_MAX), &secret).await?;
         Ok(PostedByAnyone { browser: browser(&parts), parts, form })
     }
 }
@@ -156,18 +186,18 @@ pub(crate) fn form_secret(headers: &HeaderMap) -> Option<&str> {
 async fn read<T: DeserializeOwned>(
     console: &Console,
     parts: &Parts,
-    body: Body,
+    (body, bytes_max): (Body, usize),
     secret: &str,
 ) -> Result<T, FormError> {
     check_origin(console, &parts.headers)?;
     if !is_form(&parts.headers) {
         return Err(FormError::MediaType);
     }
-    let bytes = Limited::new(body, FORM_BYTES_MAX).collect().await.map_err(|error| {
+    let bytes = Limited::new(body, bytes_max).collect().await.map_err(|error| {
         if is_late(&*error) {
             FormError::Late
         } else if error.is::<LengthLimitError>() {
-            FormError::TooLarge
+            FormError::TooLarge(bytes_max)
         } else {
             FormError::Fields("the form broke off".to_owned())
         }

@@ -7,6 +7,7 @@ mod account;
 mod activity;
 mod approvals;
 mod assets;
+mod builder;
 mod call;
 pub mod diff;
 pub mod form;
@@ -22,6 +23,7 @@ pub mod page;
 pub mod pages;
 mod people;
 mod playground;
+mod policies;
 mod review;
 mod servers;
 mod settings;
@@ -61,6 +63,12 @@ pub fn router(console: Console) -> Router {
         .route("/policies/{name}/history/{version}/restore", post(history::restore))
         .route("/playground", get(playground::show))
         .route("/playground/test", post(playground::keep))
+        .route("/policies", get(policies::show).post(policies::begin))
+        .route("/policies/{name}", get(builder::show))
+        .route("/policies/{name}/begin", get(builder::begin))
+        .route("/policies/{name}/look", post(builder::look))
+        .route("/policies/{name}/text", post(builder::keep))
+        .route("/policies/{name}/discard", post(builder::discard))
         .route("/assets/{mark}/{name}", get(assets::show))
         .merge(people_router())
         .with_state(console)

@@ -138,4 +138,19 @@ pub const PAGES: &[PageEntry] = &[
     ),
     page("/playground", "Try a call: what policy says of it, condition by condition"),
     form("/playground/test", Permission::EditPolicies, "Put a tried call into a policy as a test"),
+    page("/policies", "Policies: mode, version, tests, warnings, who changed each last"),
+    form("/policies", Permission::EditPolicies, "Begins a policy"),
+    page("/policies/{name}", "The policy builder: tools, rules, text"),
+    page("/policies/{name}/begin", "The text and the tools that the builder begins with"),
+    form(
+        "/policies/{name}/look",
+        Permission::Read,
+        "What a text says, and what an edit makes of it",
+    ),
+    form(
+        "/policies/{name}/text",
+        Permission::EditPolicies,
+        "Keeps a text, and checks or reviews it",
+    ),
+    form("/policies/{name}/discard", Permission::EditPolicies, "Forgets an unsaved text"),
 ];

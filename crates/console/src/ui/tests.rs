@@ -1,6 +1,7 @@
 //! The console over its real router and a real store, as browsers ask it.
 
 mod attacks;
+mod building;
 mod roles;
 
 use std::net::SocketAddr;

@@ -190,3 +190,33 @@ pub enum Edit {
     /// Several edits as one, in this order; no batch inside a batch.
     Batch(Vec<Edit>),
 }
+
+impl Edit {
+    /// The blocks of an edit that wants them written already; an action makes those that are not.
+    pub fn written_blocks(&mut self) -> Option<&mut Vec<Block>> {
+        match self {
+            Self::SetReason { blocks, .. }
+            | Self::SetValidate { blocks, .. }
+            | Self::SetRateLimit { blocks, .. }
+            | Self::AddRule { blocks, .. }
+            | Self::AddLimit { blocks, .. }
+            | Self::RemoveBlocks { blocks } => Some(blocks),
+            Self::SetDefault(_)
+            | Self::SetDescription(_)
+            | Self::SetAction { .. }
+            | Self::RemoveRule { .. }
+            | Self::SetRuleId { .. }
+            | Self::SetRuleMessage { .. }
+            | Self::SetRuleApproval { .. }
+            | Self::AddCondition { .. }
+            | Self::ReplaceCondition { .. }
+            | Self::RemoveCondition { .. }
+            | Self::ReplaceLimit { .. }
+            | Self::RemoveLimit { .. }
+            | Self::Rename { .. }
+            | Self::Hide(_)
+            | Self::Unhide(_)
+            | Self::Batch(_) => None,
+        }
+    }
+}
