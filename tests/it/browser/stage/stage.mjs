@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 
 import { Agent } from "./agent.mjs";
 import { Gateway } from "./gateway.mjs";
@@ -28,14 +28,16 @@ const FLAGS = [
   "--font-render-hinting=none",
 ];
 
-let browser;
-before(async () => {
+let launched;
+/** The browser of this file of tests, started by the first visitor. */
+function browser() {
   // Chromium refuses its sandbox to the superuser, and only to that one.
   const args = process.getuid() === 0 ? [...FLAGS, "--no-sandbox"] : FLAGS;
-  browser = await chromium.launch({ executablePath: BROWSER, args });
-});
+  launched ??= chromium.launch({ executablePath: BROWSER, args });
+  return launched;
+}
 after(async () => {
-  await browser?.close();
+  if (launched) await (await launched).close();
 });
 
 /** What a page says about itself; it runs before any script of the page. */
@@ -147,7 +149,7 @@ class Stage {
   /** Somebody with a browser. `script` false: JavaScript is off. */
   async visitor(gateway, { width = 1440, height = 900, theme = "light", script = true, at, state } = {}) {
     assert.ok(this.visitors.length < CONTEXTS_MAX, `at most ${CONTEXTS_MAX} contexts at the same time`);
-    const context = await browser.newContext({
+    const context = await (await browser()).newContext({
       viewport: { width, height },
       colorScheme: theme,
       reducedMotion: "reduce",
