@@ -140,7 +140,7 @@ const MAIL_POLICY = {
 };
 
 /** The server of files that is published, on a folder below the gateway's. */
-async function filesServer(gateway) {
+export async function filesServer(gateway) {
   const folder = join(gateway.folder, "shared-folder");
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "notes.txt"), "words of a note\n");
