@@ -66,6 +66,16 @@ function pending(ids) {
 const stream = live ?? (document.querySelector(".tabs a[aria-current][href='/approvals']") ? "/approvals/events" : null);
 if (stream) {
   const source = new EventSource(stream);
+  // The stream ends now and then and is opened again: only a longer silence is said.
+  let silence = 0;
+  source.addEventListener("error", () => {
+    if (silence === 0) silence = setTimeout(() => say("News of other calls does not come in: what is shown here may be old.", location.href), 10000);
+  });
+  source.addEventListener("open", () => {
+    clearTimeout(silence);
+    silence = 0;
+    if (news.dataset.said?.startsWith("News")) say("");
+  });
   source.addEventListener("pending", (event) => {
     const ids = JSON.parse(event.data);
     if (inbox || held) pending(ids);
@@ -83,9 +93,13 @@ function choose(step) {
 
 // A key acts on what has the focus; on the page of one call `a` first goes to the button, and presses
 // it when it is there already.
+// After `g` the next key leads to another page (app.js) and decides nothing.
+let led = 0;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target)) return;
   const key = event.key;
+  if (key === "g") { led = Date.now(); return; }
+  if (Date.now() - led < 1500) return;
   if (inbox) {
     if (key === "j") choose(1);
     else if (key === "k") choose(-1);

@@ -1,7 +1,5 @@
 //! The program's own log, on stderr: what happened, never arguments, bodies, tokens or headers.
 
-use std::io::IsTerminal;
-
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -54,9 +52,8 @@ pub(crate) fn start(args: &LogArgs, quiet_as: &str) -> Result<(), Failure> {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let started = match args.log_format {
-        LogFormat::Human => {
-            registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()
-        }
+        // This build has no colours: asking for them on a terminal would be a complaint of the log's own.
+        LogFormat::Human => registry.with(layer.with_ansi(false)).try_init(),
         LogFormat::Json => {
             registry.with(layer.json().flatten_event(true).with_current_span(true)).try_init()
         }

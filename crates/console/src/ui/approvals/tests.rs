@@ -304,3 +304,20 @@ async fn a_call_is_compared_with_the_last_approved_one() {
     assert!(page.contains("Compared with the last approved one"));
     assert!(page.contains("− amount: 10<") && page.contains("+ amount: 1000<"), "{page}");
 }
+
+#[tokio::test]
+async fn an_open_page_hears_what_waits_and_what_does_not_any_more() {
+    use futures_util::StreamExt as _;
+    let world = World::new().await;
+    let id = world.held(9, "{}").await;
+    let answer = events(State(world.console.clone()), ada()).await.unwrap();
+    let mut heard = answer.into_body().into_data_stream();
+    let mut next = async || {
+        let piece = heard.next().await.unwrap().unwrap();
+        String::from_utf8(piece.to_vec()).unwrap()
+    };
+    assert_eq!(next().await, format!("event: pending\ndata: [\"{id}\"]\n\n"));
+    let page = world.page(&id, false).await;
+    world.send(&id, Answer::Reject, form(&page, "no"), ada()).await;
+    assert_eq!(next().await, "event: pending\ndata: []\n\n");
+}
