@@ -158,7 +158,10 @@ fn checked_policy(path: &Path) -> Result<String, Failure> {
         );
         return Err(Failure::new(Exit::Policy, text));
     }
-    absolute(path)
+    // The client starts the program from wherever it likes.
+    let real = std::fs::canonicalize(path)
+        .map_err(|error| Failure::because(Exit::Usage, &doing, &error))?;
+    absolute(&real)
 }
 
 fn absolute(path: &Path) -> Result<String, Failure> {

@@ -44,4 +44,9 @@ impl Store {
         })
         .await
     }
+
+    /// The version in force of every policy that has one.
+    pub async fn policies_in_force(&self) -> Result<Vec<PolicyRecord>, ReadError> {
+        self.read(policy_text::read_in_force).await
+    }
 }

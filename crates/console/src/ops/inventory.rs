@@ -13,7 +13,7 @@ use policy::{
 };
 use store::{GrantId, GrantRecord, PinLine, PinState, PolicyMode, PolicyRecord};
 
-use super::{Actor, OpError, Permission, not_found};
+use super::{Actor, OpError, Permission, not_found, servers};
 use crate::Console;
 
 /// What an agent can do with a tool.
@@ -114,8 +114,8 @@ pub async fn matrix(console: &Console, actor: &Actor) -> Result<Vec<Row>, OpErro
     actor.may(Permission::Read)?;
     let now = (console.clock)();
     let grants = console.store.grants().await?;
-    let lines = console.store.pin_lines(None).await?;
-    let policies = console.store.configuration().await?.policies;
+    let lines = servers::lines(console, actor, None).await?;
+    let policies = console.store.policies_in_force().await?;
     let work = move || {
         let mut tools: BTreeMap<String, Vec<PinLine>> = BTreeMap::new();
         for line in lines {
@@ -152,8 +152,8 @@ pub async fn reach(
     let now = (console.clock)();
     let grant = console.store.grant(id).await?;
     let grant = grant.ok_or_else(|| not_found("grant", id.as_str()))?;
-    let lines = console.store.pin_lines(Some(&grant.server)).await?;
-    let policies = console.store.configuration().await?.policies;
+    let lines = servers::lines(console, actor, Some(&grant.server)).await?;
+    let policies = console.store.policies_in_force().await?;
     let work = move || {
         let wanted = |policy: &PolicyRecord| grant.policy.as_ref() == Some(&policy.name);
         let policies: Vec<PolicyRecord> = policies.into_iter().filter(wanted).collect();

@@ -1,7 +1,9 @@
 //! Servers and the definitions of their tools.
 
-use policy::UnixMillis;
-use store::{PinLine, PinRecord, Revision, Secret, ServerRecord, ServerSlug, Transport};
+use policy::{Class, UnixMillis};
+use store::{
+    NewTools, PinLine, PinRecord, PinState, Revision, Secret, ServerRecord, ServerSlug, Transport,
+};
 
 use super::{Actor, OpError, Permission, not_found};
 use crate::{Console, Inspection};
@@ -58,7 +60,51 @@ pub async fn lines(
     slug: Option<&ServerSlug>,
 ) -> Result<Vec<PinLine>, OpError> {
     actor.may(Permission::Read)?;
-    Ok(console.store.pin_lines(slug).await?)
+    let lines = console.store.pin_lines(slug).await?;
+    let servers = match slug {
+        Some(slug) => console.store.server(slug).await?.into_iter().collect(),
+        None => console.store.servers().await?,
+    };
+    Ok(in_force(lines, &servers))
+}
+
+/// The tools as the gateway takes them: with the class that an administrator said, and none kept out where new ones
+/// are accepted as they come.
+fn in_force(mut lines: Vec<PinLine>, servers: &[ServerRecord]) -> Vec<PinLine> {
+    for server in servers {
+        let allows = server.new_tools == NewTools::Allow;
+        if !allows && server.classes.is_empty() {
+            continue;
+        }
+        for line in lines.iter_mut().filter(|line| line.server == server.slug) {
+            line.class = server.classes.get(&line.tool).copied().or(line.class);
+            if allows {
+                line.state = PinState::Accepted;
+            }
+        }
+    }
+    lines
+}
+
+/// Gives a tool another class than the catalogue's, or the catalogue's again.
+pub async fn set_class(
+    console: &Console,
+    actor: &Actor,
+    slug: &ServerSlug,
+    (tool, class): (&str, Option<Class>),
+) -> Result<Revision, OpError> {
+    actor.may(Permission::Administer)?;
+    let mut record = get(console, actor, slug).await?;
+    let expected = record.revision;
+    let lines = console.store.pin_lines(Some(slug)).await?;
+    if !lines.iter().any(|line| line.tool == tool) {
+        return Err(not_found("tool", tool));
+    }
+    match class {
+        Some(class) => drop(record.classes.insert(tool.to_owned(), class)),
+        None => drop(record.classes.remove(tool)),
+    }
+    save(console, actor, record, Some(expected)).await
 }
 
 /// Puts a secret of a server in the place of another one, or beside the others: the value of a header, or of a
@@ -153,3 +199,6 @@ pub async fn accept(
     console.store.accept_pin(pin, digest, &actor.name, now).await?;
     Ok(now)
 }
+
+#[cfg(test)]
+mod tests;

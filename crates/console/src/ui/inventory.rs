@@ -14,8 +14,8 @@ use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::servers::risk_badge;
 use super::visitor::Visitor;
 use crate::Console;
+use crate::ops::Permission;
 use crate::ops::inventory::{self, Effect, Reach};
-use crate::ops::{OpError, Permission};
 
 /// Grants of one page.
 const PAGE_GRANTS: usize = 100;
@@ -194,7 +194,7 @@ pub(super) async fn one(
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
-    let id = GrantId::parse(&id).map_err(OpError::from)?;
+    let id = GrantId::parse(&id).map_err(|_no_id| Trouble::no_page())?;
     let (grant, reach) = inventory::reach(&console, &visitor.actor, &id).await?;
     let address = format!("/inventory/{}", encoded(id.as_str()));
     let effects = Effect::ALL.into_iter().filter_map(|effect| {

@@ -118,6 +118,7 @@ fn set_up() -> Router<Console> {
         .route("/servers/{slug}/test", post(servers::test))
         .route("/servers/{slug}/settings", post(servers::settings))
         .route("/servers/{slug}/credentials", post(servers::credentials))
+        .route("/servers/{slug}/class", post(servers::class))
         .route("/servers/{slug}/remove", post(servers::remove))
         .route("/servers/{slug}/changes", get(tools::changes).post(tools::accept))
         .route("/grants", get(grants::list).post(grants::create))

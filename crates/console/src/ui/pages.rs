@@ -108,6 +108,7 @@ pub const PAGES: &[PageEntry] = &[
     act("post", "/servers/{slug}/test", ADMIN, "Test the connection"),
     act("post", "/servers/{slug}/settings", ADMIN, "Change the settings"),
     act("post", "/servers/{slug}/credentials", Permission::Secrets, "Replace a secret"),
+    act("post", "/servers/{slug}/class", ADMIN, "Give a tool another class"),
     act("post", "/servers/{slug}/remove", ADMIN, "Remove the server and its grants"),
     page("/servers/{slug}/changes", "Definitions that changed since they were accepted"),
     act("post", "/servers/{slug}/changes", ADMIN, "Accept definitions"),

@@ -20,7 +20,7 @@ use crate::Console;
 use crate::ops::inventory::is_live;
 use crate::ops::{Permission, grants, servers};
 
-pub(super) use one::{credentials, remove, settings, show as one, test};
+pub(super) use one::{class, credentials, remove, settings, show as one, test};
 
 /// How many tools of one risk a server has.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ struct Line {
     kind: &'static str,
     reached: String,
     state: Badge,
+    /// Why the gateway does not reach it.
+    trouble: Option<String>,
     tools: usize,
     waiting: usize,
     risks: Vec<RiskCount>,
@@ -91,6 +93,7 @@ pub(super) async fn list(
     let records = servers::list(&console, &visitor.actor).await?;
     let tools = servers::lines(&console, &visitor.actor, None).await?;
     let grants = grants::list(&console, &visitor.actor).await?;
+    let troubles = troubles(&console);
     let lines = records.iter().map(|record| {
         let own: Vec<&PinLine> = tools.iter().filter(|line| line.server == record.slug).collect();
         let waiting = own.iter().filter(|line| line.state == PinState::Quarantined).count();
@@ -103,6 +106,7 @@ pub(super) async fn list(
             },
             reached: reached(record),
             state: state(own.len(), waiting),
+            trouble: troubles.get(record.slug.as_str()).cloned(),
             tools: own.len(),
             waiting,
             risks: by_risk(own.iter().copied()),
@@ -115,6 +119,15 @@ pub(super) async fn list(
     let frame = Frame::of(&console, &visitor, Place::Servers, "Servers").await?;
     let frame = frame.telling(told.map(|_| "The server is removed, with its grants.".to_owned()));
     Ok(shown(&Servers { frame, lines }))
+}
+
+/// Why servers are not reached, by slug.
+pub(super) fn troubles(console: &Console) -> BTreeMap<String, String> {
+    let checks = (console.checks)();
+    let named = checks
+        .into_iter()
+        .filter_map(|check| Some((check.name.strip_prefix("server ")?.to_owned(), check.problem?)));
+    named.collect()
 }
 
 /// How a server is, as far as its tools say.

@@ -77,7 +77,13 @@ fn console(dir: &TempDir) -> Console {
         tally: crate::ops::overview::Tally::default(),
         views: super::Views::default(),
         walks: crate::ops::chain::Walks::default(),
-        checks: Arc::new(Vec::new),
+        checks: Arc::new(|| {
+            vec![crate::health::Check {
+                name: "server pay".to_owned(),
+                problem: Some(format!("refused {EVIL}")),
+                required: crate::health::Required::No,
+            }]
+        }),
     }
 }
 
@@ -276,6 +282,10 @@ async fn a_server_shows_its_secrets_by_name_and_takes_changes() {
     let world = World::with_server().await;
     let page = world.get("/servers/pay").await;
     is_safe(&page);
+    for page in [&page, &world.get("/servers").await] {
+        assert!(page.text.contains("refused "), "{}", page.text);
+        is_safe(page);
+    }
     assert!(page.text.contains("Authorization") && !page.text.contains("upstream-secret"));
     let filtered = world.get("/servers/pay?q=PAY_&risk=critical&state=quarantined").await;
     assert!(filtered.text.contains("pay_invoice") && !filtered.text.contains("<code>look"));
@@ -307,6 +317,16 @@ async fn a_server_shows_its_secrets_by_name_and_takes_changes() {
     }
     let wrong = world.post("/servers/pay/settings", &fields).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for (tool, class, status) in [
+        ("look", "write", StatusCode::SEE_OTHER),
+        ("nothing", "write", StatusCode::NOT_FOUND),
+        ("look", "harmless", StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        let set = world.post("/servers/pay/class", &[("tool", tool), ("class", class)]).await;
+        assert_eq!(set.status, status, "{tool} {class}");
+    }
+    let record = world.console.store.server(&slug).await.unwrap().unwrap();
+    assert_eq!(record.classes.get("look"), Some(&Class::Write));
     let kept = world.post("/servers/pay/remove", &[("confirm", "other")]).await;
     assert_eq!(kept.status, StatusCode::UNPROCESSABLE_ENTITY);
     let gone = world.post("/servers/pay/remove", &[("confirm", "pay")]).await;
@@ -396,7 +416,14 @@ async fn first_pages_say_what_will_stand_there() {
     ] {
         assert!(world.get(path).await.text.contains(wanted), "{path}");
     }
-    for path in ["/servers/none", "/servers/none/changes", "/setup/none"] {
+    for path in [
+        "/servers/none",
+        "/servers/No",
+        "/servers/none/changes",
+        "/setup/none",
+        "/grants/none",
+        "/inventory/none",
+    ] {
         assert_eq!(world.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     let wrong = world.post("/setup", &[("way", "paste"), ("text", "{\"mcpServers\": {}}")]).await;

@@ -10,7 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use store::{PinRecord, PinState, ServerSlug, WriteError};
+use store::{NewTools, PinRecord, PinState, ServerSlug, WriteError};
 
 use self::difference::{Line, difference};
 use super::form::Posted;
@@ -66,7 +66,7 @@ pub(super) async fn changes(
     Path(slug): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
-    let slug = ServerSlug::parse(&slug).map_err(OpError::from)?;
+    let slug = ServerSlug::parse(&slug).map_err(|_no_slug| Trouble::no_page())?;
     page(&console, &visitor, &slug, (asked, None), StatusCode::OK).await
 }
 
@@ -78,9 +78,11 @@ async fn page(
     status: StatusCode,
 ) -> Result<Response, Trouble> {
     let now = (console.clock)();
+    let record = servers::get(console, &visitor.actor, slug).await?;
     let pins = servers::tools(console, &visitor.actor, slug).await?;
-    let kept_out: Vec<PinRecord> =
-        pins.into_iter().filter(|pin| pin.state == PinState::Quarantined).collect();
+    let keeps = record.new_tools == NewTools::Quarantine;
+    let is_out = |pin: &PinRecord| keeps && pin.state == PinState::Quarantined;
+    let kept_out: Vec<PinRecord> = pins.into_iter().filter(is_out).collect();
     let all = kept_out.len();
     let after = asked.after.as_deref();
     let rest =

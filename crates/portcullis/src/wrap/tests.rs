@@ -66,7 +66,7 @@ fn wrap_and_unwrap_leave_the_very_bytes_and_rights() {
     fs::set_permissions(home.file(), Permissions::from_mode(0o640)).unwrap();
     assert_eq!(home.run(&WRAP).unwrap(), Exit::Good);
     let wrapped = home.text();
-    let policy = home.dir.path().join("p.json").display().to_string();
+    let policy = fs::canonicalize(home.dir.path().join("p.json")).unwrap().display().to_string();
     let wanted = format!(
         "\"command\": \"portcullis\", \"args\": [\"run\", \"--policy\", \"{policy}\", \
          \"--server-name\", \"files-x\", \"--env\", \"API_KEY\", \"--\", \"npx\", \"-y\", \"s\"], \

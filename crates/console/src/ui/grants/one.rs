@@ -59,7 +59,7 @@ pub(in crate::ui) async fn show(
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
-    let id = GrantId::parse(&id).map_err(OpError::from)?;
+    let id = GrantId::parse(&id).map_err(|_no_id| Trouble::no_page())?;
     let told = match asked.told.as_deref() {
         Some("revoked") => Some("The grant is revoked. Its token opens nothing any more."),
         Some("policy") => Some("The policy is attached. It judges the next call."),

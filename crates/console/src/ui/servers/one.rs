@@ -9,7 +9,7 @@ use store::{
     NewTools, PinLine, PinState, Revision, Secret, ServerRecord, ServerSlug, Timeouts, Transport,
 };
 
-use super::{RiskCount, by_risk, reached, risk_badge, state};
+use super::{RiskCount, by_risk, reached, risk_badge, state, troubles};
 use crate::Console;
 use crate::ops::{OpError, Permission, servers};
 use crate::ui::form::Posted;
@@ -83,6 +83,8 @@ struct Server {
     reached: String,
     is_http: bool,
     state: Badge,
+    /// Why the gateway does not reach it.
+    trouble: Option<String>,
     risks: Vec<RiskCount>,
     tools: Vec<ToolLine>,
     all: usize,
@@ -115,6 +117,17 @@ impl Server {
         all.into_iter().map(|(word, name)| (word, name, self.asked.risk == word)).collect()
     }
 
+    fn classes() -> [(&'static str, &'static str); 6] {
+        [
+            ("read", "Read"),
+            ("write", "Write"),
+            ("execute", "Execute"),
+            ("destructive", "Destructive"),
+            ("financial", "Financial"),
+            ("", "As the catalogue says"),
+        ]
+    }
+
     fn allows_new(&self) -> bool {
         self.record.new_tools == NewTools::Allow
     }
@@ -138,11 +151,13 @@ pub(in crate::ui) async fn show(
     let told = match asked.told.as_deref() {
         Some("saved") => Some("The settings are saved."),
         Some("secret") => Some("The secret is replaced. It goes with the next request."),
+        Some("class") => Some("The class is set. It goes with the next listing of the tools."),
         Some("accepted") => Some("The tools are accepted. Policies decide who may call them."),
         _ => None,
     };
     let notice = told.map(|text| Notice { kind: "ok", text: text.to_owned() });
-    page(&console, &visitor, &slug_of(&slug)?, (asked, notice), StatusCode::OK).await
+    let slug = ServerSlug::parse(&slug).map_err(|_no_slug| Trouble::no_page())?;
+    page(&console, &visitor, &slug, (asked, notice), StatusCode::OK).await
 }
 
 async fn page(
@@ -179,6 +194,7 @@ async fn page(
         reached: reached(&record),
         is_http,
         state: state(lines.len(), waiting),
+        trouble: troubles(console).remove(slug.as_str()),
         risks: by_risk(&lines),
         tools: shown.into_iter().map(|line| tool_line(slug, line)).collect(),
         all: lines.len(),
@@ -329,6 +345,31 @@ pub(in crate::ui) async fn credentials(
         Ok(_revision) => see_other(&format!("{}?told=secret", address(&slug))),
         Err(error) => refused(error, &address(&slug)),
     }
+}
+
+/// A tool and its class; an empty one is the catalogue's.
+#[derive(Debug, Deserialize)]
+pub(in crate::ui) struct ClassForm {
+    tool: String,
+    class: String,
+}
+
+/// Gives a tool another class.
+pub(in crate::ui) async fn class(
+    State(console): State<Console>,
+    Path(slug): Path<String>,
+    posted: Posted<ClassForm>,
+) -> Result<Response, Trouble> {
+    let actor = &posted.visitor.actor;
+    actor.may(Permission::Administer).map_err(OpError::from)?;
+    let slug = slug_of(&slug)?;
+    let class = Some(posted.form.class.as_str()).filter(|class| !class.is_empty());
+    let class: Option<policy::Class> = class
+        .map(str::parse)
+        .transpose()
+        .map_err(|_unknown| OpError::Invalid("this is no class".to_owned()))?;
+    servers::set_class(&console, actor, &slug, (&posted.form.tool, class)).await?;
+    Ok(see_other(&format!("{}?told=class", address(&slug))))
 }
 
 /// The name typed again, so that nobody removes the wrong one.

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use store::{PinRecord, PinState, PolicyMode, PolicyName, ServerSlug, WriteError};
+use store::{PinLine, PinRecord, PinState, PolicyMode, PolicyName, ServerSlug, WriteError};
 
 use crate::Console;
 use crate::ops::policies::Draft;
@@ -77,7 +77,7 @@ async fn page(
     let record = servers::get(console, &visitor.actor, slug).await?;
     let pins = servers::tools(console, &visitor.actor, slug).await?;
     let lines = servers::lines(console, &visitor.actor, Some(slug)).await?;
-    let mut riskiest: Vec<&PinRecord> = pins.iter().collect();
+    let mut riskiest: Vec<&PinLine> = lines.iter().collect();
     riskiest.sort_by(|a, b| b.risk.cmp(&a.risk).then_with(|| a.tool.cmp(&b.tool)));
     let tools = riskiest.into_iter().take(SHOWN_TOOLS).map(|pin| Tool {
         name: pin.tool.clone(),
@@ -92,17 +92,17 @@ async fn page(
         reached: reached(&record),
         tested,
         all: pins.len(),
-        unknown: pins.iter().filter(|pin| pin.class.is_none()).count(),
+        unknown: lines.iter().filter(|line| line.class.is_none()).count(),
         risks: by_risk(&lines),
         seen: mark(&pins),
-        policy: text(&pins),
+        policy: text(&lines),
     };
     Ok(answer(status, &page))
 }
 
 /// The recommended policy of these tools.
-fn text(pins: &[PinRecord]) -> String {
-    recommend::document(pins.iter().map(|pin| (pin.tool.as_str(), pin.class)))
+fn text(lines: &[PinLine]) -> String {
+    recommend::document(lines.iter().map(|line| (line.tool.as_str(), line.class)))
 }
 
 /// Changes whenever a tool or a definition does.
@@ -178,7 +178,8 @@ pub(in crate::ui) async fn save(
         }
     }
     let mode = if form.mode == "observe" { PolicyMode::Observe } else { PolicyMode::Enforce };
-    let name = save_policy(&console, &visitor, &slug, (&text(&pins), mode)).await?;
+    let lines = servers::lines(&console, &visitor.actor, Some(&slug)).await?;
+    let name = save_policy(&console, &visitor, &slug, (&text(&lines), mode)).await?;
     let (slug, name) = (encoded(slug.as_str()), encoded(name.as_str()));
     Ok(see_other(&format!("/grants/new?server={slug}&policy={name}&expires=30&setup=1")))
 }

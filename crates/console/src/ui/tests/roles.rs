@@ -57,6 +57,7 @@ fn fields(path: &str) -> &'static str {
             "revision=1&connect_seconds=5&first_byte_seconds=60&total_seconds=300\
              &refresh_seconds=60&new_tools=quarantine"
         }
+        "/servers/{slug}/class" => "tool=none&class=read",
         "/servers/{slug}/credentials" => "name=x&value=x",
         "/servers/{slug}/remove" | "/grants/{id}/revoke" => "confirm=other",
         "/grants" => "expires=30&label=x&server=none",
