@@ -13,7 +13,7 @@ use policy::UnixMillis;
 use serde::Deserialize;
 use store::{AuditCursor, AuditEntry, AuditFilter, AuditKind, AuditOrder};
 
-use super::look::{Badge, When, filters, rfc3339};
+use super::look::{self, Badge, When, filters, rfc3339};
 use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
@@ -185,8 +185,10 @@ pub(super) struct Line {
     pub(super) tool: String,
     pub(super) grant: String,
     pub(super) client: String,
-    /// Why, in a word: the reason, or how it ended.
+    /// Why: the reason, or how it ended.
     pub(super) why: String,
+    /// The rule that decided.
+    pub(super) rule: String,
     pub(super) latency: String,
 }
 
@@ -197,11 +199,7 @@ impl Line {
         let would = entry.would.as_ref();
         let reason = would.map(|would| &would.reason).or(entry.reason.as_ref());
         let rule = would.map(|would| &would.rule).or(entry.rule.as_ref());
-        let why = match (reason, rule.filter(|rule| !rule.is_empty())) {
-            (Some(reason), Some(rule)) => format!("{reason} · {rule}"),
-            (Some(reason), None) => reason.clone(),
-            (None, _) => ended.to_owned(),
-        };
+        let why = reason.map_or(ended, |word| look::reason(word)).to_owned();
         Self {
             seq: entry.seq,
             when: When::new(entry.time, now),
@@ -212,6 +210,7 @@ impl Line {
             grant: text(&entry.grant),
             client: text(&entry.client),
             why,
+            rule: rule.cloned().unwrap_or_default(),
             latency: entry.latency_ms.map_or_else(String::new, |ms| format!("{ms} ms")),
         }
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use store::AuditEntry;
 
-use super::look::{Badge, When, filters, grouped, rfc3339};
+use super::look::{self, Badge, When, filters, grouped, rfc3339};
 use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
@@ -24,9 +24,22 @@ struct Said {
 }
 
 impl Said {
+    /// A limit is charged last and with all others, so what a trace says of it is only what it would take: a call that was
+    /// not allowed charged nothing, and one of its limits may be what had no room.
+    fn settled(mut self, entry: &AuditEntry) -> Self {
+        if self.result == "charges" && entry.verdict != "allow" {
+            let full = entry.reason.as_deref() == Some("limit_exceeded")
+                && entry.rule.as_deref() == Some(self.rule.as_str());
+            self.result = String::from(if full { "no_room" } else { "would_charge" });
+        }
+        self
+    }
+
     /// What it said, in words.
     fn words(&self) -> &str {
         match self.result.as_str() {
+            "no_room" => "has no room: denied",
+            "would_charge" => "would charge its limit",
             "matched" => "matches the call",
             "hides" => "hides it",
             "odd_uri" => "the URI can be read in more than one way: denied",
@@ -49,6 +62,7 @@ impl Said {
         match self.result.as_str() {
             "matched" | "passed" | "default_allows" => Badge::state("ok", "Passes"),
             "charges" => Badge::state("ok", "Charged"),
+            "would_charge" => Badge::state("", "Not charged"),
             "asks" | "failed_waivable" => Badge::state("hold", "Asks"),
             _ => Badge::state("bad", "Denies"),
         }
@@ -100,7 +114,8 @@ pub(super) async fn show(
     let rules: Vec<String> = said.iter().map(|said| said.rule.clone()).collect();
     let mut wanted = wanted::of(&console, &visitor.actor, &entry, &rules).await?;
     wanted.resize_with(said.len(), Vec::new);
-    let trace = said.into_iter().zip(wanted).collect();
+    let said = said.into_iter().map(|said| said.settled(&entry));
+    let trace = said.zip(wanted).collect();
     let pretty = |text: &String| {
         serde_json::from_str::<Value>(text)
             .ok()
@@ -128,7 +143,7 @@ fn kept(arguments: Option<&str>) -> &'static str {
         Some(text) if text.contains("[redacted]") => {
             "Values that the redaction names were replaced before they were written down."
         }
-        Some(_) => "As they were written down.",
+        Some(_) => "As it was written down.",
     }
 }
 
@@ -138,7 +153,7 @@ fn way(entry: &AuditEntry) -> Vec<Step> {
     let (text, kind) = match (entry.verdict.as_str(), &entry.reason) {
         ("allow", _) => ("allowed".to_owned(), "ok"),
         ("hold", _) => ("held for a person".to_owned(), "hold"),
-        (_, Some(reason)) => (format!("denied: {reason}"), "bad"),
+        (_, Some(reason)) => (format!("denied: {}", look::reason(reason)), "bad"),
         (_, None) => ("refused unread".to_owned(), "bad"),
     };
     way.push(Step { word: "Judged", text, kind });

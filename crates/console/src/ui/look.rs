@@ -199,6 +199,30 @@ fn shape(kind: &str) -> String {
     format!("<path d=\"{lines}\" {STROKE}/>")
 }
 
+/// A reason word of the log (POLICY section 8), for people. A word that is none of ours is shown as it is.
+pub fn reason(word: &str) -> &str {
+    match word {
+        "hidden" => "hidden by the policy",
+        "not_listed" => "not listed in the policy",
+        "action_deny" => "denied by the policy",
+        "schema_invalid" => "arguments do not fit the tool",
+        "require_failed" => "a rule is not met",
+        "deny_if_matched" => "a rule forbids it",
+        "type_mismatch" => "arguments of the wrong kind",
+        "store_unavailable" => "the counters could not be written",
+        "limit_exceeded" => "a limit had no room",
+        "approval_required" => "needs a person",
+        "approval_rejected" => "a person rejected it",
+        "too_many_pending" => "too many calls wait already",
+        "quarantined" => "the tool is new or changed",
+        "no_policy" => "the grant has no policy",
+        "audit_unavailable" => "it could not be recorded",
+        "malformed" => "no well-formed arguments",
+        "policy_invalid" => "the policy cannot be read",
+        other => other,
+    }
+}
+
 /// An instant: how long ago, with the whole time behind it.
 #[derive(Debug, Clone, Copy)]
 pub struct When {

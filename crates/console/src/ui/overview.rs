@@ -15,6 +15,7 @@ use super::look::{When, filters, grouped};
 use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
+use crate::health::Check;
 use crate::ops::overview::{Attention, NAMED_MAX, Numbers, attention, numbers};
 use crate::ops::{Permission, audit};
 
@@ -105,7 +106,9 @@ pub(super) async fn show(
     let attention = attention(&console, &visitor.actor).await?;
     let reading = (AuditOrder::NewestFirst, None, ROWS);
     let found = audit::page(&console, &visitor.actor, AuditFilter::default(), reading).await?;
-    let (needs, further) = needs(&attention, now);
+    let failing: Vec<_> =
+        (console.checks)().into_iter().filter(|check| check.problem.is_some()).collect();
+    let (needs, further) = needs(&attention, &failing, now);
     Ok(shown(&Overview {
         frame: Frame::of(&console, &visitor, Place::Overview, "Overview").await?,
         tiles: tiles(&numbers),
@@ -119,13 +122,20 @@ pub(super) async fn show(
 }
 
 /// The needs that are named, most urgent first, and how many are not.
-fn needs(attention: &Attention, now: policy::UnixMillis) -> (Vec<Need>, usize) {
+fn needs(attention: &Attention, failing: &[Check], now: policy::UnixMillis) -> (Vec<Need>, usize) {
     let mut needs = Vec::new();
     if attention.holds > 0 {
         let word = if attention.holds == 1 { "call waits" } else { "calls wait" };
         let text = format!("{} {word} for a person", attention.holds);
         needs.push(Need { kind: "hold", address: "/approvals".to_owned(), text, when: None });
     }
+    let checks = failing.iter().take(NAMED_MAX).map(|check| Need {
+        kind: "bad",
+        address: "/health".to_owned(),
+        text: format!("{}: {}", check.name, check.problem.as_deref().unwrap_or_default()),
+        when: None,
+    });
+    needs.extend(checks);
     let quarantined = attention.quarantined.iter().take(NAMED_MAX).map(|(server, count)| {
         let word = if *count == 1 { "tool is" } else { "tools are" };
         let text = format!("{count} {word} new or changed on {server}, and kept out");
@@ -147,8 +157,12 @@ fn needs(attention: &Attention, now: policy::UnixMillis) -> (Vec<Need>, usize) {
         when: None,
     });
     needs.extend(without);
-    let kinds =
-        [attention.quarantined.len(), attention.expiring.len(), attention.without_policy.len()];
+    let kinds = [
+        failing.len(),
+        attention.quarantined.len(),
+        attention.expiring.len(),
+        attention.without_policy.len(),
+    ];
     (needs, kinds.into_iter().map(|count| count.saturating_sub(NAMED_MAX)).sum())
 }
 

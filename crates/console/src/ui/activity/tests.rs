@@ -60,6 +60,7 @@ fn lines_are_markup_and_what_stands_in_them_is_not() {
         grant: "\u{202e}ops".to_owned(),
         client: String::new(),
         why: String::new(),
+        rule: String::new(),
         latency: String::new(),
     };
     let page = Around { lines: Lines { lines: vec![line] } }.render().unwrap();

@@ -1,6 +1,6 @@
 use policy::UnixMillis;
 
-use super::{Badge, Visible, When, grouped, span};
+use super::{Badge, Visible, When, grouped, reason, span};
 
 #[test]
 fn what_others_wrote_is_inert_and_nothing_in_it_is_hidden() {
@@ -38,4 +38,11 @@ fn times_say_how_long_ago_and_when() {
 fn numbers_are_grouped() {
     let shown = [0, 999, 1_000, 1_234_567].map(|number| grouped(number).replace('\u{202f}', " "));
     assert_eq!(shown, ["0", "999", "1 000", "1 234 567"]);
+}
+
+#[test]
+fn every_reason_of_the_engine_has_its_words() {
+    for word in policy::Reason::ALL.map(policy::Reason::as_str) {
+        assert_ne!(reason(word), word);
+    }
 }

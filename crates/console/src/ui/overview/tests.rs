@@ -1,7 +1,8 @@
 use policy::UnixMillis;
 use store::{AuditCounts, ServerSlug};
 
-use super::{Attention, Numbers, Spark, needs, tiles};
+use super::{Attention, Check, Numbers, Spark, needs, tiles};
+use crate::health::Required;
 
 #[test]
 fn a_spark_shows_every_hour_and_what_is_not_nothing() {
@@ -31,8 +32,14 @@ fn many_needs_are_named_up_to_a_bound_and_the_others_counted() {
         without_policy: vec![("ci".to_owned(), "g1".to_owned())],
         ..Attention::default()
     };
-    let (named, further) = needs(&attention, UnixMillis(0));
-    assert_eq!((named.len(), further), (7, 2));
+    let failing = Check {
+        name: "server pay".to_owned(),
+        problem: Some("no answer".to_owned()),
+        required: Required::No,
+    };
+    let (named, further) = needs(&attention, &[failing], UnixMillis(0));
+    assert_eq!((named.len(), further), (8, 2));
     assert_eq!(named[0].text, "1 call waits for a person");
-    assert_eq!(named[1].text, "1 tool is new or changed on s0, and kept out");
+    assert_eq!(named[1].text, "server pay: no answer");
+    assert_eq!(named[2].text, "1 tool is new or changed on s0, and kept out");
 }
