@@ -1,6 +1,7 @@
 //! One POST to an address that people configured, such as a webhook: under the address rules of
 //! servers, without redirects, on a connection of its own. Never here: what is posted, and when.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -99,14 +100,12 @@ impl Post {
             }
             Ok(status)
         };
-        let mut connection = std::pin::pin!(connection);
+        let (mut answering, mut connection) = (pin!(answering), pin!(connection));
         tokio::select! {
             biased;
-            answer = answering => answer,
-            ended = &mut connection => match ended {
-                Err(error) => Err(PostError::Broken(error)),
-                Ok(()) => Err(PostError::Unreachable(Unreachable::Stopped)),
-            },
+            answer = &mut answering => answer,
+            // A receiver may answer and close at once: what the connection brought waits for whoever asked.
+            _ended = &mut connection => answering.await,
         }
     }
 }
