@@ -6,6 +6,16 @@ import { parse } from "./swap.js";
 const ROWS_MAX = 300;
 const body = document.querySelector("tbody[data-events]");
 if (body) watch(body);
+else awaitFirst(document.querySelector("[data-first]"));
+
+// Nothing is there yet: the first call brings the table.
+function awaitFirst(state) {
+  if (!state) return;
+  const source = new EventSource(state.dataset.first);
+  source.addEventListener("open", () => { state.textContent = "Live"; });
+  source.addEventListener("error", () => { state.textContent = "Not connected. Trying again."; });
+  source.addEventListener("call", () => location.reload());
+}
 
 function watch(body) {
   const more = document.getElementById("live-more");
