@@ -10,10 +10,11 @@ use console::clients::read::{self, Entry, EntryTransport};
 use console::clients::{CLIENTS, Client};
 use serde::Serialize;
 
+use crate::causes::chain;
 use crate::client_files::{ClientFile, Machine};
 use crate::config::Environment;
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::manage::inert;
 use crate::output::{self, JsonSwitch};
 

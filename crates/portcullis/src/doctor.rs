@@ -11,10 +11,11 @@ use store::{ServerRecord, Transport};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::causes::chain;
 use crate::cli::ConfigArg;
 use crate::config::{self, Config, Environment};
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::output::{self, Form, JsonSwitch};
 
 /// How long one server may take to accept a connection.

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 
 use miette::GraphicalTheme;
 
+use crate::causes::chain;
 use crate::config::{ConfigError, FileProblems};
 use crate::drawing;
 use crate::exit::Exit;
@@ -56,22 +57,6 @@ impl Failure {
         }
         self.exit
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        // Some libraries repeat the cause in their own message.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 impl From<ConfigError> for Failure {

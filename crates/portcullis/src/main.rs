@@ -3,6 +3,7 @@
 //! Never here: a decision about a call, SQL, HTML.
 
 mod bridge;
+mod causes;
 mod cli;
 mod client_files;
 mod clock;

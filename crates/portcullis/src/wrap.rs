@@ -16,12 +16,13 @@ use console::clients::wrap::{self as entry, Front, Target, WrapError};
 use console::clients::{Client, Scope, client};
 
 use self::change::Change;
+use crate::causes::chain;
 use crate::client_files::{ClientFile, Machine};
 use crate::clock;
 use crate::config::Environment;
 use crate::discover::known_client;
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::manage::inert;
 use crate::output;
 use crate::text_file;

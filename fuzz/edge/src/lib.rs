@@ -5,6 +5,8 @@
 
 #[path = "../../../crates/gateway/src/bearer.rs"]
 mod bearer;
+#[path = "../../../crates/portcullis/src/causes.rs"]
+mod causes;
 #[expect(dead_code, unused_imports, reason = "the fuzzer needs less of it than the product")]
 #[path = "../../../crates/portcullis/src/config/mod.rs"]
 mod config;

@@ -7,9 +7,10 @@ use gateway::address::{AddressRule, Host, Scheme, ServerUrl, check_url};
 
 use super::carry;
 use super::endpoint::Endpoint;
+use crate::causes::chain;
 use crate::config::Environment;
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::serve::signals::Signals;
 
 /// What `connect` takes.

@@ -166,7 +166,7 @@ impl Endpoint {
 
 fn failed(error: &hyper_util::client::legacy::Error) -> ExchangeError {
     if error.is_connect() {
-        ExchangeError::Unreachable(crate::failure::chain(error))
+        ExchangeError::Unreachable(crate::causes::chain(error))
     } else {
         ExchangeError::CutOff
     }

@@ -26,11 +26,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::carry;
 use super::endpoint::Endpoint;
+use crate::causes::chain;
 use crate::clock;
 use crate::config::policies::{PinnedTools, from_policy, read_policy, run_tests};
 use crate::config::{self, Config, Environment, PolicyEntry};
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::manage::inert;
 use crate::output;
 use crate::scratch::Scratch;

@@ -115,7 +115,7 @@ fn url(
         Kind::Webhook => Secret::new(text.value.to_owned()),
     };
     if let Err(error) = Post::to(url.expose(), rule) {
-        let why = crate::failure::chain(&error);
+        let why = crate::causes::chain(&error);
         problems.add_with_help(
             text.span,
             format!("`url` is refused: {why}"),

@@ -13,10 +13,11 @@ use store::{
 };
 
 use super::{Installation, inert};
+use crate::causes::chain;
 use crate::cli::ConfigArg;
 use crate::config::Environment;
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::output::{self, Form, JsonSwitch};
 use crate::serve::{self, Ready};
 

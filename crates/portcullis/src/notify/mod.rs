@@ -21,9 +21,9 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::causes::chain;
 use crate::clock;
 use crate::config::{Channel, Kind};
-use crate::failure::chain;
 
 /// How long a receiver may take to answer, in seconds.
 const ANSWER_SECONDS_MAX: u64 = 10;

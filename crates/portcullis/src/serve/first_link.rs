@@ -5,7 +5,7 @@ use console::Console;
 use console::ops::{Actor, Proof, accounts};
 use store::ApiRole;
 
-use crate::failure::chain;
+use crate::causes::chain;
 use crate::output;
 
 /// Whether the link is printed.

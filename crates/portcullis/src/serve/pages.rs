@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::reload::ReloadState;
-use crate::failure::chain;
+use crate::causes::chain;
 
 /// The control plane of a process that serves.
 pub(super) fn console(store: &Store, gateway: &Gateway, (site, checks): (Site, Checks)) -> Console {

@@ -14,9 +14,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::objects;
+use crate::causes::chain;
 use crate::clock;
 use crate::config::{self, Channel, Config, Environment};
-use crate::failure::chain;
 
 /// How often the files are looked at.
 const LOOK_MILLIS: u64 = 250;

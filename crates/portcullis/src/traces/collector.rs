@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use crate::failure::chain;
+use crate::causes::chain;
 use crate::outgoing;
 
 /// The longest answer of a collector that is read, in bytes.

@@ -19,10 +19,11 @@ use serde_json::{Value, json};
 use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, FootingTag, state_word};
 use tokio::time::timeout;
 
+use crate::causes::chain;
 use crate::cli::ConfigArg;
 use crate::config::Environment;
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::manage::Installation;
 use crate::outgoing;
 
