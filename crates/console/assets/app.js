@@ -52,9 +52,11 @@ document.addEventListener("change", (event) => {
 
 // `g` and then a letter, as in many tools; never while somebody types.
 const places = { o: "/", a: "/approvals", t: "/activity", s: "/servers", p: "/policies", g: "/grants" };
+const sheet = document.getElementById("shortcuts");
 let led = 0;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (event.key === "?" && sheet && !sheet.open) return sheet.showModal();
   if (event.key === "g" && Date.now() - led > 1000) { led = Date.now(); return; }
   if (Date.now() - led < 1000 && places[event.key]) {
     led = 0;
@@ -66,5 +68,6 @@ export function typing(target) {
   return target instanceof Element && target.closest("input, textarea, select, [contenteditable]") !== null;
 }
 
-for (const button of document.querySelectorAll("button[data-copy]")) button.hidden = false;
+for (const button of document.querySelectorAll("button[data-copy], #show-shortcuts")) button.hidden = false;
+document.getElementById("show-shortcuts")?.addEventListener("click", () => sheet.showModal());
 setInterval(keepTimes, 5000);

@@ -105,7 +105,7 @@ document.addEventListener("keydown", (event) => {
     else if (key === "k") choose(-1);
     else if (key === "a" || key === "r") {
       const link = document.activeElement?.closest?.("tr[data-id] th a");
-      if (link) location.assign(`${link.href}#${key === "a" ? "approve" : "reject"}`);
+      if (link) location.assign(`${link.href}#to-${key === "a" ? "approve" : "reject"}`);
     }
     return;
   }
@@ -124,7 +124,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-if (location.hash === "#approve") document.getElementById("approve-button")?.focus();
-if (location.hash === "#reject") document.getElementById("reason")?.focus();
+// No element has these names: going to one would take the focus away again.
+if (location.hash === "#to-approve") document.getElementById("approve-button")?.focus();
+if (location.hash === "#to-reject") document.getElementById("reason")?.focus();
 count();
 setInterval(count, 1000);

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 
 import { axe, everyLook, fits, PICTURED_FROM, scriptBytes } from "./stage/checks.mjs";
 import { office } from "./stage/office.mjs";
-import { formOf, LOOKED_AT, pathOf } from "./stage/pages.mjs";
+import { formOf, LOOKED_AT, PAGES, pathOf, SIGN_ON } from "./stage/pages.mjs";
 import { PICTURES } from "./stage/places.mjs";
 import { firstAdmin, ROLES, somebody } from "./stage/people.mjs";
 import { scenario } from "./stage/stage.mjs";
@@ -92,6 +92,23 @@ scenario("every page without JavaScript", async (stage, t) => {
       await fits(admin);
     });
   }
+});
+
+scenario("without an issuer of sign-on there is no way through one", async (stage) => {
+  const gateway = await stage.gateway();
+  const admin = (await firstAdmin(stage, gateway)).expecting(404);
+  const guest = (await stage.visitor(gateway)).expecting(404);
+  for (const path of SIGN_ON) {
+    assert.ok(PAGES.some((page) => page.path === path), `${path} is in the table of pages`);
+    for (const visitor of [admin, guest]) {
+      const answer = await visitor.open(path);
+      assert.equal(answer.status(), 404, path);
+      assert.match(await visitor.page.locator("h1").innerText(), /no such page/i);
+      await axe(visitor);
+    }
+  }
+  await guest.open("/sign-in");
+  assert.equal(await guest.page.locator("a[href^='/sign-in/on']").count(), 0, "nothing offers it");
 });
 
 scenario("a page that is not there says so", async (stage) => {

@@ -31,6 +31,7 @@ mod setup;
 mod setup_link;
 mod sign_in;
 mod sign_on;
+mod theme;
 mod tools;
 pub mod visitor;
 
@@ -71,6 +72,7 @@ pub fn router(console: Console) -> Router {
         .route("/policies/{name}/discard", post(builder::discard))
         .route("/assets/{mark}/{name}", get(assets::show))
         .merge(people_router())
+        .layer(axum::middleware::from_fn(theme::with_choice))
         .with_state(console)
 }
 
@@ -87,6 +89,7 @@ fn people_router() -> Router<Console> {
         .route("/new-password/{link}", get(setup_link::new_password).post(setup_link::renew))
         .route("/account", get(account::show))
         .route("/account/password", post(account::change_password))
+        .route("/account/theme", post(theme::choose))
         .route("/account/sessions/end", post(account::end_session))
         .route("/account/sessions/end-others", post(account::end_others))
         .route("/people", get(people::show))

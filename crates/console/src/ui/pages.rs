@@ -82,6 +82,7 @@ pub const PAGES: &[PageEntry] = &[
     form("/health/verify", Permission::Administer, "Walk the chain of the audit"),
     page("/account", "One's own account: password and sessions"),
     form("/account/password", Permission::Read, "Choose another password"),
+    form("/account/theme", Permission::Read, "Light, dark, or as the system, in this browser"),
     form("/account/sessions/end", Permission::Read, "End one of one's own sessions"),
     form("/account/sessions/end-others", Permission::Read, "End all of one's other sessions"),
     form("/sign-out", Permission::Read, "End this session"),

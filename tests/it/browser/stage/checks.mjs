@@ -20,6 +20,8 @@ const TABS_MAX = 400;
 /** Fails on grave findings of axe-core; hands back the lesser ones. */
 export async function axe(visitor) {
   const { page } = visitor;
+  // It is a script itself: a page without JavaScript is looked at by `fits` and by what it says.
+  if (!visitor.script) return [];
   await page.evaluate(AXE);
   const violations = await page.evaluate(async (values) => {
     const results = await globalThis.axe.run(document, {

@@ -5,23 +5,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { openSync, readdirSync, readFileSync, existsSync } from "node:fs";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { PRODUCT } from "./places.mjs";
+import { takePorts } from "./ports.mjs";
 import { until } from "./wait.mjs";
 
 const API_TOKEN = "admin-token-of-the-browser-tests";
-
-/** Ports of loopback that were free a moment ago, all at the same time. */
-async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => createServer());
-  await Promise.all(servers.map((server) => once(server.listen(0, "127.0.0.1"), "listening")));
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
-}
 
 function fakeTimeLibrary() {
   const folders = readdirSync("/usr/lib").map((name) => `/usr/lib/${name}/faketime/libfaketime.so.1`);
@@ -29,6 +20,9 @@ function fakeTimeLibrary() {
   if (!found) throw new Error("libfaketime is missing (Debian: `apt-get install libfaketime`)");
   return found;
 }
+
+/** A policy as somebody would write it down. */
+const written = (document) => `${JSON.stringify(document, null, 2)}\n`;
 
 export class Gateway {
   /**
@@ -38,7 +32,8 @@ export class Gateway {
   static async start({ lines = [], tables = [], waitSeconds = 60, values = "full", at } = {}) {
     const gateway = new Gateway();
     gateway.folder = await mkdtemp(join(tmpdir(), "portcullis-browser-"));
-    const [door, consolePort] = await freePorts(2);
+    gateway.taken = await takePorts(2);
+    const [door, consolePort] = gateway.taken.ports;
     gateway.door = `http://127.0.0.1:${door}`;
     gateway.origin = `http://127.0.0.1:${consolePort}`;
     gateway.at = at;
@@ -109,6 +104,7 @@ export class Gateway {
 
   async stop() {
     if (this.child.exitCode === null && this.child.signalCode === null) await this.kill();
+    await this.taken.release();
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -156,7 +152,15 @@ export class Gateway {
   }
 
   async policy(name, server, document) {
-    await this.api("POST", "policies", { name, server, document });
+    await this.api("POST", "policies", { name, server, text: written(document) });
+  }
+
+  /** Saves another version of a policy. */
+  async changePolicy(name, document) {
+    const known = await this.ask("GET", `policies/${name}`);
+    const { server } = await known.json();
+    const headers = { "If-Match": known.headers.get("etag") };
+    return this.api("PUT", `policies/${name}`, { server, text: written(document) }, headers);
   }
 
   /** Makes a grant and waits until the gateway lets it in; its token. */

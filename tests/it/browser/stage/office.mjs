@@ -67,6 +67,29 @@ export const PAY_TOOLS = [
   },
 ];
 
+/** What an administrator said that they are. */
+const PAY_CLASSES = {
+  list_invoices: "read",
+  get_balance: "read",
+  pay_invoice: "financial",
+  refund_payment: "financial",
+  send_reminder: "write",
+  delete_customer: "destructive",
+};
+
+const MAIL_CLASSES = { search_mail: "read", send_mail: "write", delete_mail: "destructive" };
+
+const FILES_CLASSES = {
+  read_text_file: "read",
+  list_directory: "read",
+  search_files: "read",
+  get_file_info: "read",
+  write_file: "write",
+  edit_file: "write",
+  create_directory: "write",
+  move_file: "destructive",
+};
+
 const MAIL_TOOLS = [
   {
     name: "search_mail",
@@ -154,7 +177,7 @@ export async function payments(stage, gateway, { policy = PAY_POLICY, label = "A
     list_invoices: "inv-7: 120.00 EUR, open\ninv-8: 15,000.00 EUR, open",
     pay_invoice: "Paid.",
   });
-  await gateway.server(input);
+  await gateway.server({ ...input, classes: PAY_CLASSES });
   await gateway.policy("accounting", "pay", policy);
   const grant = await gateway.grant(label, "pay", "accounting", { owner: "Mara", tags: { team: "finance" } });
   return { grant, file };
@@ -164,11 +187,11 @@ export async function payments(stage, gateway, { policy = PAY_POLICY, label = "A
 export async function office(stage, gateway) {
   const { grant } = await payments(stage, gateway);
   const { file: mailFile, ...mail } = await stage.toolsOf(gateway, "mail", MAIL_TOOLS);
-  await gateway.server(mail);
+  await gateway.server({ ...mail, classes: MAIL_CLASSES });
   await gateway.policy("mail-inside", "mail", MAIL_POLICY);
   const mailGrant = await gateway.grant("Inbox helper", "mail", "mail-inside", { owner: "Jonas" });
   const files = await filesServer(gateway);
-  await gateway.server(files.input);
+  await gateway.server({ ...files.input, classes: FILES_CLASSES });
   await gateway.policy("files-reading", "files", { version: "1", default: "deny", tools: { "@read": {} } });
   const filesGrant = await gateway.grant("Research", "files", "files-reading", {
     expires: new Date(gateway.now().getTime() + 5 * 86_400_000).toISOString(),

@@ -49,8 +49,8 @@ function tellViolations() {
 
 /** A person with a browser of their own: one context, one page, watched. */
 export class Visitor {
-  constructor(context, page, origin) {
-    Object.assign(this, { context, page, origin, faults: [], trace: [], expected: new Set() });
+  constructor(context, page, origin, script) {
+    Object.assign(this, { context, page, origin, script, faults: [], trace: [], expected: new Set() });
     context.on("request", (request) => this.#asked(request));
     context.on("requestfailed", (request) => this.#failed(request));
     context.on("response", (response) => this.#answered(response));
@@ -163,7 +163,7 @@ class Stage {
     if (script) await context.addInitScript(tellViolations);
     const page = await context.newPage();
     if (at) await page.clock.setFixedTime(new Date(at));
-    const visitor = new Visitor(context, page, gateway.origin);
+    const visitor = new Visitor(context, page, gateway.origin, script);
     this.visitors.push(visitor);
     return visitor;
   }

@@ -40,6 +40,7 @@ fn fields(path: &str) -> &'static str {
         "/approvals/{id}/approve" | "/approvals/{id}/reject" => "shown=0&whole=yes&reason=no",
         "/settings/organisation" => "name=Engines",
         "/settings/own-calls" => "own_calls=refuse",
+        "/account/theme" => "theme=dark",
         "/policies/{name}/review" | "/policies/{name}/history/{version}/restore" => {
             "mode=enforce&expected=0"
         }

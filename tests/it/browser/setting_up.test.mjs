@@ -1,0 +1,167 @@
+// From nothing to the first call: the link of the first start, an account, a server, the recommended policy, a grant,
+// and a real agent whose first call turns the page green. And from a policy that allows to one that refuses: builder,
+// review, save, and the agent's next call.
+import assert from "node:assert/strict";
+
+import { axe, fits, shot } from "./stage/checks.mjs";
+import { filesServer, PAY_POLICY, payments } from "./stage/office.mjs";
+import { firstAdmin } from "./stage/people.mjs";
+import { scenario } from "./stage/stage.mjs";
+import { until } from "./stage/wait.mjs";
+
+const TOKEN = /pcl_[0-9A-Za-z]{49}/;
+
+/** Goes through the set-up; the token and the address of the grant that it made. */
+async function setUp(stage, gateway, admin) {
+  const { page } = admin;
+  const { input, folder } = await filesServer(gateway);
+  await admin.open("/");
+  await page.getByRole("link", { name: "Begin the set-up" }).click();
+  await page.getByRole("link", { name: "As a program" }).click();
+  await axe(admin);
+  await page.getByLabel("Name", { exact: true }).fill("files");
+  await page.getByLabel("Program and arguments, one a line").fill(input.command.join("\n"));
+  await page.getByRole("button", { name: "Add the server" }).click();
+  await page.waitForURL("**/setup/files**");
+  await page.getByRole("button", { name: "Test connection" }).click();
+  await page.getByRole("heading", { name: /^\d+ tools/ }).waitFor();
+  await axe(admin);
+  await fits(admin);
+  await shot(admin, "setup-review");
+  await page.getByRole("button", { name: "Accept the tools and save the policy" }).click();
+  await page.getByLabel("Label").fill("Accounting assistant");
+  await axe(admin);
+  await page.getByRole("button", { name: "Make the grant" }).click();
+  await page.getByRole("heading", { name: /token/i }).first().waitFor();
+  const [token] = (await page.locator("#the-token").innerText()).match(TOKEN);
+  return { token, folder, url: `${gateway.door}/mcp/files` };
+}
+
+/** Nobody said yet what the tools are, and unknown is never harmless: a person lets the first call through. */
+async function letThrough(gateway, admin) {
+  await until("the call to be held", async () => (await gateway.held()).length === 1);
+  await admin.open("/approvals");
+  await admin.page.getByRole("link", { name: /read_text_file/ }).click();
+  await admin.page.getByRole("button", { name: /^approve/i }).click();
+  await admin.page.waitForURL("**/approvals?told=**");
+}
+
+scenario("from the first link to the first call of a real agent", async (stage) => {
+  const gateway = await stage.gateway();
+  const admin = await firstAdmin(stage, gateway);
+  const { token, folder, url } = await setUp(stage, gateway, admin);
+  const { page } = admin;
+  const text = await page.locator("main").innerText();
+  for (const client of ["Claude Code", "Cursor", "VS Code", "Codex", "Gemini", "Zed", "Goose", "OpenCode", "Windsurf"]) {
+    assert.ok(text.includes(client), `there is no block for ${client}`);
+  }
+  assert.ok(text.includes(url), "the blocks name the address");
+  await page.getByText("Waiting for the first call").waitFor();
+  await axe(admin);
+  await shot(admin, "setup-waiting");
+  const agent = await stage.agent(gateway, "files", token, "claude-code");
+  const call = agent.call("read_text_file", { path: `${folder}/notes.txt` });
+  // Nobody looks again: the page turns green by itself.
+  await page.getByText("The agent is connected.").waitFor();
+  await axe(admin);
+  await shot(admin, "setup-connected");
+  await letThrough(gateway, admin);
+  assert.deepEqual(await call, { text: "words of a note\n", isError: false });
+  await admin.open("/activity");
+  await page.locator("tr", { hasText: "read_text_file" }).getByRole("link").first().click();
+  await page.waitForURL("**/activity/**");
+  assert.match(await page.locator("main").innerText(), /read_text_file/);
+});
+
+scenario("from the first link to the first call without JavaScript", async (stage) => {
+  const gateway = await stage.gateway();
+  const admin = await firstAdmin(stage, gateway, { script: false });
+  const { token, folder } = await setUp(stage, gateway, admin);
+  const agent = await stage.agent(gateway, "files", token, "claude-code");
+  const call = agent.call("read_text_file", { path: `${folder}/notes.txt` });
+  await until("the call to be held", async () => (await gateway.held()).length === 1);
+  await admin.page.getByRole("link", { name: "Look again" }).click();
+  await admin.page.getByText("The agent is connected.").waitFor();
+  await letThrough(gateway, admin);
+  assert.deepEqual(await call, { text: "words of a note\n", isError: false });
+});
+
+/** An agent that may pay, and pays. */
+async function payingAgent(stage, gateway, policy = { ...PAY_POLICY, tests: [] }) {
+  const { grant } = await payments(stage, gateway, { policy });
+  const agent = await stage.agent(gateway, "pay", grant.token, "claude-code");
+  const pay = () => agent.call("pay_invoice", { invoice_id: "inv-1", amount: 12, currency: "EUR" });
+  assert.equal((await pay()).isError, false);
+  return pay;
+}
+
+/** Waits until the newest version is in force, and hands back the answer of a call under it. */
+async function refused(pay) {
+  const answer = await until("a call that is refused", async () => {
+    const found = await pay();
+    return found.isError && found;
+  });
+  assert.match(answer.text, /^\[POLICY DENIED\]/);
+}
+
+scenario("a tool is denied in the builder, reviewed, saved, and the next call is refused", async (stage) => {
+  const gateway = await stage.gateway();
+  const pay = await payingAgent(stage, gateway);
+  const admin = await firstAdmin(stage, gateway);
+  const { page } = admin;
+  await admin.open("/policies");
+  await axe(admin);
+  await page.getByRole("link", { name: "accounting" }).first().click();
+  await page.getByRole("option", { name: /pay_invoice/ }).click();
+  await axe(admin);
+  const field = page.locator("#text");
+  const before = await field.inputValue();
+  await page.getByRole("radio", { name: "Deny" }).check();
+  await until("the text to follow", async () => (await field.inputValue()) !== before);
+  const after = JSON.parse(await field.inputValue());
+  assert.equal(after.tools.pay_invoice.action, "deny");
+  assert.deepEqual(after.tools.send_reminder, JSON.parse(before).tools.send_reminder, "nothing else changed");
+  await shot(admin, "builder-denied");
+  await page.getByRole("button", { name: "Review and save" }).click();
+  await page.waitForURL("**/review**");
+  await axe(admin);
+  await fits(admin);
+  await shot(admin, "review-denied");
+  assert.match(await page.locator("main").innerText(), /pay_invoice/);
+  await page.getByRole("button", { name: "Save and enforce" }).click();
+  await refused(pay);
+});
+
+scenario("a policy whose own test fails cannot be saved", async (stage) => {
+  const gateway = await stage.gateway();
+  const pay = await payingAgent(stage, gateway, PAY_POLICY);
+  const admin = await firstAdmin(stage, gateway);
+  const { page } = admin;
+  await admin.open("/policies/accounting");
+  await page.getByRole("option", { name: /pay_invoice/ }).click();
+  await page.getByRole("radio", { name: "Deny" }).check();
+  await until("the text to follow", async () => /"deny"/.test((await page.locator("#text").inputValue()).split('"pay_invoice"')[1]));
+  await page.getByRole("button", { name: "Review and save" }).click();
+  await page.waitForURL("**/review**");
+  const words = await page.locator("main").innerText();
+  assert.match(words, /small payments pass/);
+  assert.equal(await page.getByRole("button", { name: /^Save/ }).count(), 0, words);
+  assert.equal((await pay()).isError, false, "what was in force stays");
+});
+
+scenario("a policy is changed as text without JavaScript, saved, and the next call is refused", async (stage) => {
+  const gateway = await stage.gateway();
+  const pay = await payingAgent(stage, gateway);
+  const admin = await firstAdmin(stage, gateway, { script: false });
+  const { page } = admin;
+  await admin.open("/policies/accounting");
+  const policy = JSON.parse(await page.locator("#text").inputValue());
+  policy.tools.pay_invoice.action = "deny";
+  await page.locator("#text").fill(JSON.stringify(policy, null, 2));
+  await page.getByRole("button", { name: "Review and save" }).click();
+  await page.waitForURL("**/review**");
+  assert.match(await page.locator("main").innerText(), /pay_invoice/);
+  await page.getByLabel("Note").fill("No payments this week.");
+  await page.getByRole("button", { name: "Save and enforce" }).click();
+  await refused(pay);
+});
