@@ -1,6 +1,6 @@
 //! Repository chores: `cargo xtask test` proves everything that this repository promises,
-//! `cargo xtask bypass` runs case files from elsewhere, `cargo xtask soak` looks for hours for what
-//! breaks a promise, and `cargo xtask bench` measures. What a step checks lives with the step; this file only
+//! `cargo xtask bypass` runs case files from elsewhere, `cargo xtask reference` writes pages, `cargo xtask soak` looks
+//! for hours for what breaks a promise, and `cargo xtask bench` measures. What a step checks lives with the step; this file only
 //! reads the command line.
 
 mod bench;
@@ -8,12 +8,14 @@ mod browser;
 mod fuzzing;
 mod process;
 mod proving;
+mod reference;
 mod repository;
 mod snippets;
 mod soak;
 mod steps;
 mod tidy;
 mod tools;
+mod walkthrough;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,6 +24,7 @@ use repository::Repository;
 
 const USAGE: &str = "\
 usage: cargo xtask test [--list] [NAME]…       run all steps, or the named ones
+       cargo xtask reference                   write the pages of docs/reference anew
        cargo xtask shots                       take the pictures of docs/images anew
        cargo xtask bypass FILE…                run bypass case files against this build
        cargo xtask soak [PART [NAME]…] [--seconds N]
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         ("bypass", files) if !files.is_empty() => {
             finish(open().and_then(|found| steps::bypass(&found, files)))
         }
+        ("reference", []) => finish(open().and_then(|found| refer(&found))),
         ("shots", []) => finish(open().and_then(|found| steps::shots(&found))),
         ("bench", arguments) => finish(open().and_then(|found| bench::run(&found, arguments))),
         ("soak", words) => finish(open().and_then(|found| soak::run(&found, words))),
@@ -60,6 +64,13 @@ fn main() -> ExitCode {
 
 fn open() -> Result<Repository, String> {
     Repository::find()
+}
+
+fn refer(found: &Repository) -> Result<bool, String> {
+    for name in reference::write(found)? {
+        say(&format!("written: {name}\n"));
+    }
+    Ok(true)
 }
 
 fn usage() -> ExitCode {

@@ -1,12 +1,14 @@
-//! Tries what README.md and docs/ show: every policy must validate, other JSON must be JSON, and
-//! every `portcullis` command, in a block or between backticks, must be one that the program knows.
-//! Judges no prose.
+//! Tries what README.md and docs/ show. Blocks marked `console run` are run as a reader would run them; every policy must
+//! validate, every configuration (`toml`) must be one that `serve` would take, other JSON must be JSON, and every
+//! `portcullis` command, in a block or between backticks, must be one that the program knows. A block that cannot be
+//! tried says `unchecked` behind its language; a language that is not known is a fault. Judges no prose.
 
 use std::fs;
 use std::path::Path;
 
 use crate::process;
 use crate::repository::Repository;
+use crate::walkthrough::Walk;
 
 /// What was tried, and what did not hold.
 #[derive(Debug, Default)]
@@ -37,9 +39,15 @@ pub(crate) fn check(found: &Repository, program: &Path) -> Result<Results, Strin
     for page in pages.iter().filter(is_page) {
         let text = fs::read_to_string(found.root().join(page))
             .map_err(|problem| format!("cannot read {page}: {problem}"))?;
+        let mut walk = None;
         for block in blocks(&text) {
             let place = format!("{page}:{}", block.line);
-            results.note(&place, try_block(&block, found, program));
+            let outcomes = if block.is("run") {
+                walked(&mut walk, &block, found, program)?
+            } else {
+                try_block(&block, found, program)
+            };
+            results.note(&place, outcomes);
         }
         for (line, command) in spans(&text) {
             results.note(&format!("{page}:{line}"), try_commands(&command, found, program));
@@ -82,19 +90,75 @@ impl Results {
     }
 }
 
+impl Block {
+    /// Whether a word stands behind the language.
+    fn is(&self, mark: &str) -> bool {
+        self.language.split_whitespace().skip(1).any(|word| word == mark)
+    }
+}
+
+/// Runs a block in the folder of its page.
+fn walked(
+    walk: &mut Option<Walk>,
+    block: &Block,
+    found: &Repository,
+    program: &Path,
+) -> Result<Vec<Result<(), String>>, String> {
+    if walk.is_none() {
+        *walk = Some(Walk::begin(found.target().join("snippets/walk"), program)?);
+    }
+    Ok(walk.as_mut().map(|walk| walk.block(&block.text)).unwrap_or_default())
+}
+
 /// What came of each thing that the block shows.
 fn try_block(block: &Block, found: &Repository, program: &Path) -> Vec<Result<(), String>> {
-    let mut words = block.language.split_whitespace();
-    let (language, is_policy) = (words.next(), words.any(|word| word == "policy"));
-    match language {
-        Some("json" | "jsonc") if is_policy => vec![try_policy(&block.text, found, program)],
+    if block.is("unchecked") {
+        return Vec::new();
+    }
+    match block.language.split_whitespace().next() {
+        Some("json" | "jsonc") if block.is("policy") => {
+            vec![try_policy(&block.text, found, program)]
+        }
         Some("json") => {
             let parsed = serde_json::from_str::<serde_json::Value>(&block.text);
             vec![parsed.map(drop).map_err(|problem| problem.to_string())]
         }
+        Some("toml") => vec![try_configuration(&block.text, found, program)],
         Some("console" | "sh" | "text") | None => try_commands(&block.text, found, program),
-        Some(_other) => Vec::new(),
+        Some(other) => vec![Err(format!("nothing tries `{other}`: mark the block `unchecked`"))],
     }
+}
+
+/// A policy that allows nothing, for configurations that name one.
+const SOME_POLICY: &str = r#"{ "version": "1", "default": "deny" }"#;
+
+/// The values in quotes that begin with `begin`.
+fn quoted<'t>(text: &'t str, begin: &'t str) -> impl Iterator<Item = &'t str> {
+    text.split('"').skip(1).step_by(2).filter_map(move |value| value.strip_prefix(begin))
+}
+
+/// A configuration is one that `serve` would take, with the variables and files that it names in place.
+fn try_configuration(text: &str, found: &Repository, program: &Path) -> Result<(), String> {
+    let folder = found.target().join("snippets/configuration");
+    let cannot = |problem: std::io::Error| problem.to_string();
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(cannot)?;
+    }
+    fs::create_dir_all(&folder).map_err(cannot)?;
+    let is_policy = |name: &&str| Path::new(name).extension().is_some_and(|end| end == "json");
+    let policies = quoted(text, "").filter(is_policy);
+    for name in policies {
+        fs::write(folder.join(name), SOME_POLICY).map_err(cannot)?;
+    }
+    let file = folder.join("portcullis.toml");
+    fs::write(&file, text).map_err(cannot)?;
+    let listing = ["server".as_ref(), "list".as_ref(), "--config".as_ref(), file.as_os_str()];
+    let mut command = process::command(&folder, program, &listing);
+    let secret = |number: usize| format!("https://secret.example.com/{number:016}");
+    command.envs(quoted(text, "env:").enumerate().map(|(at, name)| (name, secret(at))));
+    let ran = command.output().map_err(cannot)?;
+    let said = String::from_utf8_lossy(&ran.stderr).trim().to_owned();
+    if ran.status.success() { Ok(()) } else { Err(said) }
 }
 
 fn try_policy(text: &str, found: &Repository, program: &Path) -> Result<(), String> {

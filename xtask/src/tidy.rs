@@ -8,6 +8,7 @@ mod walls;
 
 use std::fs;
 
+use crate::reference;
 use crate::repository::Repository;
 
 /// Every fault, as `place: what`.
@@ -32,6 +33,7 @@ pub(crate) fn check(found: &Repository) -> Result<Vec<String>, String> {
         texts.iter().map(|(name, text)| proofs::Source { name, text }).collect();
     faults.extend(proofs::check(&sources));
     faults.extend(regressions::check(&sources));
+    faults.extend(reference::stale(found)?);
     faults.extend(walls::check(&found.packages()));
     Ok(faults)
 }

@@ -91,6 +91,29 @@ impl Reason {
             Self::PolicyInvalid => "policy_invalid",
         }
     }
+
+    /// The reason for people, as it stands behind "denied: ".
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Hidden => "hidden by the policy",
+            Self::NotListed => "not listed in the policy",
+            Self::ActionDeny => "denied by the policy",
+            Self::SchemaInvalid => "arguments do not fit the tool",
+            Self::RequireFailed => "a rule is not met",
+            Self::DenyIfMatched => "a rule forbids it",
+            Self::TypeMismatch => "arguments of the wrong kind",
+            Self::StoreUnavailable => "the counters could not be written",
+            Self::LimitExceeded => "a limit had no room",
+            Self::ApprovalRequired => "needs a person",
+            Self::ApprovalRejected => "a person rejected it",
+            Self::TooManyPending => "too many calls wait already",
+            Self::Quarantined => "the tool is new or changed",
+            Self::NoPolicy => "the grant has no policy",
+            Self::AuditUnavailable => "it could not be recorded",
+            Self::Malformed => "no well-formed arguments",
+            Self::PolicyInvalid => "the policy cannot be read",
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -109,3 +132,6 @@ impl FromStr for Reason {
             .ok_or_else(|| ReasonError(text.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests;

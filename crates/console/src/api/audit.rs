@@ -26,23 +26,38 @@ const EXPORT_ROWS: usize = 500;
 /// One decision (GATEWAY section 6), names rather than ids.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AuditView {
+    /// `decision`: a policy judged it; `rejected`: a message that was refused before any policy, without its content.
     kind: &'static str,
+    /// When it was decided, RFC 3339, to the millisecond.
     time: String,
+    /// The identifier of the call; agents, logs and traces carry it too.
     request_id: String,
+    /// The grant's label at that time.
     grant: Option<String>,
+    /// The server's name.
     server: Option<String>,
+    /// The session that the agent held.
     session: Option<String>,
+    /// What the client said of itself.
     client: Option<String>,
+    /// The JSON-RPC method.
     method: Option<String>,
+    /// The tool's or prompt's name, or the resource's URI.
     tool: Option<String>,
     /// As the configuration's `[audit] values` says: keys only, redacted, or whole.
     #[schema(value_type = Object)]
     arguments: Option<Box<RawValue>>,
+    /// The policy that judged.
     policy: Option<String>,
+    /// The revision of the configuration that judged.
     revision: u64,
+    /// `allow`, `deny` or `hold`.
     verdict: String,
+    /// Why it was denied or held, in one word.
     reason: Option<String>,
+    /// The rule that decided: its `id`, or its place in the policy.
     rule: Option<String>,
+    /// The approval that was used, or is waited for.
     approval_id: Option<String>,
     /// What a policy that only observes would have done, where that is not to allow: `deny` or `hold`.
     would: Option<String>,
@@ -50,16 +65,25 @@ pub struct AuditView {
     would_reason: Option<String>,
     /// The rule of that.
     would_rule: Option<String>,
+    /// The HTTP status of the server's answer.
     upstream_status: Option<u16>,
+    /// Milliseconds from the receipt of the request to the end of the answer.
     latency_ms: Option<u64>,
+    /// The version of the policy that judged.
     policy_version: Option<u32>,
+    /// What the agent was told.
     message: Option<String>,
-    /// How the call ended; `unknown` while it runs and after a crash.
+    /// How an allowed call ended: `ok`, `is_error`, `error`, `not_sent`, `timeout`, `broken`, `cancelled`; `unknown` while it
+    /// runs and after a crash.
     outcome: Option<String>,
+    /// The JSON-RPC error code of the answer.
     error_code: Option<i64>,
+    /// Every rule that was looked at, and what came of it.
     #[schema(value_type = Object)]
     trace: Option<Box<RawValue>>,
+    /// Bytes of the request's body.
     request_bytes: Option<u64>,
+    /// Bytes of the answer's body.
     answer_bytes: Option<u64>,
 }
 

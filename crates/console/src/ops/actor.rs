@@ -110,6 +110,47 @@ pub(crate) fn role_may(role: Role, permission: Permission) -> bool {
     }
 }
 
+impl Permission {
+    /// Every permission, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::Read,
+        Self::EditPolicies,
+        Self::Decide,
+        Self::DecideCritical,
+        Self::Administer,
+        Self::Secrets,
+        Self::SeePeople,
+        Self::ManagePeople,
+    ];
+
+    /// What it allows, for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Read => {
+                "see servers, tools, policies, grants, held calls, the audit and settings; never a secret"
+            }
+            Self::EditPolicies => "edit policies, and attach them to grants",
+            Self::Decide => "approve and reject held calls",
+            Self::DecideCritical => "approve and reject held calls of tools whose risk is critical",
+            Self::Administer => {
+                "add, change and remove servers, accept tools, make and revoke grants"
+            }
+            Self::Secrets => {
+                "see the token of a grant once more by giving it another one, and change credentials"
+            }
+            Self::SeePeople => "see accounts, invitations and sessions",
+            Self::ManagePeople => {
+                "invite people, change what they may do, let them in again, remove them"
+            }
+        }
+    }
+
+    /// Whether people prove who they are again for it, within the last five minutes.
+    pub fn is_proven_again(self) -> bool {
+        matches!(self.takes_a_fresh_proof(), Freshness::Needed)
+    }
+}
+
 enum Freshness {
     Needed,
     NotNeeded,

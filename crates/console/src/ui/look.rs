@@ -199,27 +199,11 @@ fn shape(kind: &str) -> String {
     format!("<path d=\"{lines}\" {STROKE}/>")
 }
 
-/// A reason word of the log (POLICY section 8), for people. A word that is none of ours is shown as it is.
+/// A reason word of the log (POLICY section 8), for people. A word that is none of policy's is shown as it is.
 pub fn reason(word: &str) -> &str {
-    match word {
-        "hidden" => "hidden by the policy",
-        "not_listed" => "not listed in the policy",
-        "action_deny" => "denied by the policy",
-        "schema_invalid" => "arguments do not fit the tool",
-        "require_failed" => "a rule is not met",
-        "deny_if_matched" => "a rule forbids it",
-        "type_mismatch" => "arguments of the wrong kind",
-        "store_unavailable" => "the counters could not be written",
-        "limit_exceeded" => "a limit had no room",
-        "approval_required" => "needs a person",
-        "approval_rejected" => "a person rejected it",
-        "too_many_pending" => "too many calls wait already",
-        "quarantined" => "the tool is new or changed",
-        "no_policy" => "the grant has no policy",
-        "audit_unavailable" => "it could not be recorded",
-        "malformed" => "no well-formed arguments",
-        "policy_invalid" => "the policy cannot be read",
-        other => other,
+    match word.parse::<policy::Reason>() {
+        Ok(reason) => reason.meaning(),
+        Err(_none_of_policys) => word,
     }
 }
 

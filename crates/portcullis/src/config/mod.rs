@@ -11,6 +11,8 @@ mod notifications;
 mod place;
 pub(crate) mod policies;
 mod principals;
+#[cfg(test)]
+mod reference_tests;
 mod section;
 mod servers;
 mod sign_on;

@@ -5,7 +5,7 @@ use expect_test::expect_file;
 
 use crate::clients::read::{self, EntryTransport, SettingKind};
 use crate::clients::snippet::{self, Access, Snippet, TokenSource};
-use crate::clients::{CLIENTS, System, client, shell_word};
+use crate::clients::{CLIENTS, Format, System, client, shell_word};
 
 const TOKEN: &str = "pcl_0123456789abcdefghij";
 const URL: &str = "https://gate.example/mcp/pay";
@@ -35,6 +35,48 @@ fn what_people_paste_is_as_recorded() {
         }
     }
     expect_file!["../../../testdata/clients/snippets.txt"].assert_eq(&text);
+}
+
+/// The language of a block in a page. What no step can try, the reader below finds the server in.
+fn language(format: Format) -> &'static str {
+    match format {
+        Format::Json => "json",
+        Format::Toml => "toml unchecked",
+        Format::Yaml => "yaml unchecked",
+    }
+}
+
+#[test]
+fn the_page_of_what_to_paste_is_as_recorded() {
+    let mut page = String::new();
+    for client in CLIENTS {
+        let token = TokenSource::Variable(snippet::TOKEN_VARIABLE);
+        let access = Access { name: "pay", url: "http://127.0.0.1:8420/mcp/pay", token };
+        let made = snippet::of(client, access).unwrap();
+        writeln!(page, "## {}\n", client.name).unwrap();
+        let systems =
+            [("Linux", System::Linux), ("macOS", System::Mac), ("Windows", System::Windows)];
+        let mut files: Vec<(String, Vec<&str>)> = Vec::new();
+        for (name, system) in systems {
+            let file = made.file(system);
+            match files.iter_mut().find(|(known, _)| *known == file) {
+                Some((_, on)) => on.push(name),
+                None => files.push((file, vec![name])),
+            }
+        }
+        let files: Vec<String> =
+            files.iter().map(|(file, on)| format!("`{file}` ({})", on.join(", "))).collect();
+        writeln!(page, "In {}:\n", files.join(", ")).unwrap();
+        writeln!(page, "```{}\n{}```\n", language(client.format), made.text).unwrap();
+        if let Some(command) = made.command {
+            writeln!(page, "Or, in a shell:\n\n```sh\n{command}\n```\n").unwrap();
+        }
+        if let Some(note) = made.note {
+            writeln!(page, "{note}\n").unwrap();
+        }
+        writeln!(page, "Held against its documentation on {}.\n", client.checked_on).unwrap();
+    }
+    expect_file!["../../../testdata/clients/how-to.md"].assert_eq(&page);
 }
 
 /// Names and URLs that try to get out of their quotes.

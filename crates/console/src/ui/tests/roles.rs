@@ -217,3 +217,24 @@ fn every_page_stands_in_the_table() {
     }
     assert_eq!(routed, PAGES.len());
 }
+
+#[test]
+fn what_permissions_and_pages_are_for_is_as_recorded() {
+    let mut table = String::from(
+        "| may | viewer | policy_manager | approver | admin | password again |\n|---|---|---|---|---|---|\n",
+    );
+    for permission in Permission::ALL {
+        write!(table, "| {} |", permission.about()).unwrap();
+        for role in ApiRole::ALL {
+            write!(table, " {} |", if role_may(role, permission) { "yes" } else { "" }).unwrap();
+        }
+        writeln!(table, " {} |", if permission.is_proven_again() { "yes" } else { "" }).unwrap();
+    }
+    expect_test::expect_file!["../../../testdata/permissions.md"].assert_eq(&table);
+    let mut pages = String::from("| page | what for |\n|---|---|\n");
+    for page in PAGES {
+        let method = page.method.to_uppercase();
+        writeln!(pages, "| {method} {} | {} |", page.path, page.summary).unwrap();
+    }
+    expect_test::expect_file!["../../../testdata/pages.md"].assert_eq(&pages);
+}
