@@ -1,11 +1,20 @@
 //! The only place that reads a clock, and the only place that turns counts into real numbers.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use policy::UnixMillis;
 
 /// The monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "a measurement is made of readings of the clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The wall clock, for what must have happened on this day.
+#[expect(clippy::disallowed_methods, reason = "the gateway that is measured reads the same clock")]
+pub(crate) fn today() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A count or an amount as a real number, for ratios and averages.

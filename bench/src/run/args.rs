@@ -13,7 +13,8 @@ use crate::workload::Workload;
 pub(crate) const EXAMPLES: &str = "\
 Parts: W1 to W6 compare targets under a workload. `scale` has a hundred times as many tools, policies,
 grants, sessions or audit rows, and asks whether a call costs more. `limits` compares sizes, memory and
-times with what they may be: the binary, a decision, a gateway at rest, an idle session, a start.
+times with what they may be: the binary, a decision, a gateway at rest, an idle session, a start. `pages` asks for the
+console's pages where there are 10,000 tools and many audit rows.
 
 Targets of W1 to W6: proxy (body-blind, the floor), portcullis (buffered audit, 10 tools with two
 conditions and one limit each), portcullis-durable (the same, each call waits for its row on disk),
@@ -29,6 +30,7 @@ Examples:
   cargo xtask bench --only W1 --only W3 -r 3 -d 2     two workloads, shorter
   cargo xtask bench --only W1 --rate 2000 proxy portcullis
   cargo xtask bench --only scale                      does a call cost more where there is more?
+  cargo xtask bench --only pages                      how long the console's pages take
   cargo xtask bench --only W5 --sessions 500          memory of idle sessions
   cargo xtask bench --markdown --json figures.json    tables for a page, every run in a file";
 
@@ -41,6 +43,8 @@ pub(super) enum Part {
     Scale,
     /// Sizes, memory and times, each with what it may be at most.
     Limits,
+    /// Times of the console's pages, with what they may be at most.
+    Pages,
 }
 
 impl ValueEnum for Part {
@@ -54,6 +58,7 @@ impl ValueEnum for Part {
             Self::Of(Workload::W6),
             Self::Scale,
             Self::Limits,
+            Self::Pages,
         ]
     }
 
@@ -65,6 +70,7 @@ impl ValueEnum for Part {
                 "W1 with a hundred times as many tools, policies, grants, sessions or audit rows",
             ),
             Self::Limits => ("limits", "Sizes, memory and times, each with what it may be at most"),
+            Self::Pages => ("pages", "Times of the console's pages of a large installation"),
         };
         Some(PossibleValue::new(name).help(about))
     }
@@ -123,7 +129,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) sessions: u32,
-    /// Audit rows of `scale` and `limits`
+    /// Audit rows of `scale`, `limits` and `pages`
     #[arg(
         long,
         value_name = "N",
@@ -150,7 +156,7 @@ const RATE_DEFAULT: f64 = 1000.0;
 impl RunArgs {
     /// Whether a part is to be measured. Targets are named for W1 to W6.
     pub(super) fn wants(&self, part: Part) -> bool {
-        let compares = !matches!(part, Part::Scale | Part::Limits);
+        let compares = !matches!(part, Part::Scale | Part::Limits | Part::Pages);
         self.only.contains(&part) || (self.only.is_empty() && (compares || self.targets.is_empty()))
     }
 

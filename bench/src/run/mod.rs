@@ -8,6 +8,7 @@ mod config;
 mod decision;
 mod fill;
 mod limits;
+mod pages;
 mod report;
 mod scale;
 mod summary;
@@ -46,6 +47,9 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), String> {
         }
         if bench.args.wants(Part::Limits) {
             results.limits = limits::run(&bench).await?;
+        }
+        if bench.args.wants(Part::Pages) {
+            results.limits.extend(pages::run(&bench).await?);
         }
         Ok::<(), String>(())
     };
@@ -103,7 +107,9 @@ impl Bench {
         let path = folder.path().to_path_buf();
         let place = Place { own, gateway, folder: path, target_cores, load_cores };
         let steps = |part, count| if args.wants(part) { count } else { 0 };
-        let further = steps(Part::Scale, scale::steps(&args)) + steps(Part::Limits, limits::STEPS);
+        let further = steps(Part::Scale, scale::steps(&args))
+            + steps(Part::Limits, limits::STEPS)
+            + steps(Part::Pages, pages::STEPS);
         let progress = ProgressBar::new(args.measurements() + further);
         let style = "{bar:24} {pos}/{len}  {msg}  {elapsed} (about {eta} left)";
         if let Ok(style) = ProgressStyle::with_template(style) {

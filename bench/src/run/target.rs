@@ -114,6 +114,7 @@ pub(super) struct Target {
     child: Option<Child>,
     setup: Option<Setup>,
     address: SocketAddr,
+    console: Option<SocketAddr>,
     start: Start,
     /// What is removed with it.
     folder: Option<PathBuf>,
@@ -123,7 +124,7 @@ impl Target {
     /// The mock server itself.
     pub(super) fn direct(address: SocketAddr) -> Self {
         let (name, start) = ("direct".to_owned(), Start::default());
-        Self { name, child: None, setup: None, address, start, folder: None }
+        Self { name, child: None, setup: None, address, console: None, start, folder: None }
     }
 
     /// Starts a target and waits until it is ready.
@@ -174,7 +175,7 @@ impl Target {
         let wall = begun.elapsed();
         let start = Start { wall, cpu: CpuTime::of(child.pid())?.spent() };
         let (child, setup, folder) = (Some(child), Some(setup), Some(folder));
-        Ok(Self { name, child, setup, address: door, start, folder })
+        Ok(Self { name, child, setup, address: door, console: Some(console), start, folder })
     }
 
     /// How long it took until it was ready.
@@ -190,6 +191,11 @@ impl Target {
     /// Where it is called.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where people look at it, if it is a gateway.
+    pub(super) fn console(&self) -> Option<SocketAddr> {
+        self.console
     }
 
     /// The path of its endpoint.

@@ -63,6 +63,8 @@ pub struct Console {
     pub hashing: ops::accounts::Hashing,
     /// What was counted of the log so far.
     pub tally: ops::overview::Tally,
+    /// What is known of the policies' warnings.
+    pub lints: ops::builder::Lints,
     /// Places for live views.
     pub views: ui::Views,
     /// Walks over the audit's chain.

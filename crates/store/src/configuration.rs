@@ -45,6 +45,16 @@ impl Store {
         .await
     }
 
+    /// How often servers, pins, policies, grants or API tokens changed.
+    pub async fn config_revision(&self) -> Result<Revision, ReadError> {
+        self.read(|connection| {
+            let sql = "SELECT config FROM revisions WHERE id = 1";
+            let revision: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+            Ok(Revision(u64::try_from(revision).unwrap_or_default()))
+        })
+        .await
+    }
+
     /// The version in force of every policy that has one.
     pub async fn policies_in_force(&self) -> Result<Vec<PolicyRecord>, ReadError> {
         self.read(policy_text::read_in_force).await

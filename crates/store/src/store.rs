@@ -343,7 +343,7 @@ impl Store {
 
     /// Waits until what this process has queued is in the database, so that a reader of the log
     /// finds what it saw happen. While nothing can be written it shows what there is.
-    pub(crate) async fn flush(&self) {
+    pub async fn flush(&self) {
         let queue = &self.core().queue;
         if queue.is_done() {
             return;

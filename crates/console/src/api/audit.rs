@@ -44,6 +44,8 @@ pub struct AuditView {
     method: Option<String>,
     /// The tool's or prompt's name, or the resource's URI.
     tool: Option<String>,
+    /// The risk that the tool had when it was called: `low`, `medium`, `high` or `critical`.
+    risk: Option<String>,
     /// As the configuration's `[audit] values` says: keys only, redacted, or whole.
     #[schema(value_type = Object)]
     arguments: Option<Box<RawValue>>,
@@ -110,6 +112,7 @@ impl From<AuditEntry> for AuditView {
             client: entry.client,
             method: entry.method,
             tool: entry.tool,
+            risk: entry.risk,
             arguments: raw(entry.arguments_json),
             policy: entry.policy,
             revision: entry.revision,
@@ -134,7 +137,7 @@ impl From<AuditEntry> for AuditView {
 }
 
 /// The first line of a CSV export.
-pub const CSV_HEADER: &str = "kind,time,request_id,grant,server,session,client,method,tool,arguments,policy,revision,verdict,reason,rule,approval_id,upstream_status,latency_ms,would,would_reason,would_rule\n";
+pub const CSV_HEADER: &str = "kind,time,request_id,grant,server,session,client,method,tool,arguments,policy,revision,verdict,reason,rule,approval_id,upstream_status,latency_ms,would,would_reason,would_rule,risk\n";
 
 /// A CSV field that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe.
 pub(super) fn csv_field(out: &mut String, value: &str) {
@@ -180,6 +183,7 @@ impl AuditView {
             some(&self.would),
             some(&self.would_reason),
             some(&self.would_rule),
+            some(&self.risk),
         ];
         let mut line = String::new();
         for (i, field) in fields.iter().enumerate() {
@@ -207,6 +211,8 @@ pub(super) struct ListParams {
     grant: Option<String>,
     server: Option<String>,
     tool: Option<String>,
+    /// The risk that the tool had: `low`, `medium`, `high` or `critical`.
+    risk: Option<String>,
     policy: Option<String>,
     verdict: Option<String>,
     reason: Option<String>,
@@ -235,6 +241,7 @@ impl ListParams {
             grant: self.grant.clone(),
             server: self.server.clone(),
             tool: self.tool.clone(),
+            risk: self.risk.clone(),
             policy: self.policy.clone(),
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),

@@ -81,6 +81,7 @@ async fn api() -> Api {
         checks: Arc::new(Vec::new),
         site: Arc::default(),
         tally: crate::ops::overview::Tally::default(),
+        lints: crate::ops::builder::Lints::default(),
         views: crate::ui::Views::default(),
     };
     let router = super::router(console);

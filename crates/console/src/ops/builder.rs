@@ -18,7 +18,7 @@ use store::{PinRecord, PinState, ServerSlug};
 pub use arguments::Argument;
 pub use marks::Mark;
 pub use recommend::recommended;
-pub use summary::{Summary, summaries};
+pub use summary::{Lints, Summary, summaries};
 
 use super::{Actor, OpError, Permission};
 use crate::Console;

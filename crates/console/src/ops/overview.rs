@@ -11,6 +11,7 @@ use store::{ApprovalFilter, AuditCounts, AuditCursor, ServerSlug};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::builder::summaries;
 use super::{Actor, OpError, Permission, approvals};
 use crate::Console;
 
@@ -23,6 +24,8 @@ const COUNTING_MILLIS_MAX: u64 = 15;
 pub const EXPIRES_SOON_DAYS: i64 = 7;
 /// Things of one kind that need somebody and are named; further ones are counted.
 pub const NAMED_MAX: usize = 5;
+/// Policies whose warnings are looked for, at most.
+const POLICIES_MAX: usize = 1_000;
 /// Holds that are counted, at most.
 const HOLDS_MAX: usize = 100;
 
@@ -100,6 +103,8 @@ pub struct Attention {
     pub expiring: Vec<(String, String, UnixMillis)>,
     /// Grants without a policy, which deny everything: label, id.
     pub without_policy: Vec<(String, String)>,
+    /// Policies that warn of something, and of how much: name, number.
+    pub warned: Vec<(String, usize)>,
     /// Whether there is any server, and any grant that works.
     pub has_server: bool,
     /// Whether there is a grant that works.
@@ -126,11 +131,15 @@ pub async fn attention(console: &Console, actor: &Actor) -> Result<Attention, Op
         let (label, id) = name(grant);
         Some((label, id, end))
     });
+    let (policies, _more) = summaries(console, actor, "", POLICIES_MAX).await?;
+    let warned = policies.into_iter().filter(|policy| policy.lints > 0);
+    let warned = warned.map(|policy| (policy.record.name.to_string(), policy.lints)).collect();
     Ok(Attention {
         holds,
         quarantined: console.store.quarantined_pins().await?,
         expiring: expiring.collect(),
         without_policy: live().filter(|grant| grant.policy.is_none()).map(name).collect(),
+        warned,
         has_server: !console.store.servers().await?.is_empty(),
         has_grant: live().next().is_some(),
     })

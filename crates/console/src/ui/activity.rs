@@ -27,6 +27,7 @@ const ROWS: usize = 100;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asked {
     verdict: String,
+    risk: String,
     server: String,
     tool: String,
     grant: String,
@@ -59,6 +60,10 @@ const VERDICTS: [(&str, &str); 7] = [
     ("observed-hold", "Would be held"),
 ];
 
+/// The same of risks.
+const RISKS: [(&str, &str); 4] =
+    [("critical", "Critical"), ("high", "High"), ("medium", "Medium"), ("low", "Low")];
+
 impl Asked {
     /// The filter of the store.
     pub(super) fn filter(&self, now: UnixMillis) -> Result<AuditFilter, Trouble> {
@@ -67,6 +72,7 @@ impl Asked {
             grant: some(&self.grant),
             server: some(&self.server),
             tool: some(&self.tool),
+            risk: risk(&self.risk)?,
             policy: None,
             verdict: None,
             reason: some(&self.reason),
@@ -97,6 +103,7 @@ impl Asked {
     fn address(&self, path: &str, before: &str) -> String {
         let members = [
             ("verdict", self.verdict.as_str()),
+            ("risk", &self.risk),
             ("server", &self.server),
             ("tool", &self.tool),
             ("grant", &self.grant),
@@ -118,6 +125,7 @@ impl Asked {
         let members = [
             ("format", format),
             ("verdict", &text(&filter.verdict)),
+            ("risk", &text(&filter.risk)),
             ("server", &text(&filter.server)),
             ("tool", &text(&filter.tool)),
             ("grant", &text(&filter.grant)),
@@ -152,6 +160,15 @@ fn with_query(path: &str, members: &[(&str, &str)]) -> String {
 fn wrong(what: &str) -> Trouble {
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     Trouble::new(status, "This filter cannot be read", what)
+}
+
+/// A risk of a filter by its word.
+fn risk(text: &str) -> Result<Option<String>, Trouble> {
+    match text {
+        "" => Ok(None),
+        word if RISKS.iter().any(|(known, _name)| *known == word) => Ok(Some(word.to_owned())),
+        other => Err(wrong(&format!("there is no risk `{other}`"))),
+    }
 }
 
 /// An instant of a filter: a span back from now (`90m`, `24h`, `7d`), or RFC 3339.
@@ -235,6 +252,8 @@ struct Activity {
     filtered: bool,
     /// The way to older calls.
     older: Option<String>,
+    /// How far back the search came before its time was up.
+    searched: Option<When>,
     newest: Option<String>,
     events: String,
     jsonl: String,
@@ -244,6 +263,10 @@ struct Activity {
 impl Activity {
     fn verdicts(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
         VERDICTS.into_iter().map(|(word, name)| (word, name, self.asked.verdict == word))
+    }
+
+    fn risks(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+        RISKS.into_iter().map(|(word, name)| (word, name, self.asked.risk == word))
     }
 
     fn spans(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
@@ -267,14 +290,17 @@ pub(super) async fn show(
     let reading = (AuditOrder::NewestFirst, cursor, ROWS);
     let jsonl = Asked::api_address(&filter, "jsonl");
     let csv = Asked::api_address(&filter, "csv");
-    let found = audit::page(&console, &visitor.actor, filter, reading).await?;
+    let found = audit::soon(&console, &visitor.actor, filter, reading).await?;
     let frame = Frame::of(&console, &visitor, Place::Activity, "Activity").await?;
     let lines = found.entries.iter().map(|entry| Line::of(entry, now)).collect();
+    let is_short = found.next.is_some() && found.entries.len() < ROWS;
+    let searched = found.reached.filter(|_at| is_short).map(|at| When::new(at, now));
     let older = found.next.map(|next| asked.address("/activity", &next.to_string()));
     let newest = cursor.map(|_somewhere| asked.address("/activity", ""));
     Ok(shown(&Activity {
         filtered: asked.is_filtered(),
         older,
+        searched,
         newest,
         events: asked.address("/activity/events", ""),
         jsonl,

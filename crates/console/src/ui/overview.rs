@@ -157,11 +157,19 @@ fn needs(attention: &Attention, failing: &[Check], now: policy::UnixMillis) -> (
         when: None,
     });
     needs.extend(without);
+    let warned = attention.warned.iter().take(NAMED_MAX).map(|(name, count)| {
+        let word = if *count == 1 { "warning" } else { "warnings" };
+        let text = format!("The policy {name} has {count} {word}");
+        let address = format!("/policies/{}", encoded(name));
+        Need { kind: "warn", address, text, when: None }
+    });
+    needs.extend(warned);
     let kinds = [
         failing.len(),
         attention.quarantined.len(),
         attention.expiring.len(),
         attention.without_policy.len(),
+        attention.warned.len(),
     ];
     (needs, kinds.into_iter().map(|count| count.saturating_sub(NAMED_MAX)).sum())
 }

@@ -75,6 +75,7 @@ fn console(dir: &TempDir) -> Console {
         hashing: Hashing::default(),
         site: Arc::new(site),
         tally: crate::ops::overview::Tally::default(),
+        lints: crate::ops::builder::Lints::default(),
         views: super::Views::default(),
         walks: crate::ops::chain::Walks::default(),
         checks: Arc::new(|| {

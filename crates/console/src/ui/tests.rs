@@ -107,6 +107,7 @@ impl World {
             long_work: LongWork::default(),
             hashing: Hashing::default(),
             tally: crate::ops::overview::Tally::default(),
+            lints: crate::ops::builder::Lints::default(),
             views: super::Views::default(),
             walks: Walks::default(),
             checks: Arc::new(Vec::new),

@@ -160,6 +160,7 @@ struct Row<'a> {
     arguments: Cow<'a, str>,
     trace: String,
     client: Option<Cow<'a, str>>,
+    risk: Option<&'static str>,
 }
 
 impl<'r> Row<'r> {
@@ -174,7 +175,11 @@ impl<'r> Row<'r> {
             (None, opening) => opening.and_then(|o| o.client.as_deref()).map(Cow::Borrowed),
         };
         let arguments = facts::arguments(values, request.arguments().map(mcp::Arguments::node));
-        Self { arguments, trace: known.trace.to_json(), client }
+        let tool = (*request.method() == Method::ToolsCall).then(|| request.name()).flatten();
+        let risk = tool
+            .and_then(|name| visit.server.shelf.with_table(|table| table.get(name)?.facts().risk));
+        let risk = risk.map(policy::Risk::as_str);
+        Self { arguments, trace: known.trace.to_json(), client, risk }
     }
 
     fn open<'a>(
@@ -195,6 +200,7 @@ impl<'r> Row<'r> {
             client: self.client.as_deref(),
             method: Some(request.method().as_str()),
             tool: request.name().or_else(|| request.uri()).or_else(|| request.task_id()),
+            risk: self.risk,
             arguments_json: Some(&self.arguments),
             policy: policy.name.as_ref().map(store::PolicyName::as_str),
             policy_version: policy.version,

@@ -53,6 +53,9 @@ pub(crate) struct FilterArgs {
     /// A tool, prompt or resource
     #[arg(long)]
     tool: Option<String>,
+    /// The risk that the tool had: low, medium, high or critical
+    #[arg(long)]
+    risk: Option<String>,
     /// The policy that judged
     #[arg(long)]
     policy: Option<String>,
@@ -86,6 +89,7 @@ impl FilterArgs {
             grant: self.grant.clone(),
             server: self.server.clone(),
             tool: self.tool.clone(),
+            risk: self.risk.clone(),
             policy: self.policy.clone(),
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),

@@ -60,6 +60,7 @@ impl Installation {
             checks: Arc::new(Vec::new),
             site: Arc::default(),
             tally: console::ops::overview::Tally::default(),
+            lints: console::ops::builder::Lints::default(),
             views: console::ui::Views::default(),
         };
         let name = store::Actor::parse("cli")?;

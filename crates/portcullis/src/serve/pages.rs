@@ -44,6 +44,7 @@ pub(super) fn console(store: &Store, gateway: &Gateway, (site, checks): (Site, C
         long_work: LongWork::default(),
         hashing: Hashing::default(),
         tally: console::ops::overview::Tally::default(),
+        lints: console::ops::builder::Lints::default(),
         views: console::ui::Views::default(),
         walks: Walks::default(),
         checks,

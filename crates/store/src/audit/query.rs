@@ -28,6 +28,8 @@ pub struct AuditFilter {
     pub server: Option<String>,
     /// The tool's or prompt's name, or the resource's URI.
     pub tool: Option<String>,
+    /// The risk that the tool had: `low`, `medium`, `high` or `critical`.
+    pub risk: Option<String>,
     /// The name of the policy that judged.
     pub policy: Option<String>,
     /// `allow`, `deny` or `hold`.
@@ -115,6 +117,8 @@ pub struct AuditEntry {
     pub method: Option<String>,
     /// The tool's or prompt's name, or the resource's URI.
     pub tool: Option<String>,
+    /// The risk that the tool had; `None` where it was not known.
+    pub risk: Option<String>,
     /// The arguments as stored, a JSON text.
     pub arguments_json: Option<String>,
     /// The policy's name.
@@ -167,12 +171,14 @@ pub struct AuditWouldEntry {
 }
 
 /// Some entries, and where to go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditPage {
     /// The entries, in the order asked for.
     pub entries: Vec<AuditEntry>,
     /// Where the next page begins; `None` at the end of the log.
     pub next: Option<AuditCursor>,
+    /// When the call was judged at which the walk stands; `None` before the first.
+    pub reached: Option<UnixMillis>,
 }
 
 impl AuditEntry {
@@ -193,9 +199,20 @@ impl Store {
         limit: usize,
     ) -> Result<AuditPage, ReadError> {
         self.flush().await;
-        let limit = limit.clamp(1, AUDIT_PAGE_ROWS_MAX);
+        let mut page = AuditPage { next: cursor, ..AuditPage::default() };
+        self.audit_onto(&mut page, (filter, order), limit.clamp(1, AUDIT_PAGE_ROWS_MAX)).await?;
+        Ok(page)
+    }
+
+    /// Walks on from `page.next` until the page holds `limit` entries or the log ends. Whoever gives the walk up
+    /// meanwhile keeps what was found, and `page.next` is where it goes on.
+    pub async fn audit_onto(
+        &self,
+        page: &mut AuditPage,
+        (filter, order): (AuditFilter, AuditOrder),
+        limit: usize,
+    ) -> Result<(), ReadError> {
         let scan = Arc::new(Scan { needles: filter.needles(), filter, order });
-        let mut page = AuditPage { entries: Vec::new(), next: cursor };
         // A rare match may lie far away: the walk is cut into slices, so that no read holds one
         // state of the database for long. It ends with the log.
         loop {
@@ -204,8 +221,9 @@ impl Store {
             let slice = self.read(move |connection| scan.slice(connection, from, room)).await?;
             page.entries.extend(slice.entries);
             page.next = slice.next;
+            page.reached = slice.reached.or(page.reached);
             if page.next.is_none() || page.entries.len() >= limit {
-                return Ok(page);
+                return Ok(());
             }
         }
     }
@@ -222,17 +240,15 @@ impl Store {
     }
 }
 
-/// Rows that one read walks, at most.
-const SLICE_ROWS_MAX: i64 = 20_000;
+/// Rows that one read walks, at most: some milliseconds of work, after which whoever asked may have enough.
+const SLICE_ROWS_MAX: i64 = 4_000;
 
-const OLDEST_FIRST: &str =
-    "SELECT a.seq, a.record, coalesce(nullif(a.outcome, ''), o.record) FROM audit a
-    LEFT JOIN audit_outcome o ON o.opening = a.seq
-    WHERE a.seq > ?1 AND a.seq < ?2 ORDER BY a.seq LIMIT ?3";
-const NEWEST_FIRST: &str =
-    "SELECT a.seq, a.record, coalesce(nullif(a.outcome, ''), o.record) FROM audit a
-    LEFT JOIN audit_outcome o ON o.opening = a.seq
-    WHERE a.seq > ?1 AND a.seq < ?2 ORDER BY a.seq DESC LIMIT ?3";
+const OLDEST_FIRST: &str = "SELECT seq, record, outcome, at FROM audit
+    WHERE seq > ?1 AND seq < ?2 ORDER BY seq LIMIT ?3";
+const NEWEST_FIRST: &str = "SELECT seq, record, outcome, at FROM audit
+    WHERE seq > ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
+/// Of a call whose outcome did not come soon enough to stand in its own row.
+const LATE_OUTCOME: &str = "SELECT record FROM audit_outcome WHERE opening = ?1";
 
 struct Scan {
     filter: AuditFilter,
@@ -259,28 +275,36 @@ impl Scan {
             }
         };
         let mut statement = connection.prepare_cached(sql)?;
+        let mut late = connection.prepare_cached(LATE_OUTCOME)?;
         let mut rows = statement.query((above, below, SLICE_ROWS_MAX))?;
         let mut entries = Vec::new();
         let mut walked = 0;
-        let mut last = None;
+        let (mut last, mut reached) = (None, None);
         while let Some(row) = rows.next()? {
             walked += 1;
             let seq: i64 = row.get(0)?;
             last = Some(AuditCursor(seq));
+            reached = Some(UnixMillis(row.get(3)?));
             let text: String = match row.get_ref(1)?.as_str() {
                 Ok(text) if self.needles.iter().all(|needle| text.contains(needle)) => text.into(),
                 Ok(_) => continue,
                 Err(error) => return Err(damaged("audit row", &seq.to_string(), &error)),
             };
-            let entry = read_entry(seq, &text, row.get::<_, Option<String>>(2)?.as_deref())?;
+            // Only what is shown is worth a second look-up.
+            let outcome = match row.get::<_, Option<String>>(2)?.filter(|text| !text.is_empty()) {
+                Some(outcome) => Some(outcome),
+                None => late.query_row([seq], |row| row.get(0)).optional()?,
+            };
+            let entry = read_entry(seq, &text, outcome.as_deref())?;
             if self.filter.matches(&entry) {
                 entries.push(entry);
                 if entries.len() >= room {
-                    return Ok(AuditPage { entries, next: last });
+                    return Ok(AuditPage { entries, next: last, reached });
                 }
             }
         }
-        Ok(AuditPage { entries, next: last.filter(|_cursor| walked >= SLICE_ROWS_MAX) })
+        let next = last.filter(|_cursor| walked >= SLICE_ROWS_MAX);
+        Ok(AuditPage { entries, next, reached })
     }
 }
 
@@ -291,6 +315,7 @@ impl AuditFilter {
         let members = [
             ("server", &self.server),
             ("tool", &self.tool),
+            ("risk", &self.risk),
             ("policy", &self.policy),
             ("verdict", &self.verdict),
             ("reason", &self.reason),
@@ -334,6 +359,7 @@ impl AuditFilter {
         grant
             && same(&self.server, entry.server.as_deref())
             && same(&self.tool, entry.tool.as_deref())
+            && same(&self.risk, entry.risk.as_deref())
             && same(&self.policy, entry.policy.as_deref())
             && same(&self.verdict, Some(&entry.verdict))
             && same(&self.reason, entry.reason.as_deref())
@@ -398,6 +424,7 @@ fn read_entry(seq: i64, open: &str, outcome: Option<&str>) -> Result<AuditEntry,
         client: open.client,
         method: open.method,
         tool: open.tool,
+        risk: open.risk,
         arguments_json: raw(open.arguments),
         policy: open.policy,
         policy_version: open.policy_version,

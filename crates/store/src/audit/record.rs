@@ -64,6 +64,8 @@ pub struct AuditOpen<'a> {
     pub method: Option<&'a str>,
     /// The tool's or prompt's name, or the resource's URI.
     pub tool: Option<&'a str>,
+    /// The risk of that tool at that time: `low`, `medium`, `high` or `critical`.
+    pub risk: Option<&'a str>,
     /// The arguments as they may be stored: one valid JSON text, written as it is.
     pub arguments_json: Option<&'a str>,
     /// The policy's name.
@@ -149,6 +151,7 @@ impl AuditOpen<'_> {
         object.optional("client", self.client);
         object.optional("method", self.method);
         object.optional("tool", self.tool);
+        object.optional("risk", self.risk);
         object.raw("arguments", self.arguments_json);
         object.optional("policy", self.policy);
         if let Some(version) = self.policy_version {
@@ -207,6 +210,7 @@ pub(super) struct OpenRecord {
     pub(super) client: Option<String>,
     pub(super) method: Option<String>,
     pub(super) tool: Option<String>,
+    pub(super) risk: Option<String>,
     pub(super) arguments: Option<Box<RawValue>>,
     pub(super) policy: Option<String>,
     pub(super) policy_version: Option<u32>,

@@ -14,8 +14,8 @@ use super::query::{AuditCursor, AuditFilter};
 use crate::error::{ReadError, damaged};
 use crate::store::Store;
 
-/// Rows that one read counts, at most.
-const SLICE_ROWS_MAX: i64 = 20_000;
+/// Rows that one read counts, at most: some milliseconds of work, after which whoever asked may not wait for more.
+const SLICE_ROWS_MAX: i64 = 2_000;
 /// Milliseconds of an hour.
 const HOUR_MILLIS: i64 = 3_600_000;
 

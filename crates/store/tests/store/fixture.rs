@@ -108,7 +108,7 @@ pub(crate) fn ok() -> AuditOutcome<'static> {
 }
 
 pub(crate) async fn whole_log(store: &Store) -> AuditPage {
-    let mut page = AuditPage { entries: Vec::new(), next: None };
+    let mut page = AuditPage::default();
     loop {
         let next = store
             .audit(AuditFilter::default(), AuditOrder::OldestFirst, page.next, 1_000)

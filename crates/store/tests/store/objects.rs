@@ -1,16 +1,18 @@
 //! Servers, pins, policies, grants, tokens, approvals, settings: what is saved, refused, noticed.
 
 use std::fs;
+use std::time::Duration;
 
 use policy::{ApprovalState, Settled, sha256};
 use store::{
     Answer, ApiRole, ApiTokenRecord, ApprovalFilter, AuditCounts, AuditCursor, AuditFilter,
-    AuditMode, AuditOpen, AuditOrder, Claim, DecideError, Decision, FileApiToken, FileGrant,
-    FileObjects, FilePolicy, GrantRecord, IDEMPOTENCY_MS_MAX, NewPolicy, Opened, OwnCalls,
-    POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PinRecord, PinState, PolicyDraft,
-    PolicyMode, PolicyName, Revision, Role, Rotation, ServerRecord, Settings, Store, TokenHash,
-    WriteError,
+    AuditMode, AuditOpen, AuditOrder, AuditPage, Claim, DecideError, Decision, FileApiToken,
+    FileGrant, FileObjects, FilePolicy, GrantRecord, IDEMPOTENCY_MS_MAX, NewPolicy, Opened,
+    OwnCalls, POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PinRecord, PinState,
+    PolicyDraft, PolicyMode, PolicyName, Revision, Role, Rotation, ServerRecord, Settings, Store,
+    TokenHash, WriteError,
 };
+use tokio::time::timeout;
 
 use crate::fixture::{
     Fixture, T0, actor, approval, ask, config, label, new_grant, open_row, server, slug,
@@ -535,6 +537,39 @@ async fn the_audit_log_is_queried_by_what_stands_in_it() {
     store.record(&open_row("after"), T0).await.unwrap();
     let tail = store.audit(AuditFilter::default(), AuditOrder::OldestFirst, Some(end), 10).await;
     assert_eq!(tail.unwrap().entries[0].request_id, "after");
+}
+
+/// Rows of the long log: more than one read walks.
+const LONG_LOG_ROWS: u32 = 9_000;
+
+/// Whoever gives a walk up and goes on later finds what one walk finds, each once; and the walk says how far it came.
+#[tokio::test]
+async fn a_walk_that_is_given_up_goes_on_where_it_stood() {
+    let fixture = Fixture::with_mode(AuditMode::Buffered);
+    let store = &fixture.store;
+    for number in 0..LONG_LOG_ROWS {
+        let id = format!("r{number}");
+        let risk = Some(if number % 4_000 == 7 { "critical" } else { "low" });
+        let row = AuditOpen { risk, ..open_row(&id) };
+        store.record(&row, T0.plus_seconds(number)).await.unwrap();
+    }
+    let rare = AuditFilter { risk: Some("critical".into()), ..AuditFilter::default() };
+    let whole = store.audit(rare.clone(), AuditOrder::NewestFirst, None, 100).await.unwrap();
+    let ids: Vec<&str> = whole.entries.iter().map(|entry| entry.request_id.as_str()).collect();
+    assert_eq!(ids, ["r8007", "r4007", "r7"]);
+    assert_eq!(whole.entries[0].risk.as_deref(), Some("critical"));
+    assert_eq!((whole.next, whole.reached), (None, Some(T0)));
+    let mut page = AuditPage::default();
+    for patience in 0.. {
+        let walk = store.audit_onto(&mut page, (rare.clone(), AuditOrder::NewestFirst), 100);
+        // Each is given more time than the one before, so the last one comes to the end.
+        if let Ok(walked) = timeout(Duration::from_millis(1 << patience), walk).await {
+            walked.unwrap();
+            break;
+        }
+    }
+    assert_eq!(page.entries, whole.entries);
+    assert_eq!((page.next, page.reached), (whole.next, whole.reached));
 }
 
 /// A count that goes on where the one before ended counts every decision once, and none that is too old.

@@ -113,8 +113,11 @@ async fn an_export_has_what_would_have_been_and_filters_find_it() {
     assert!(ran(&scene.call("agent", "pay", json!({})).await));
     let csv = scene.gateway.api("GET", "audit?format=csv&would=deny", None).await.text();
     let mut lines = csv.lines();
-    assert!(lines.next().expect("a head").ends_with(",would,would_reason,would_rule"), "{csv}");
-    assert!(lines.next().expect("a row").ends_with(",deny,not_listed,/default"), "{csv}");
+    assert!(
+        lines.next().expect("a head").ends_with(",would,would_reason,would_rule,risk"),
+        "{csv}"
+    );
+    assert!(lines.next().expect("a row").ends_with(",deny,not_listed,/default,"), "{csv}");
     let none = scene.gateway.api("GET", "audit?format=csv&would=hold", None).await.text();
     assert_eq!(none.lines().count(), 1, "{none}");
 }

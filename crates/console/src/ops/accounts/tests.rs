@@ -101,6 +101,7 @@ fn console(store: Store, now: &Arc<AtomicI64>) -> Console {
         long_work: LongWork::default(),
         hashing: Hashing::default(),
         tally: crate::ops::overview::Tally::default(),
+        lints: crate::ops::builder::Lints::default(),
         views: crate::ui::Views::default(),
         walks: Walks::default(),
         checks: Arc::new(Vec::new),

@@ -164,6 +164,7 @@ fn world(change: impl FnOnce(&mut Settings)) -> World {
         long_work: LongWork::default(),
         hashing: Hashing::default(),
         tally: crate::ops::overview::Tally::default(),
+        lints: crate::ops::builder::Lints::default(),
         views: crate::ui::Views::default(),
         walks: Walks::default(),
         checks: Arc::new(Vec::new),

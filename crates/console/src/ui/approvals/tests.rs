@@ -45,6 +45,7 @@ impl World {
             hashing: Hashing::default(),
             site: Arc::default(),
             tally: crate::ops::overview::Tally::default(),
+            lints: crate::ops::builder::Lints::default(),
             views: crate::ui::Views::default(),
             walks: Walks::default(),
             checks: Arc::new(Vec::new),

@@ -30,6 +30,7 @@ fn many_needs_are_named_up_to_a_bound_and_the_others_counted() {
         holds: 1,
         quarantined: (0..7).map(server).collect(),
         without_policy: vec![("ci".to_owned(), "g1".to_owned())],
+        warned: vec![("pay strict".to_owned(), 2)],
         ..Attention::default()
     };
     let failing = Check {
@@ -38,8 +39,10 @@ fn many_needs_are_named_up_to_a_bound_and_the_others_counted() {
         required: Required::No,
     };
     let (named, further) = needs(&attention, &[failing], UnixMillis(0));
-    assert_eq!((named.len(), further), (8, 2));
+    assert_eq!((named.len(), further), (9, 2));
     assert_eq!(named[0].text, "1 call waits for a person");
     assert_eq!(named[1].text, "server pay: no answer");
+    assert_eq!(named[8].text, "The policy pay strict has 2 warnings");
+    assert_eq!(named[8].address, "/policies/pay%20strict");
     assert_eq!(named[2].text, "1 tool is new or changed on s0, and kept out");
 }

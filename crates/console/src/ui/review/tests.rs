@@ -51,6 +51,7 @@ impl Pages {
             hashing: Hashing::default(),
             site: Arc::default(),
             tally: crate::ops::overview::Tally::default(),
+            lints: crate::ops::builder::Lints::default(),
             views: crate::ui::Views::default(),
             walks: crate::ops::chain::Walks::default(),
             checks: Arc::new(Vec::new),
