@@ -12,14 +12,14 @@ use crate::repository::Repository;
 pub(crate) enum Wish {
     /// All tests.
     Tests,
-    /// The pictures of `docs/images`, taken anew by the test that walks all pages.
+    /// The pictures of `docs/images`, taken anew by the tests that take pictures.
     Pictures,
 }
 
 /// The folder of the tests.
 const FOLDER: &str = "tests/it/browser";
 /// The test that takes pictures.
-const PICTURES: &str = "pages.test.mjs";
+const PICTURES: &str = "pictures.test.mjs";
 /// Debian's name of the browser, and its other one elsewhere.
 const BROWSERS: [&str; 2] = ["chromium", "chromium-browser"];
 /// How many files of tests run at the same time: each has a browser, a gateway and its servers.

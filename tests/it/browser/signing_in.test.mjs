@@ -2,7 +2,7 @@
 // afterwards. As people do it, and as somebody who wants to get in.
 import assert from "node:assert/strict";
 
-import { axe, everyLook, keyboardOnly, tabTo } from "./stage/checks.mjs";
+import { axe, everyLook, keyboardOnly, scriptBytes, tabTo } from "./stage/checks.mjs";
 import { EMAIL, fillAccount, firstAdmin, invitation, join, newPassword, PASSWORD, ROLES, signIn, signOut } from "./stage/people.mjs";
 import { scenario } from "./stage/stage.mjs";
 
@@ -13,7 +13,7 @@ scenario("the link of the first start makes the first administrator, once", asyn
   const gateway = await stage.gateway();
   const link = await gateway.setUpLink();
   const first = await stage.visitor(gateway);
-  await first.page.goto(link);
+  await scriptBytes(first, link);
   await everyLook(first, t, "welcome");
   await fillAccount(first, { email: EMAIL, display: "Mara" });
   await first.page.waitForURL((url) => !url.pathname.startsWith("/welcome"));
@@ -34,6 +34,7 @@ scenario("signing in and out, with the keyboard alone", async (stage, t) => {
   await person.open("/activity?verdict=deny");
   assert.match(person.where(), /^\/sign-in\?next=/);
   await everyLook(person, t, "sign-in");
+  await scriptBytes(person, person.where());
   const { page } = person;
   await tabTo(person, page.locator("input[type=email]"));
   await page.keyboard.type(EMAIL);
@@ -105,7 +106,7 @@ scenario("an invitation makes an account of its role, once", async (stage, t) =>
   for (const role of ROLES) {
     const link = await invitation(gateway, `${role}@company.example`, role);
     const person = await stage.visitor(gateway);
-    await person.page.goto(link);
+    await scriptBytes(person, link);
     if (role === ROLES[0]) await everyLook(person, t, "join");
     await join(person, link, role);
     const who = await person.page.locator(".who").innerText();
@@ -123,7 +124,7 @@ scenario("another password ends all sessions, and is the one that opens", async 
   const before = await firstAdmin(stage, gateway);
   const person = (await stage.visitor(gateway)).expecting(403, 404, 409, 410, 422);
   const link = await newPassword(gateway, EMAIL);
-  await person.page.goto(link);
+  await scriptBytes(person, link);
   await everyLook(person, t, "new-password");
   const other = "another horse, another staple";
   await person.page.getByLabel("Password", { exact: true }).fill(other);

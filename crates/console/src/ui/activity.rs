@@ -231,6 +231,13 @@ impl Line {
             latency: entry.latency_ms.map_or_else(String::new, |ms| format!("{ms} ms")),
         }
     }
+
+    /// The rule without the tool, which stands beside it already.
+    fn rule_here(&self) -> &str {
+        let rest = self.rule.strip_prefix("/tools/");
+        let rest = rest.and_then(|rest| rest.strip_prefix(self.tool.as_str()));
+        rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(&self.rule)
+    }
 }
 
 /// Lines of the table alone, for the page and for the live view.

@@ -28,7 +28,9 @@ fn trouble(error: SignOnError) -> Trouble {
     let title = "You are not signed in";
     match error {
         SignOnError::Op(error) => error.into(),
-        SignOnError::NotConfigured => Trouble::new(StatusCode::NOT_FOUND, title, text),
+        SignOnError::NotConfigured => {
+            Trouble::new(StatusCode::NOT_FOUND, "There is no sign-on here", text)
+        }
         SignOnError::NotBegun | SignOnError::Refused(_) | SignOnError::NoAccount => {
             Trouble::new(StatusCode::FORBIDDEN, title, text)
         }

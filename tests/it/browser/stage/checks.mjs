@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { DRIVERS, OUT, packaged, PICTURES } from "./places.mjs";
+import { DRIVERS, OUT, packaged } from "./places.mjs";
 
 const AXE = readFileSync(packaged(DRIVERS, "axe-core/axe.min.js"), "utf8");
 /** Impacts that are faults; the lesser ones are shown in the report of the test. */
@@ -11,9 +11,6 @@ const GRAVE = ["serious", "critical"];
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 /** Kibibytes of script that a page may load. */
 const SCRIPT_KIBIBYTES_MAX = 50;
-/** When the gateway of the pictures begins, and what time their pages show. */
-export const PICTURED_FROM = "2026-11-02 09:00:00";
-const PICTURED_AT = new Date("2026-11-02T09:04:00Z");
 /** How often a person would press Tab before giving up. */
 const TABS_MAX = 400;
 
@@ -130,39 +127,24 @@ export async function tabTo(visitor, locator) {
   assert.fail(`${TABS_MAX} times Tab did not reach ${locator} on ${visitor.where()}`);
 }
 
-/** Says all times as if it were this instant, so that a picture does not show how fast the machine was. */
-function saysTimesOf(now) {
-  const units = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
-  for (const time of document.querySelectorAll("time[title]")) {
-    const apart = Math.round((now - Date.parse(time.dateTime)) / 1000);
-    const [size, word] = units.find(([size]) => Math.abs(apart) >= size) ?? [1, "s"];
-    const span = `${Math.floor(Math.abs(apart) / size)} ${word}`;
-    time.textContent = apart >= 0 ? `${span} ago` : `in ${span}`;
-  }
-}
-
-/** Takes a picture: of the whole page, below the folder of results; `kept`: for the documentation, if it is wanted. */
-export async function shot(visitor, name, { whole = true, kept = false } = {}) {
-  if (kept && !PICTURES) return undefined;
-  const folder = kept ? PICTURES : join(OUT, "shots");
+/** Takes a picture of the whole page, below the folder of results. */
+export async function shot(visitor, name) {
+  const folder = join(OUT, "shots");
   mkdirSync(folder, { recursive: true });
-  if (kept) await visitor.page.evaluate(saysTimesOf, PICTURED_AT.getTime());
   const path = join(folder, `${name}.png`);
-  await visitor.page.screenshot({ path, fullPage: whole, animations: "disabled", caret: "hide" });
-  return path;
+  await visitor.page.screenshot({ path, fullPage: true, animations: "disabled", caret: "hide" });
 }
 
 /** Light and dark, on a wide and on a narrow screen. */
 const LOOKS = ["light", "dark"].flatMap((theme) => [1440, 390].map((width) => ({ theme, width })));
 
-/** The open page in every look: accessible, nothing cut off, and a picture; another one for the documentation if it has a name there. */
-export async function everyLook(visitor, t, name, keptAs) {
+/** The open page in every look: accessible, nothing cut off, and a picture. */
+export async function everyLook(visitor, t, name) {
   const { page } = visitor;
   for (const { theme, width } of LOOKS) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
     await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
     await shot(visitor, `${name}-${theme}-${width}`);
-    if (keptAs) await shot(visitor, `${keptAs}-${theme}-${width}`, { kept: true });
     for (const finding of await axe(visitor)) t.diagnostic(`${name} ${theme} ${width}: ${finding}`);
     await fits(visitor);
   }

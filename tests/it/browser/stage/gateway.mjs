@@ -27,9 +27,10 @@ const written = (document) => `${JSON.stringify(document, null, 2)}\n`;
 export class Gateway {
   /**
    * Writes the configuration, starts the process, and waits until it is ready. `lines` come before the first table,
-   * `tables` after the last; `at` is the time at which its clock begins (`2026-11-02 09:00:00`), else the real one.
+   * `tables` after the last; `url` is where agents are told to go, else where it listens. `at` is the time that its
+   * clock shows (`2026-11-02 09:00:00`) until `turnTo`; else its clock is the real one.
    */
-  static async start({ lines = [], tables = [], waitSeconds = 60, values = "full", at } = {}) {
+  static async start({ lines = [], tables = [], waitSeconds = 60, values = "full", at, url } = {}) {
     const gateway = new Gateway();
     gateway.folder = await mkdtemp(join(tmpdir(), "portcullis-browser-"));
     gateway.taken = await takePorts(2);
@@ -39,7 +40,7 @@ export class Gateway {
     gateway.at = at;
     gateway.text = [
       'data_dir = "data"',
-      `public_url = "${gateway.door}"`,
+      `public_url = "${url ?? gateway.door}"`,
       `console_url = "${gateway.origin}"`,
       "drain_seconds = 1",
       ...lines,
@@ -50,6 +51,7 @@ export class Gateway {
       ...tables,
     ].join("\n");
     await gateway.write("portcullis.toml", gateway.text);
+    if (at) await gateway.turnTo(at);
     await gateway.run();
     return gateway;
   }
@@ -66,13 +68,18 @@ export class Gateway {
   environment() {
     const env = { HOME: this.folder, PATH: process.env.PATH };
     if (!this.at) return env;
-    const clock = { FAKETIME: `@${this.at}`, FAKETIME_DONT_FAKE_MONOTONIC: "1", TZ: "UTC" };
-    return { ...env, ...clock, LD_PRELOAD: fakeTimeLibrary() };
+    const clock = { FAKETIME_TIMESTAMP_FILE: join(this.folder, "clock"), FAKETIME_NO_CACHE: "1", TZ: "UTC" };
+    return { ...env, ...clock, FAKETIME_DONT_FAKE_MONOTONIC: "1", LD_PRELOAD: fakeTimeLibrary() };
+  }
+
+  /** Sets a clock that stands still to another time. */
+  async turnTo(at) {
+    this.at = at;
+    await this.write("clock", `${at}\n`);
   }
 
   async run() {
     const log = openSync(join(this.folder, "serve.log"), "a");
-    this.begun = performance.now();
     this.child = spawn(PRODUCT, ["serve", "--config", join(this.folder, "portcullis.toml")], {
       cwd: this.folder,
       env: this.environment(),
@@ -86,10 +93,9 @@ export class Gateway {
     });
   }
 
-  /** What its clock shows, to some seconds. */
+  /** What its clock shows. */
   now() {
-    const passed = performance.now() - this.begun;
-    return this.at ? new Date(Date.parse(`${this.at.replace(" ", "T")}Z`) + passed) : new Date();
+    return this.at ? new Date(`${this.at.replace(" ", "T")}Z`) : new Date();
   }
 
   log() {

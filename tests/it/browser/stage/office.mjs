@@ -183,8 +183,8 @@ export async function payments(stage, gateway, { policy = PAY_POLICY, label = "A
   return { grant, file };
 }
 
-/** Everything that an office has; what the paths of its pages are made of. */
-export async function office(stage, gateway) {
+/** Everything that an office has; what the paths of its pages are made of. `before` is what its agents did earlier. */
+export async function office(stage, gateway, before = () => {}) {
   const { grant } = await payments(stage, gateway);
   const { file: mailFile, ...mail } = await stage.toolsOf(gateway, "mail", MAIL_TOOLS);
   await gateway.server({ ...mail, classes: MAIL_CLASSES });
@@ -198,7 +198,10 @@ export async function office(stage, gateway) {
   });
 
   const accounting = await stage.agent(gateway, "pay", grant.token, "claude-code");
+  const inbox = await stage.agent(gateway, "mail", mailGrant.token, "cursor");
+  const research = await stage.agent(gateway, "files", filesGrant.token, "vscode");
   await accounting.tools();
+  await before({ accounting, inbox, research, notes: join(files.folder, "notes.txt") });
   await accounting.call("list_invoices", { state: "open" });
   for (const amount of [120, 80, 45]) {
     await accounting.call("pay_invoice", { invoice_id: `inv-${amount}`, amount, currency: "EUR" });
@@ -208,11 +211,9 @@ export async function office(stage, gateway) {
   for (let sent = 0; sent < 5; sent += 1) {
     await accounting.call("send_reminder", { invoice_id: "inv-8", tone: "friendly" });
   }
-  const inbox = await stage.agent(gateway, "mail", mailGrant.token, "cursor");
   await inbox.call("search_mail", { query: "invoice" });
   await inbox.call("send_mail", { to: ["mara@company.example"], subject: "Invoices", body: "Two are open." });
   await inbox.call("send_mail", { to: ["somebody@elsewhere.example"], subject: "Invoices", body: "Two are open." });
-  const research = await stage.agent(gateway, "files", filesGrant.token, "vscode");
   await research.call("read_text_file", { path: join(files.folder, "notes.txt") });
   await research.call("write_file", { path: join(files.folder, "notes.txt"), content: "x" });
 

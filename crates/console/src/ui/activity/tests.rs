@@ -47,22 +47,35 @@ fn an_address_carries_hostile_names_as_data() {
     assert_eq!(Asked::default().address("/activity", ""), "/activity");
 }
 
-/// The lines stand in the page as a table, not as text.
-#[test]
-fn lines_are_markup_and_what_stands_in_them_is_not() {
-    let line = Line {
+fn line(tool: &str, rule: &str) -> Line {
+    Line {
         seq: 7,
         when: When::new(NOW, NOW),
         badge: Badge::verdict("deny", Some("limit_exceeded")),
         would: None,
         server: "pay".to_owned(),
-        tool: "<script>alert(1)</script>".to_owned(),
+        tool: tool.to_owned(),
         grant: "\u{202e}ops".to_owned(),
         client: String::new(),
         why: String::new(),
-        rule: String::new(),
+        rule: rule.to_owned(),
         latency: String::new(),
-    };
+    }
+}
+
+#[test]
+fn a_rule_is_named_without_the_tool_beside_it_and_whole_elsewhere() {
+    assert_eq!(line("pay", "/tools/pay/require/0").rule_here(), "require/0");
+    assert_eq!(line("pay", "ceiling").rule_here(), "ceiling");
+    for whole in ["/default", "/tools/pay", "/tools/pay_more/action", "/tools/@write/limits/0"] {
+        assert_eq!(line("pay", whole).rule_here(), whole);
+    }
+}
+
+/// The lines stand in the page as a table, not as text.
+#[test]
+fn lines_are_markup_and_what_stands_in_them_is_not() {
+    let line = line("<script>alert(1)</script>", "");
     let page = Around { lines: Lines { lines: vec![line] } }.render().unwrap();
     assert!(page.contains("<tr id=\"call-7\">"), "{page}");
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
