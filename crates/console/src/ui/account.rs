@@ -11,7 +11,7 @@ use serde::Deserialize;
 use store::{Secret, SessionHandle, SessionRecord};
 
 use super::form::Posted;
-use super::look::{When, filters};
+use super::look::{When, browser, filters};
 use super::page::{self, Frame, Place, Trouble};
 use super::sign_in::{Nothing, capitalised, opened, refused};
 use super::visitor::{Visitor, see_other};
@@ -32,6 +32,8 @@ pub(super) struct Told {
 pub(super) struct SessionLine {
     pub(super) handle: String,
     pub(super) browser: String,
+    /// What the browser says of itself, whole.
+    pub(super) said: String,
     pub(super) address: String,
     pub(super) began: When,
     pub(super) used: When,
@@ -48,7 +50,8 @@ pub(super) fn lines(
         .iter()
         .map(|session| SessionLine {
             handle: session.handle().to_string(),
-            browser: session.browser.clone(),
+            browser: browser(&session.browser),
+            said: session.browser.clone(),
             address: session.address.clone(),
             began: When::new(session.created_at, now),
             used: When::new(session.used_at, now),
@@ -125,7 +128,7 @@ pub(super) async fn change_password(
     match accounts::change_password(&console, &visitor.email, passwords, &browser).await {
         Ok(session) => Ok(opened("/account?done=password", &session.secret)),
         Err(OpError::WrongPassword) => {
-            let wrong = "The password of now is wrong.".to_owned();
+            let wrong = "The current password is wrong.".to_owned();
             of(&console, &visitor, None, Some((unprocessable, wrong))).await
         }
         Err(error @ (OpError::Invalid(_) | OpError::Busy)) => {

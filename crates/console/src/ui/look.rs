@@ -207,6 +207,36 @@ pub fn reason(word: &str) -> &str {
     }
 }
 
+/// What a browser says that it is (`User-Agent`), as people say it: "Firefox on Linux". One that is none of the usual ones is
+/// shown as it is.
+pub fn browser(said: &str) -> String {
+    // Whoever comes later in this list is also named by those before it.
+    const NAMES: [(&str, &str); 6] = [
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("CriOS/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    const SYSTEMS: [(&str, &str); 6] = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let of = |all: [(&str, &'static str); 6]| {
+        all.into_iter().find(|(mark, _)| said.contains(mark)).map(|(_, name)| name)
+    };
+    match (of(NAMES), of(SYSTEMS)) {
+        (Some(name), Some(system)) => format!("{name} on {system}"),
+        (Some(name), None) => name.to_owned(),
+        (None, _) => said.to_owned(),
+    }
+}
+
 /// An instant: how long ago, with the whole time behind it.
 #[derive(Debug, Clone, Copy)]
 pub struct When {

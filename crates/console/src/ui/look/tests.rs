@@ -1,6 +1,6 @@
 use policy::UnixMillis;
 
-use super::{Badge, Visible, When, grouped, reason, span};
+use super::{Badge, Visible, When, browser, grouped, reason, span};
 
 #[test]
 fn what_others_wrote_is_inert_and_nothing_in_it_is_hidden() {
@@ -44,5 +44,19 @@ fn numbers_are_grouped() {
 fn every_reason_of_the_engine_has_its_words() {
     for word in policy::Reason::ALL.map(policy::Reason::as_str) {
         assert_ne!(reason(word), word);
+    }
+}
+
+#[test]
+fn a_browser_is_named_as_people_say_it() {
+    let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/148.0.0.0 Safari/537.36";
+    let edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/148.0.0.0 Safari/537.36 Edg/148.0.0.0";
+    let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1";
+    assert_eq!(browser(chrome), "Chrome on Linux");
+    assert_eq!(browser(edge), "Edge on Windows");
+    assert_eq!(browser(safari), "Safari on iPhone");
+    assert_eq!(browser("Firefox/150.0"), "Firefox");
+    for odd in ["curl/8.0", "<script>alert(1)</script>", ""] {
+        assert_eq!(browser(odd), odd);
     }
 }
