@@ -1,6 +1,7 @@
 //! The rules of the repository that no compiler knows: sizes, names, words, and which crate may
 //! depend on which. Each rule is a function from text to faults; this file only reads.
 
+mod links;
 mod proofs;
 mod regressions;
 mod rules;
@@ -18,7 +19,8 @@ use crate::repository::Repository;
 pub(crate) fn check(found: &Repository) -> Result<Vec<String>, String> {
     let mut faults = Vec::new();
     let mut texts = Vec::new();
-    for name in found.files()? {
+    let names = found.files()?;
+    for name in names.clone() {
         let bytes = fs::read(found.root().join(&name))
             .map_err(|problem| format!("cannot read {name}: {problem}"))?;
         faults.extend(rules::size(&name, bytes.len()));
@@ -33,6 +35,7 @@ pub(crate) fn check(found: &Repository) -> Result<Vec<String>, String> {
         texts.iter().map(|(name, text)| proofs::Source { name, text }).collect();
     faults.extend(proofs::check(&sources));
     faults.extend(regressions::check(&sources));
+    faults.extend(links::check(&sources, &names));
     faults.extend(reference::stale(found)?);
     faults.extend(walls::check(&found.packages()));
     Ok(faults)

@@ -66,7 +66,7 @@ Examples:
     Run(RunArgs),
     /// Connect a client that can only start programs to a gateway
     Connect(ConnectArgs),
-    /// Check, explain, test and compare policies; needs no gateway
+    /// Check, explain, test, compare and replay policies; needs no running gateway
     #[command(subcommand)]
     Policy(Box<PolicyCommand>),
     /// Add, list, inspect, accept and remove servers

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LogArgs {
     /// What to log: error, warn, info, debug, trace, or by module (`info,gateway=debug`)
-    /// [default: info; warn for demo, run and connect]
+    /// [default: info; warn for demo, run, connect, discover, wrap and unwrap]
     #[arg(
         long,
         global = true,

@@ -16,12 +16,12 @@ use crate::serve::{Ready, console_url};
 /// The `people` commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeopleCommand {
-    /// Print a link to make the first account, where nobody may administer
+    /// Print a link to make the first account, where there is no admin yet
     SetupLink(PlainArgs),
     /// Print a link by which somebody joins
     #[command(after_help = "\
-The link works once, for 72 hours. Somebody who is locked out invites another address of theirs as an
-administrator, or uses `portcullis people new-password`.
+The link works once, for 72 hours. Whoever is locked out invites another address of
+theirs as an admin, or uses `portcullis people new-password`.
 
 Example:
   portcullis people invite ada@example.com --role admin")]

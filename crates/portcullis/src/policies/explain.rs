@@ -48,7 +48,7 @@ pub(crate) struct ExplainArgs {
     /// The grant's label
     #[arg(long, value_name = "LABEL", default_value = "test")]
     grant: String,
-    /// A tag of the grant; can be given several times
+    /// A tag of the grant; may be repeated
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
     /// What the client calls itself
