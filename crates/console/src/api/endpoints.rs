@@ -48,6 +48,7 @@ const AUDIT_QUERY: &[&str] = &[
     "grant",
     "server",
     "tool",
+    "risk",
     "policy",
     "verdict",
     "reason",
