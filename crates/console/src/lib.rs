@@ -8,6 +8,7 @@ pub mod clients;
 pub mod door;
 pub mod health;
 pub mod ops;
+pub mod plane;
 pub mod ui;
 
 use std::fmt;
@@ -57,6 +58,8 @@ pub struct Console {
     pub inspect: Inspect,
     /// Address rules for servers.
     pub check_server: CheckServer,
+    /// What only the data plane knows.
+    pub plane: plane::Plane,
     /// Places for work that may take long.
     pub long_work: ops::LongWork,
     /// Places for hashing passwords.

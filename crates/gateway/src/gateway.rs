@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use store::{Revision, ServerSlug, Store};
+use store::{GrantId, Revision, ServerSlug, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::arrival::Arrival;
 use crate::config::GatewayConfig;
+use crate::diary::DiaryPage;
 use crate::listing::{self, Inspection, ListingError};
 use crate::plane::{Bounds, Plane};
 use crate::snapshot::{self, Snapshot};
@@ -41,7 +43,7 @@ pub struct ServerStatus {
     pub tools: usize,
     /// How many of them are quarantined.
     pub quarantined: usize,
-    /// Why there is no client to it, if there is none.
+    /// Why there is no client to it, or why its tools could not be listed the last time.
     pub problem: Option<String>,
 }
 
@@ -122,6 +124,16 @@ impl Gateway {
         crate::serve::serve(self, listener, shutdown).await
     }
 
+    /// What is known of one server since the process started; `None` where there is none.
+    pub fn diary(&self, slug: &ServerSlug) -> Option<DiaryPage> {
+        self.plane.snapshot.load().servers.get(slug).map(|server| server.diary.page())
+    }
+
+    /// How far the agent of a grant in force came before any call, since the process started.
+    pub fn arrival(&self, grant: &GrantId) -> Option<Arrival> {
+        self.plane.snapshot.load().grant(grant)?.live.arrivals.seen()
+    }
+
     /// Lists the tools of one server now and pins what is new.
     ///
     /// # Errors
@@ -175,7 +187,10 @@ impl Gateway {
                     listed: server.shelf.with_table(|table| table.listed) == Listed::Yes,
                     tools,
                     quarantined,
-                    problem: server.upstream.as_ref().err().map(|why| (**why).to_owned()),
+                    problem: match &server.upstream {
+                        Err(why) => Some((**why).to_owned()),
+                        Ok(_) => server.diary.failing_now(),
+                    },
                 }
             })
             .collect();

@@ -8,10 +8,12 @@ pub mod address;
 mod admission;
 mod alarm;
 mod answer;
+mod arrival;
 mod bearer;
 mod body;
 mod config;
 mod desk;
+mod diary;
 mod entry;
 mod gateway;
 mod held_tasks;
@@ -34,8 +36,12 @@ pub mod upstream;
 pub mod variable;
 
 pub use admission::BODY_BYTES_MAX;
+pub use arrival::Arrival;
 pub use config::{
     AuditValues, Classification, Classifier, Clock, GatewayConfig, HoldWaits, Randomness,
+};
+pub use diary::{
+    DIARY_BYTES_MAX, DIARY_LINES_MAX, DIARY_STATES_MAX, DiaryKind, DiaryLine, DiaryPage, DiaryState,
 };
 pub use gateway::{Gateway, ServeError, ServerStatus, Status};
 pub use listing::{Inspection, ListingError};

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::pipeline;
 use crate::plane::Plane;
 use crate::snapshot::ServerEntry;
-use crate::tools::{Changed, DEFINITIONS_BYTES_MAX, Listed, Observing, Seen, Whole};
+use crate::tools::{Changed, DEFINITIONS_BYTES_MAX, Listed, Observing, Seen, ToolTable, Whole};
 use crate::upstream::ListError;
 
 /// A call before the first list of its server waits so many seconds for it.
@@ -76,6 +76,31 @@ async fn list_now(plane: &Plane, server: &ServerEntry) -> Result<Changed, Listin
     Ok(changed)
 }
 
+/// A list and what the server's diary says of it.
+async fn list_noted(plane: &Plane, server: &ServerEntry) -> Result<Changed, ListingError> {
+    let listed = list_now(plane, server).await;
+    match &listed {
+        Ok(_changed) => server.diary.up(server.shelf.with_table(ToolTable::counts).0),
+        Err(error) => server.diary.failing(&reasons(error)),
+    }
+    listed
+}
+
+/// An error with what caused it, as one line.
+fn reasons(error: &ListingError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some errors repeat the one that caused them.
+        if !text.ends_with(&more) {
+            text.extend([": ", &more]);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// As [`list_now`], one after the other: whoever comes while a list is under way begins after it, or after
 /// [`TURN_SECONDS_MAX`]. `unless` is asked when the turn has come, and says whether there is nothing to do any more.
 pub(crate) async fn list_in_turn(
@@ -87,7 +112,7 @@ pub(crate) async fn list_in_turn(
     if unless() {
         return Ok(Changed::No);
     }
-    let mut listing = std::pin::pin!(list_now(plane, server));
+    let mut listing = std::pin::pin!(list_noted(plane, server));
     if let Ok(listed) = timeout(Duration::from_secs(TURN_SECONDS_MAX), listing.as_mut()).await {
         return listed;
     }

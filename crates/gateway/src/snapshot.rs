@@ -16,7 +16,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::AddressRule;
+use crate::arrival::Arrivals;
 use crate::desk::Desk;
+use crate::diary::Diary;
 use crate::seats::Seats;
 use crate::tools::Shelf;
 use crate::upstream::{Allowed, FromServer, Room, ServerSpec, SpecError, Timeouts, Upstream};
@@ -66,6 +68,8 @@ pub(crate) struct GrantLive {
     pub(crate) desk: Arc<Desk>,
     /// What the grant has open.
     pub(crate) seats: Seats,
+    /// How far its agent came before any call.
+    pub(crate) arrivals: Arrivals,
 }
 
 impl GrantLive {
@@ -77,6 +81,7 @@ impl GrantLive {
             changes: watch::Sender::new(0),
             desk: Arc::new(Desk::default()),
             seats: Seats::default(),
+            arrivals: Arrivals::default(),
         }
     }
 
@@ -132,6 +137,8 @@ pub(crate) struct ServerEntry {
     pub(crate) ended: CancellationToken,
     /// Wakes the task that lists the server's tools.
     pub(crate) poke: Arc<tokio::sync::Notify>,
+    /// What is known of it since the process started, also from before it was set up anew.
+    pub(crate) diary: Arc<Diary>,
 }
 
 impl ServerEntry {
@@ -159,6 +166,11 @@ impl Snapshot {
         self.grants.values()
     }
 
+    /// One grant in force.
+    pub(crate) fn grant(&self, id: &GrantId) -> Option<&Arc<GrantEntry>> {
+        self.grants.get(id)
+    }
+
     /// Whether a grant is in force.
     pub(crate) fn has_grant(&self, id: &GrantId) -> bool {
         self.grants.contains_key(id)
@@ -173,7 +185,7 @@ pub(crate) fn build(
     now: UnixMillis,
 ) -> (Snapshot, Vec<Arc<Upstream>>) {
     let mut stopped = Vec::new();
-    let servers = build_servers(&rows, before, &mut stopped);
+    let servers = build_servers(&rows, (before, now), &mut stopped);
     let policies = build_policies(rows.policies, before);
     let mut next = Snapshot {
         revision: rows.revision,
@@ -282,7 +294,7 @@ fn compile(row: &PolicyRecord) -> PolicyEntry {
 
 fn build_servers(
     rows: &Configuration,
-    before: &Snapshot,
+    (before, now): (&Snapshot, UnixMillis),
     stopped: &mut Vec<Arc<Upstream>>,
 ) -> Servers {
     let mut pins: HashMap<&ServerSlug, Vec<PinRecord>> = HashMap::new();
@@ -300,10 +312,13 @@ fn build_servers(
                 shelf: shelf_under(known, record, pins.get(&record.slug)),
                 ended: known.ended.clone(),
                 poke: Arc::clone(&known.poke),
+                diary: Arc::clone(&known.diary),
             }),
             Some(_) | None => {
                 let pins = pins.get(&record.slug).map_or(&[][..], Vec::as_slice);
-                Arc::new(open_server(record, pins, &before.room))
+                let diary = known.map(|known| Arc::clone(&known.diary));
+                let diary = diary.unwrap_or_else(|| Arc::new(Diary::new(now)));
+                Arc::new(open_server(record, pins, (&before.room, diary)))
             }
         };
         servers.insert(record.slug.clone(), entry);
@@ -342,9 +357,14 @@ fn same_client(old: &ServerRecord, new: &ServerRecord) -> bool {
         && old.refresh_seconds == new.refresh_seconds
 }
 
-fn open_server(record: &ServerRecord, pins: &[PinRecord], room: &Arc<Room>) -> ServerEntry {
-    let upstream = match spec(record).and_then(|spec| Upstream::open(&spec.room(Arc::clone(room))))
-    {
+fn open_server(
+    record: &ServerRecord,
+    pins: &[PinRecord],
+    (room, diary): (&Arc<Room>, Arc<Diary>),
+) -> ServerEntry {
+    let open =
+        |spec: ServerSpec| Upstream::open(&spec.room(Arc::clone(room)).diary(Arc::clone(&diary)));
+    let upstream = match spec(record).and_then(open) {
         Ok(upstream) => Ok(Arc::new(upstream)),
         Err(error) => {
             let slug = record.slug.as_str();
@@ -358,6 +378,7 @@ fn open_server(record: &ServerRecord, pins: &[PinRecord], room: &Arc<Room>) -> S
         shelf: Arc::new(Shelf::new(record, pins)),
         ended: CancellationToken::new(),
         poke: Arc::new(tokio::sync::Notify::new()),
+        diary,
     }
 }
 

@@ -56,9 +56,11 @@ pub(crate) enum Command {
     /// Run the gateway and the console
     #[command(after_help = "\
 SIGHUP or a changed file reloads the configuration, all or nothing. SIGTERM finishes running
-calls, then exits; a second signal exits at once.
+calls, then exits; a second signal exits at once. Without any configuration file, one of your own
+is made: both listeners on this machine only, data in your data folder.
 
 Examples:
+  portcullis serve
   portcullis serve --config portcullis.toml
   portcullis serve --log info,gateway=debug --log-format json")]
     Serve(ConfigArg),

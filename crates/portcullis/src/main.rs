@@ -14,6 +14,7 @@ mod doctor;
 mod drawing;
 mod exit;
 mod failure;
+mod first_start;
 mod input;
 mod manage;
 mod notify;
@@ -52,7 +53,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let environment = config::Environment::of_process();
     match cli.command {
         Command::Serve(args) => {
-            let path = config::find(args.config.as_deref(), &environment)?;
+            let path = match config::find(args.config.as_deref(), &environment) {
+                Err(config::ConfigError::NotFound { looked }) => begin(looked, &environment)?,
+                found => found?,
+            };
             let stop = tokio_util::sync::CancellationToken::new();
             let options = serve::ServeOptions {
                 config: path,
@@ -77,4 +81,14 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Unwrap(args) => wrap::undo(&args, &environment),
         Command::Doctor(args) => runtime::block_on(doctor::run(args, environment))?,
     }
+}
+
+/// The configuration of somebody who starts without one.
+fn begin(
+    looked: Vec<std::path::PathBuf>,
+    environment: &config::Environment,
+) -> Result<std::path::PathBuf, Failure> {
+    let made = first_start::make(environment)?.ok_or(config::ConfigError::NotFound { looked })?;
+    output::line(format!("There was no configuration: {} is made.", made.display()));
+    Ok(made)
 }

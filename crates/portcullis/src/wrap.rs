@@ -8,7 +8,9 @@
 
 mod change;
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -69,15 +71,18 @@ are, and so does the rest of the file, comments included. The file is copied bes
 Exit codes: 0 done; 1 the file changed meanwhile or cannot be written; 2 nothing to wrap, or nobody
 to ask; 3 an invalid policy.
 
+Without --policy a file is made that asks you before each call; it is yours to change.
+
 Examples:
+  portcullis wrap cursor files
   portcullis wrap cursor files --policy files.policy.json
   portcullis wrap claude-code db --policy db.policy.json --dry-run")]
 pub(crate) struct WrapArgs {
     #[command(flatten)]
     entry: EntryArgs,
-    /// The policy
+    /// The policy [default: one that asks you before each call, made in your data folder]
     #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    policy: Option<PathBuf>,
     /// Keep approvals, limits, accepted tools and the audit here
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -98,12 +103,15 @@ pub(crate) struct UnwrapArgs {
 
 /// Puts a program behind `portcullis run`.
 pub(crate) fn run(args: &WrapArgs, environment: &Environment) -> Result<Exit, Failure> {
-    let policy = checked_policy(&args.policy)?;
+    let (policy, to_make) = match &args.policy {
+        Some(path) => (checked_policy(path)?, None),
+        None => default_policy(&args.entry, environment)?,
+    };
     let data_dir = args.data_dir.as_deref().map(absolute).transpose()?;
     let found = Found::look(&args.entry, environment)?;
     let target = found.target(&args.entry);
     let variables = entry::variables(&found.text, target).map_err(refused)?;
-    let mut front = vec!["run".to_owned(), "--policy".to_owned(), policy];
+    let mut front = vec!["run".to_owned(), "--policy".to_owned(), policy.clone()];
     front.extend(["--server-name".to_owned(), slug(&args.entry.server)]);
     if let Some(data_dir) = data_dir {
         front.extend(["--data-dir".to_owned(), data_dir]);
@@ -119,7 +127,10 @@ pub(crate) fn run(args: &WrapArgs, environment: &Environment) -> Result<Exit, Fa
     if !variables.is_empty() {
         lines.push(format!("env:  {} (values stay as they are)", variables.join(", ")));
     }
-    found.carry_out(&args.entry, wrapped, &lines)
+    if to_make.is_some() {
+        lines.push(format!("new:  {policy}, which asks you before each call"));
+    }
+    found.carry_out(&args.entry, wrapped, &lines, || to_make.map_or(Ok(()), |path| ask_all(&path)))
 }
 
 /// Takes a program out from behind `portcullis run`.
@@ -129,7 +140,7 @@ pub(crate) fn undo(args: &UnwrapArgs, environment: &Environment) -> Result<Exit,
     let bare = entry::unwrap(&found.text, target).map_err(refused)?;
     let words = entry::words(&bare, target).map_err(refused)?;
     let lines = ["now:  portcullis run …".to_owned(), format!("then: {}", program_of(&words))];
-    found.carry_out(&args.entry, bare, &lines)
+    found.carry_out(&args.entry, bare, &lines, || Ok(()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
@@ -145,6 +156,52 @@ fn program_of(words: &[String]) -> String {
         1 => format!("{program} (and its argument, as it is)"),
         count => format!("{program} (and its {count} arguments, as they are)"),
     }
+}
+
+/// A policy for somebody who has none: nothing passes without a yes, and nothing is taken away from the agent.
+const ASK_ALL: &str = r#"{
+  // Each call waits for you. To let calls of a tool pass, name it here: "list_files": {}
+  // `portcullis policy explain` says what this file makes of a call.
+  "version": "1",
+  "default": "deny",
+  "tools": {
+    "*": { "action": "approve", "reason": "Nobody has said yet what this tool may do." }
+  }
+}
+"#;
+
+/// Where the policy of an entry is that was named none, and the same again if it has to be made.
+fn default_policy(
+    entry: &EntryArgs,
+    environment: &Environment,
+) -> Result<(String, Option<PathBuf>), Failure> {
+    let named = environment.get_non_empty("XDG_DATA_HOME").map(PathBuf::from);
+    let data = named.filter(|path| path.is_absolute()).or_else(|| {
+        environment.get_non_empty("HOME").map(|home| Path::new(home).join(".local/share"))
+    });
+    let data = data.ok_or_else(|| {
+        Failure::new(Exit::Usage, "HOME is not set; name the policy with --policy")
+    })?;
+    let file = format!("{}-{}.policy.json", entry.client, slug(&entry.server));
+    let path = data.join("portcullis/wrapped").join(file);
+    if path.exists() {
+        return Ok((checked_policy(&path)?, None));
+    }
+    Ok((absolute(&path)?, Some(path)))
+}
+
+/// Writes [`ASK_ALL`], never in the place of another file.
+fn ask_all(path: &Path) -> Result<(), Failure> {
+    let write = || {
+        if let Some(folder) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(ASK_ALL.as_bytes())?;
+        file.sync_all()
+    };
+    let doing = format!("nothing was changed: cannot write {}", path.display());
+    write().map_err(|error: std::io::Error| Failure::because(Exit::Failed, &doing, &error))
 }
 
 /// The policy's absolute path, once its text is a policy.
@@ -241,7 +298,13 @@ impl Found {
     }
 
     /// Shows the change, asks, and makes it.
-    fn carry_out(self, args: &EntryArgs, new: String, lines: &[String]) -> Result<Exit, Failure> {
+    fn carry_out(
+        self,
+        args: &EntryArgs,
+        new: String,
+        lines: &[String],
+        before: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Exit, Failure> {
         let change = Change::new(self.path, self.text, new);
         output::line(format!("{}: {}", inert(&args.server), change.path().display()));
         for line in lines {
@@ -259,6 +322,7 @@ impl Found {
             output::note("nothing was changed");
             return Ok(Exit::Good);
         }
+        before()?;
         let backup = change
             .make(clock::now())
             .map_err(|error| Failure::because(Exit::Failed, "nothing was changed", &error))?;

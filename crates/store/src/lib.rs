@@ -65,7 +65,7 @@ pub use name::{
     Actor, GrantId, LABEL_BYTES_MAX, Label, NameError, OrganisationId, POLICY_NAME_BYTES_MAX,
     PolicyName, Revision, SERVER_SLUG_BYTES_MAX, ServerSlug,
 };
-pub use pin::{PinLine, PinRecord, PinState};
+pub use pin::{KeptOut, PinLine, PinRecord, PinState};
 pub use policy_draft::{POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PolicyDraft};
 pub use policy_text::{NewPolicy, PolicyMode, PolicyRecord, PolicyVersion};
 pub use seal::UnsealError;
@@ -74,3 +74,4 @@ pub use server::{FromServer, NewTools, ServerRecord, Timeouts, Transport};
 pub use settings::{OwnCalls, Settings};
 pub use store::{AuditMode, Health, OpenError, Role, Store, StoreConfig};
 pub use token::{Token, TokenError, TokenHash};
+pub use writer::GRANT_USE_LAG_MS;

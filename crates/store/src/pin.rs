@@ -58,10 +58,25 @@ pub struct PinLine {
     pub state: PinState,
     /// Whether no definition of it was ever accepted.
     pub is_new: bool,
+    /// Digest of the definition seen last, lower-case hexadecimal.
+    pub digest: String,
     /// The class that goes with the definition.
     pub class: Option<Class>,
     /// The risk that goes with the definition.
     pub risk: Option<Risk>,
+}
+
+/// A definition that somebody looked at and keeps out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptOut {
+    /// The tool's name, byte for byte.
+    pub tool: String,
+    /// Digest of the definition that they saw.
+    pub digest: String,
+    /// Who keeps it out.
+    pub by: Actor,
+    /// Since when.
+    pub at: UnixMillis,
 }
 
 impl PinState {
@@ -96,6 +111,14 @@ const ACCEPT: &str = "UPDATE pins SET state = 'accepted', accepted_digest = dige
     accepted_definition = definition, accepted_at = ?4, accepted_by = ?5
     WHERE server = ?1 AND tool = ?2 AND digest = ?3";
 
+const FORGET_KEPT_OUT: &str = "DELETE FROM kept_out WHERE server = ?1 AND tool = ?2";
+
+const KEEP_OUT: &str = "INSERT INTO kept_out (server, tool, digest, actor, at)
+    SELECT server, tool, digest, ?4, ?5 FROM pins
+    WHERE server = ?1 AND tool = ?2 AND digest = ?3 AND state = 'quarantined'
+    ON CONFLICT (server, tool) DO UPDATE SET
+        digest = excluded.digest, actor = excluded.actor, at = excluded.at";
+
 impl Store {
     /// The pins of one server, by tool name.
     pub async fn pins(&self, server: &ServerSlug) -> Result<Vec<PinRecord>, ReadError> {
@@ -114,17 +137,20 @@ impl Store {
         self.read(read_all).await
     }
 
-    /// How many definitions wait for somebody to accept them, by server; servers without any are not among them.
+    /// How many definitions wait for somebody to look at them, by server; servers without any are not among them, nor
+    /// definitions that somebody looked at and keeps out.
     pub async fn quarantined_pins(&self) -> Result<Vec<(ServerSlug, u64)>, ReadError> {
         self.read(|connection| {
-            let sql = "SELECT server, count(*) FROM pins WHERE state = ?1 GROUP BY server ORDER BY server";
+            let sql = "SELECT p.server, count(*) FROM pins p LEFT JOIN kept_out k
+                ON k.server = p.server AND k.tool = p.tool AND k.digest = p.digest
+                WHERE p.state = ?1 AND k.tool IS NULL GROUP BY p.server ORDER BY p.server";
             let mut statement = connection.prepare_cached(sql)?;
             let state = PinState::Quarantined.as_str();
             let rows = statement.query_map([state], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.map(|row| {
                 let (server, count): (String, i64) = row?;
-                let slug = ServerSlug::parse(&server)
-                    .map_err(|error| damaged("pin", &server, &error))?;
+                let slug =
+                    ServerSlug::parse(&server).map_err(|error| damaged("pin", &server, &error))?;
                 Ok((slug, u64::try_from(count).unwrap_or_default()))
             })
             .collect()
@@ -136,7 +162,8 @@ impl Store {
     pub async fn pin_lines(&self, server: Option<&ServerSlug>) -> Result<Vec<PinLine>, ReadError> {
         let server = server.map(|server| server.as_str().to_owned());
         self.read(move |connection| {
-            let sql = "SELECT server, tool, state, accepted_digest IS NULL, class, risk FROM pins
+            let sql =
+                "SELECT server, tool, state, accepted_digest IS NULL, class, risk, digest FROM pins
                 WHERE ?1 IS NULL OR server = ?1 ORDER BY server, tool";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([server], read_line)?;
@@ -162,6 +189,71 @@ impl Store {
         .await
     }
 
+    /// These pins of one server, by tool name; names that are no tool of it are left out.
+    pub async fn pins_named(
+        &self,
+        server: &ServerSlug,
+        tools: Vec<String>,
+    ) -> Result<Vec<PinRecord>, ReadError> {
+        let server = server.clone();
+        self.read(move |connection| {
+            let sql = format!("{COLUMNS} WHERE server = ?1 AND tool = ?2");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut pins = Vec::with_capacity(tools.len());
+            for tool in &tools {
+                let pin = statement.query_row((server.as_str(), tool), read).optional()?;
+                pins.extend(pin.transpose()?);
+            }
+            Ok(pins)
+        })
+        .await
+    }
+
+    /// Writes down that somebody looked at definitions of one server, each by its digest, and keeps them out; all of
+    /// them, or none and [`WriteError::Changed`] if one is another by now, or was accepted.
+    pub async fn keep_out_pins(
+        &self,
+        server: &ServerSlug,
+        seen: Vec<(String, String)>,
+        actor: &Actor,
+        now: UnixMillis,
+    ) -> Result<(), WriteError> {
+        let (server, actor) = (server.clone(), actor.clone());
+        self.change(move |tx| {
+            for (tool, digest) in &seen {
+                let kept = (server.as_str(), tool, digest, actor.as_str(), now.0);
+                if tx.prepare_cached(KEEP_OUT)?.execute(kept)? != 1 {
+                    return Err(WriteError::Changed { what: "tool", name: tool.clone() });
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Which definitions of a server somebody looked at and keeps out, by tool name. One of another digest than the
+    /// tool has by now says nothing about it.
+    pub async fn kept_out(&self, server: &ServerSlug) -> Result<Vec<KeptOut>, ReadError> {
+        let server = server.clone();
+        self.read(move |connection| {
+            let sql = "SELECT k.tool, k.digest, k.actor, k.at FROM kept_out k JOIN pins p
+                ON p.server = k.server AND p.tool = k.tool
+                WHERE k.server = ?1 ORDER BY k.tool";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([server.as_str()], |row| {
+                let actor: String = row.get(2)?;
+                Ok((row.get(0)?, row.get(1)?, actor, row.get(3)?))
+            })?;
+            rows.map(|row| {
+                let (tool, digest, actor, at): (String, String, String, i64) = row?;
+                let by = Actor::parse(&actor).map_err(|error| damaged("tool", &tool, &error))?;
+                Ok(KeptOut { tool, digest, by, at: UnixMillis(at) })
+            })
+            .collect()
+        })
+        .await
+    }
+
     /// Accepts the definition with this digest; [`WriteError::Changed`] if another one was seen
     /// since the caller looked.
     pub async fn accept_pin(
@@ -176,6 +268,7 @@ impl Store {
         self.change(move |tx| {
             let accepted = (server.as_str(), &tool, &digest, now.0, actor.as_str());
             if tx.prepare_cached(ACCEPT)?.execute(accepted)? == 1 {
+                tx.prepare_cached(FORGET_KEPT_OUT)?.execute((server.as_str(), &tool))?;
                 return Ok(tx.bump_config()?);
             }
             let exists = "SELECT 1 FROM pins WHERE server = ?1 AND tool = ?2";
@@ -205,6 +298,7 @@ impl Store {
                 if tx.prepare_cached(ACCEPT)?.execute(accepted)? != 1 {
                     return Err(WriteError::Changed { what: "tool", name: tool.clone() });
                 }
+                tx.prepare_cached(FORGET_KEPT_OUT)?.execute((server.as_str(), tool))?;
             }
             Ok(tx.bump_config()?)
         })
@@ -301,7 +395,7 @@ fn read(row: &Row<'_>) -> Result<Result<PinRecord, ReadError>, rusqlite::Error> 
 fn read_line(row: &Row<'_>) -> Result<Result<PinLine, ReadError>, rusqlite::Error> {
     let server: String = row.get(0)?;
     let tool: String = row.get(1)?;
-    let is_new: bool = row.get(3)?;
+    let (is_new, digest): (bool, String) = (row.get(3)?, row.get(6)?);
     let texts =
         Texts { state: row.get(2)?, class: row.get(4)?, risk: row.get(5)?, accepted_by: None };
     let parsed = ServerSlug::parse(&server)
@@ -313,6 +407,7 @@ fn read_line(row: &Row<'_>) -> Result<Result<PinLine, ReadError>, rusqlite::Erro
             tool,
             state: parts.state,
             is_new,
+            digest,
             class: parts.class,
             risk: parts.risk,
         }),

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V3__accounts", include_str!("../migrations/V3__accounts.sql")),
     ("V4__policy_modes", include_str!("../migrations/V4__policy_modes.sql")),
     ("V5__deliveries", include_str!("../migrations/V5__deliveries.sql")),
+    ("V7__servers_and_grants", include_str!("../migrations/V7__servers_and_grants.sql")),
 ];
 
 /// Brings the database up to date: all missing migrations in one transaction or none.

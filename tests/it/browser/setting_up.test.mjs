@@ -12,7 +12,7 @@ import { until } from "./stage/wait.mjs";
 const TOKEN = /pcl_[0-9A-Za-z]{49}/;
 
 /** Goes through the set-up; the token and the address of the grant that it made. */
-async function setUp(stage, gateway, admin) {
+async function setUp(stage, gateway, admin, choose = async () => {}) {
   const { page } = admin;
   const { input, folder } = await filesServer(gateway);
   await admin.open("/");
@@ -27,6 +27,7 @@ async function setUp(stage, gateway, admin) {
   await page.getByRole("heading", { name: /^\d+ tools/ }).waitFor();
   await axe(admin);
   await fits(admin);
+  await choose(page);
   await shot(admin, "setup-review");
   await page.getByRole("button", { name: "Accept the tools and save the policy" }).click();
   await page.getByLabel("Label").fill("Accounting assistant");
@@ -49,24 +50,37 @@ async function letThrough(gateway, admin) {
 scenario("from the first link to the first call of a real agent", async (stage) => {
   const gateway = await stage.gateway();
   const admin = await firstAdmin(stage, gateway);
-  const { token, folder, url } = await setUp(stage, gateway, admin);
+  const { token, folder, url } = await setUp(stage, gateway, admin, async (page) => {
+    await page.getByRole("button", { name: /Take the server’s word/ }).click();
+    await page.getByText(/tools are allowed that the server says only read/).waitFor();
+    await axe(admin);
+  });
   const { page } = admin;
   const text = await page.locator("main").innerText();
   for (const client of ["Claude Code", "Cursor", "VS Code", "Codex", "Gemini", "Zed", "Goose", "OpenCode", "Windsurf"]) {
     assert.ok(text.includes(client), `there is no block for ${client}`);
   }
   assert.ok(text.includes(url), "the blocks name the address");
-  await page.getByText("Waiting for the first call").waitFor();
+  await page.getByText("Waiting for the agent…").waitFor();
   await axe(admin);
   await shot(admin, "setup-waiting");
   const agent = await stage.agent(gateway, "files", token, "claude-code");
+  // Nobody looks again: the page says by itself that somebody came, then what the first call was.
+  await page.getByText("Waiting for the first call…").waitFor();
   const call = agent.call("read_text_file", { path: `${folder}/notes.txt` });
-  // Nobody looks again: the page turns green by itself.
+  assert.deepEqual(await call, { text: "words of a note\n", isError: false });
   await page.getByText("The agent is connected.").waitFor();
   await axe(admin);
   await shot(admin, "setup-connected");
-  await letThrough(gateway, admin);
-  assert.deepEqual(await call, { text: "words of a note\n", isError: false });
+  // A tool of which the server says that it writes waits for a person.
+  const writes = agent.call("write_file", { path: `${folder}/new.txt`, content: "x" });
+  await admin.open((await admin.page.getByRole("link", { name: "Done" }).getAttribute("href")));
+  await page.getByText("waits for you").waitFor();
+  await axe(admin);
+  await page.getByRole("link", { name: "Look at the call and decide" }).click();
+  await page.getByLabel("Why not").fill("Not now.");
+  await page.getByRole("button", { name: "Reject" }).click();
+  assert.equal((await writes).isError, true);
   await admin.open("/activity");
   await page.locator("tr", { hasText: "read_text_file" }).getByRole("link").first().click();
   await page.waitForURL("**/activity/**");
@@ -81,7 +95,7 @@ scenario("from the first link to the first call without JavaScript", async (stag
   const call = agent.call("read_text_file", { path: `${folder}/notes.txt` });
   await until("the call to be held", async () => (await gateway.held()).length === 1);
   await admin.page.getByRole("link", { name: "Look again" }).click();
-  await admin.page.getByText("The agent is connected.").waitFor();
+  await admin.page.getByText("waits for you").waitFor();
   await letThrough(gateway, admin);
   assert.deepEqual(await call, { text: "words of a note\n", isError: false });
 });

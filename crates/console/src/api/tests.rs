@@ -74,6 +74,7 @@ async fn api() -> Api {
                 Inspection { reachable: true, ..Inspection::default() }
             })
         }),
+        plane: crate::plane::Plane::default(),
         check_server: Arc::new(|_record| Ok(())),
         long_work: LongWork::default(),
         hashing: Hashing::default(),

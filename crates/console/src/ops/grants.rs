@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use policy::UnixMillis;
-use store::{GrantId, GrantRecord, Label, NewGrant, PolicyName, Rotation, ServerSlug, Token};
+use store::{
+    AuditEntry, AuditFilter, AuditOrder, GRANT_USE_LAG_MS, GrantId, GrantRecord, Label, NewGrant,
+    PolicyName, Rotation, ServerSlug, Token,
+};
 
-use super::{Actor, OpError, Permission, not_found};
+use super::{Actor, OpError, Permission, audit, not_found};
 use crate::Console;
+use crate::plane::Arrival;
 
 /// All grants, revoked ones included, oldest first.
 pub async fn list(console: &Console, actor: &Actor) -> Result<Vec<GrantRecord>, OpError> {
@@ -18,6 +22,39 @@ pub async fn list(console: &Console, actor: &Actor) -> Result<Vec<GrantRecord>, 
 pub async fn get(console: &Console, actor: &Actor, id: &GrantId) -> Result<GrantRecord, OpError> {
     actor.may(Permission::Read)?;
     console.store.grant(id).await?.ok_or_else(|| not_found("grant", id.as_str()))
+}
+
+/// When each grant was last heard of, by its id; it may lag some seconds behind the log.
+pub async fn uses(
+    console: &Console,
+    actor: &Actor,
+) -> Result<BTreeMap<String, UnixMillis>, OpError> {
+    actor.may(Permission::Read)?;
+    Ok(console.store.grant_uses().await?)
+}
+
+/// The newest record of a grant in the log, found without a walk over the log.
+pub async fn last_call(
+    console: &Console,
+    actor: &Actor,
+    id: &GrantId,
+) -> Result<Option<AuditEntry>, OpError> {
+    let Some(at) = uses(console, actor).await?.remove(id.as_str()) else { return Ok(None) };
+    let until = UnixMillis(at.0.saturating_add(GRANT_USE_LAG_MS).saturating_add(1));
+    let filter = AuditFilter {
+        grant: Some(id.to_string()),
+        since: Some(at),
+        until: Some(until),
+        ..AuditFilter::default()
+    };
+    let reading = (AuditOrder::NewestFirst, None, 1);
+    Ok(audit::page(console, actor, filter, reading).await?.entries.into_iter().next())
+}
+
+/// How far the agent of a grant came before any call, since the process started.
+pub fn arrival(console: &Console, actor: &Actor, id: &GrantId) -> Result<Arrival, OpError> {
+    actor.may(Permission::Read)?;
+    Ok((console.plane.arrival)(id).unwrap_or_default())
 }
 
 /// What somebody asks a grant to be.

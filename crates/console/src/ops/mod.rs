@@ -18,6 +18,7 @@ pub mod recommend;
 pub mod replay;
 pub mod review;
 pub mod servers;
+pub mod set_up;
 pub mod settings;
 pub mod sign_on;
 pub mod trial;

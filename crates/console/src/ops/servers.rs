@@ -1,11 +1,15 @@
 //! Servers and the definitions of their tools.
 
+use std::collections::HashSet;
+
 use policy::{Class, UnixMillis};
 use store::{
-    NewTools, PinLine, PinRecord, PinState, Revision, Secret, ServerRecord, ServerSlug, Transport,
+    KeptOut, NewTools, PinLine, PinRecord, PinState, Revision, Secret, ServerRecord, ServerSlug,
+    Transport,
 };
 
 use super::{Actor, OpError, Permission, not_found};
+use crate::plane::Diary;
 use crate::{Console, Inspection};
 
 /// All servers, by slug.
@@ -93,16 +97,29 @@ pub async fn set_class(
     slug: &ServerSlug,
     (tool, class): (&str, Option<Class>),
 ) -> Result<Revision, OpError> {
+    set_classes(console, actor, slug, vec![(tool.to_owned(), class)]).await
+}
+
+/// Gives several tools other classes than the catalogue's, or the catalogue's again; all of them or none.
+pub async fn set_classes(
+    console: &Console,
+    actor: &Actor,
+    slug: &ServerSlug,
+    classes: Vec<(String, Option<Class>)>,
+) -> Result<Revision, OpError> {
     actor.may(Permission::Administer)?;
     let mut record = get(console, actor, slug).await?;
     let expected = record.revision;
     let lines = console.store.pin_lines(Some(slug)).await?;
-    if !lines.iter().any(|line| line.tool == tool) {
-        return Err(not_found("tool", tool));
-    }
-    match class {
-        Some(class) => drop(record.classes.insert(tool.to_owned(), class)),
-        None => drop(record.classes.remove(tool)),
+    let known: HashSet<&str> = lines.iter().map(|line| line.tool.as_str()).collect();
+    for (tool, class) in classes {
+        if !known.contains(tool.as_str()) {
+            return Err(not_found("tool", &tool));
+        }
+        match class {
+            Some(class) => drop(record.classes.insert(tool, class)),
+            None => drop(record.classes.remove(&tool)),
+        }
     }
     save(console, actor, record, Some(expected)).await
 }
@@ -171,6 +188,51 @@ pub async fn accept_many(
     actor.may(Permission::Administer)?;
     console.store.accept_pins(slug, seen, &actor.name, (console.clock)()).await?;
     Ok(())
+}
+
+/// Writes down that this actor looked at definitions, each by its digest, and keeps them out; all of them or none.
+pub async fn keep_out(
+    console: &Console,
+    actor: &Actor,
+    slug: &ServerSlug,
+    seen: Vec<(String, String)>,
+) -> Result<(), OpError> {
+    actor.may(Permission::Administer)?;
+    console.store.keep_out_pins(slug, seen, &actor.name, (console.clock)()).await?;
+    Ok(())
+}
+
+/// Which definitions of a server somebody looked at and keeps out, by tool name.
+pub async fn kept_out(
+    console: &Console,
+    actor: &Actor,
+    slug: &ServerSlug,
+) -> Result<Vec<KeptOut>, OpError> {
+    actor.may(Permission::Read)?;
+    Ok(console.store.kept_out(slug).await?)
+}
+
+/// These tools of a server with their definitions; names that are no tool of it are left out.
+pub async fn named(
+    console: &Console,
+    actor: &Actor,
+    slug: &ServerSlug,
+    tools: Vec<String>,
+) -> Result<Vec<PinRecord>, OpError> {
+    actor.may(Permission::Read)?;
+    Ok(console.store.pins_named(slug, tools).await?)
+}
+
+/// What is known of a server since the process started. What its program says may hold anything, so that it takes an
+/// administrator; how the server was does not.
+pub async fn diary(console: &Console, actor: &Actor, slug: &ServerSlug) -> Result<Diary, OpError> {
+    get(console, actor, slug).await?;
+    let mut diary = (console.plane.diary)(slug).unwrap_or_default();
+    if actor.may(Permission::Administer).is_err() {
+        diary.lines.clear();
+        diary.dropped = 0;
+    }
+    Ok(diary)
 }
 
 /// Looks at the live server now. It contacts the server, so it takes an administrator.

@@ -6,29 +6,26 @@ mod connect;
 mod new;
 mod one;
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use policy::UnixMillis;
 use serde::Deserialize;
-use store::{AuditFilter, AuditOrder, GrantRecord};
+use store::GrantRecord;
 
 use super::look::{Badge, When, filters};
 use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::inventory::is_live;
-use crate::ops::{Permission, audit, grants};
+use crate::ops::{Permission, grants};
 
+pub(super) use connect::first_call;
 pub(super) use new::{create, form};
 pub(super) use one::{attach, revoke, rotate, show as one};
 
 /// Grants of one page.
 const PAGE_GRANTS: usize = 100;
-/// Calls that are looked at for when a grant was used last.
-const RECENT_CALLS: usize = 1_000;
 /// A grant that ends sooner than this is pointed out: a week, in milliseconds.
 const SOON_MS: i64 = 7 * 24 * 3_600_000;
 
@@ -113,7 +110,7 @@ pub(super) async fn list(
 ) -> Result<Response, Trouble> {
     let now = (console.clock)();
     let all = grants::list(&console, &visitor.actor).await?;
-    let used = used(&console, &visitor).await?;
+    let used = grants::uses(&console, &visitor.actor).await?;
     let taken: Vec<&GrantRecord> = all.iter().rev().filter(|g| asked.takes(g, now)).collect();
     let page = taken.iter().skip(asked.from).take(PAGE_GRANTS);
     let lines = page.map(|grant| Line {
@@ -142,20 +139,4 @@ pub(super) async fn list(
         next,
     };
     Ok(shown(&page))
-}
-
-/// When grants were used last, among the newest calls.
-async fn used(
-    console: &Console,
-    visitor: &Visitor,
-) -> Result<BTreeMap<String, UnixMillis>, Trouble> {
-    let reading = (AuditOrder::NewestFirst, None, RECENT_CALLS);
-    let page = audit::page(console, &visitor.actor, AuditFilter::default(), reading).await?;
-    let mut used = BTreeMap::new();
-    for entry in page.entries {
-        if let Some(grant) = entry.grant_id {
-            used.entry(grant).or_insert(entry.time);
-        }
-    }
-    Ok(used)
 }

@@ -1,5 +1,8 @@
 //! The pages of servers, tools, grants and the inventory over a real store, as a browser asks for them.
 
+mod choosing;
+mod watching;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -70,6 +73,7 @@ fn console(dir: &TempDir) -> Console {
             let found = found();
             Box::pin(async move { found })
         }),
+        plane: crate::plane::Plane::default(),
         check_server: Arc::new(|_record| Ok(())),
         long_work: LongWork::default(),
         hashing: Hashing::default(),
@@ -211,7 +215,7 @@ async fn the_set_up_leads_from_a_url_to_a_token_and_its_snippets() {
     let review = world.get("/setup/pay").await;
     assert_eq!(review.status, StatusCode::OK);
     is_safe(&review);
-    for wanted in ["3 tools", "a person decides each call", "pay_invoice", "U+202E"] {
+    for wanted in ["3 tools", "a person decides each call", "pay_invoice", "U+202E", "nothing"] {
         assert!(review.text.contains(wanted), "{wanted}: {}", review.text);
     }
     let seen = World::field(&review, "seen");
@@ -231,7 +235,7 @@ async fn the_set_up_leads_from_a_url_to_a_token_and_its_snippets() {
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     is_safe(&made);
     for wanted in [
-        "Waiting for the first call",
+        "Waiting for the agent…",
         "https://gate.example/mcp/pay",
         "claude mcp add",
         "[mcp_servers.pay]",
@@ -267,11 +271,11 @@ async fn nothing_is_accepted_that_was_not_shown() {
     let changes = world.get("/servers/pay/changes").await;
     is_safe(&changes);
     assert!(changes.text.contains("cannot be seen"));
-    let stale = world.post("/servers/pay/changes", &[("accept", "11:look")]).await;
+    let stale = world.post("/servers/pay/changes", &[("tool", "11:look")]).await;
     assert_eq!(stale.status, StatusCode::CONFLICT);
     let none = world.post("/servers/pay/changes", &[]).await;
     assert_eq!(none.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let done = world.post("/servers/pay/changes", &[("accept", "00:look")]).await;
+    let done = world.post("/servers/pay/changes", &[("tool", "00:look")]).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER);
     let lines = world.console.store.pin_lines(None).await.unwrap();
     let accepted = lines.iter().filter(|line| line.state == PinState::Accepted);
@@ -388,12 +392,13 @@ async fn somebody_who_may_only_look_sees_no_controls_and_changes_nothing() {
     for path in ["/setup", "/setup/pay", "/grants/new"] {
         assert_eq!(world.get(path).await.status, StatusCode::FORBIDDEN, "{path}");
     }
-    let posts: [(&str, &[(&str, &str)]); 6] = [
+    let posts: [(&str, &[(&str, &str)]); 7] = [
         ("/setup", &[("way", "url"), ("slug", "x"), ("url", "https://x.example")]),
         ("/servers/pay/test", &[]),
         ("/servers/pay/credentials", &[("name", "K"), ("value", "v")]),
         ("/servers/pay/remove", &[("confirm", "pay")]),
-        ("/servers/pay/changes", &[("accept", "00:look")]),
+        ("/servers/pay/changes", &[("tool", "00:look")]),
+        ("/setup/pay/choices", &[("tool", "look"), ("answer", "allow")]),
         ("/grants", &[("expires", "30"), ("label", "x"), ("server", "pay")]),
     ];
     for (path, fields) in posts {
@@ -449,4 +454,12 @@ async fn ten_thousand_tools_are_shown_in_pages() {
     assert!(next.text.contains("tool_00100") && !next.text.contains("tool_00099<"));
     let changes = world.get("/servers/big/changes").await;
     assert!(changes.text.contains("10000 in all") && !changes.text.contains("tool_00025<"));
+    let review = world.get("/setup/big?from=9900").await;
+    assert!(review.text.contains("tool_09900") && !review.text.contains("tool_09899<"));
+    assert!(review.text.contains("the other 5000 stay denied"), "{}", review.text);
+    let kept = [("tool", "tool_00007"), ("answer", "deny"), ("view_from", "100")];
+    let kept = world.post("/setup/big/choices", &kept).await;
+    assert_eq!(kept.place, "/setup/big?q=&class=&answer=&from=100&told=kept&n=0#tools");
+    let denied = world.get("/setup/big?answer=deny").await;
+    assert!(denied.text.contains("1 tools") && denied.text.contains("tool_00007"));
 }

@@ -22,7 +22,7 @@ use crate::Console;
 use crate::ops::inventory::is_live;
 use crate::ops::{OpError, Permission, grants, servers};
 
-pub(super) use review::{save, show as review, test};
+pub(super) use review::{choose, save, show as review, test};
 
 /// Servers without a grant that are named, at most.
 const UNFINISHED_MAX: usize = 20;

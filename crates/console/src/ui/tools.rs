@@ -5,12 +5,14 @@
 
 mod difference;
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use store::{NewTools, PinRecord, PinState, ServerSlug, WriteError};
+use store::{KeptOut, NewTools, PinRecord, PinState, ServerSlug, WriteError};
 
 use self::difference::{Line, difference};
 use super::form::Posted;
@@ -38,6 +40,8 @@ struct Change {
     /// Characters of the definition that nobody sees.
     unseen: usize,
     lines: Vec<Line>,
+    /// Who looked at this very definition and keeps it out, and when.
+    kept: Option<(String, When)>,
 }
 
 #[derive(Debug, Template)]
@@ -48,7 +52,10 @@ struct Changes {
     address: String,
     tools: Vec<Change>,
     all: usize,
+    /// How many nobody has looked at.
+    undecided: usize,
     next: Option<String>,
+    notice: Option<String>,
     problem: Option<String>,
 }
 
@@ -57,6 +64,8 @@ struct Changes {
 pub(super) struct Asked {
     /// The last tool of the page before.
     after: Option<String>,
+    /// What the page before has done.
+    told: Option<String>,
 }
 
 /// The page.
@@ -84,9 +93,15 @@ async fn page(
     let is_out = |pin: &PinRecord| keeps && pin.state == PinState::Quarantined;
     let kept_out: Vec<PinRecord> = pins.into_iter().filter(is_out).collect();
     let all = kept_out.len();
-    let after = asked.after.as_deref();
-    let rest =
-        kept_out.into_iter().filter(|pin| after.is_none_or(|after| pin.tool.as_str() > after));
+    let decided = servers::kept_out(console, &visitor.actor, slug).await?;
+    let mut decided: HashMap<(String, String), KeptOut> =
+        decided.into_iter().map(|kept| ((kept.tool.clone(), kept.digest.clone()), kept)).collect();
+    let of = |pin: &PinRecord| (pin.tool.clone(), pin.digest.clone());
+    let undecided = kept_out.iter().filter(|pin| !decided.contains_key(&of(pin))).count();
+    let after = asked.after.clone();
+    let rest = kept_out
+        .into_iter()
+        .filter(|pin| after.as_deref().is_none_or(|after| pin.tool.as_str() > after));
     let mut shown: Vec<PinRecord> = rest.take(PAGE_CHANGES.saturating_add(1)).collect();
     let is_more = shown.len() > PAGE_CHANGES;
     shown.truncate(PAGE_CHANGES);
@@ -95,6 +110,7 @@ async fn page(
     let next = next.map(|last| format!("{address}?after={}", encoded(&last.tool)));
     let changes = shown.into_iter().enumerate().map(|(number, pin)| Change {
         number,
+        kept: decided.remove(&of(&pin)).map(|kept| (kept.by.to_string(), When::new(kept.at, now))),
         value: format!("{}:{}", pin.digest, pin.tool),
         is_new: pin.accepted_definition.is_none(),
         class: Badge::class(pin.class.map_or("unknown", policy::Class::as_str)),
@@ -113,7 +129,12 @@ async fn page(
         slug: slug.to_string(),
         address,
         all,
+        undecided,
         next,
+        notice: asked.told.filter(|told| told == "kept").map(|_| {
+            "That is written down. These definitions stay out until somebody accepts them."
+                .to_owned()
+        }),
         problem,
     };
     Ok(answer(status, &page))
@@ -132,8 +153,9 @@ fn unseen(definition: &str) -> usize {
     pretty(definition).chars().filter(hidden).count()
 }
 
-/// Accepts the definitions that were ticked, as they were shown; all of them or none.
-pub(super) async fn accept(
+/// Accepts the definitions that were ticked, as they were shown, or writes down that they are kept out; all of them or
+/// none.
+pub(super) async fn decide(
     State(console): State<Console>,
     Path(slug): Path<String>,
     posted: Posted<Vec<(String, String)>>,
@@ -141,7 +163,8 @@ pub(super) async fn accept(
     let Posted { visitor, form, .. } = posted;
     visitor.actor.may(Permission::Administer).map_err(OpError::from)?;
     let slug = ServerSlug::parse(&slug).map_err(OpError::from)?;
-    let ticked = form.into_iter().filter(|(name, _)| name == "accept");
+    let keeps = form.iter().any(|(name, value)| name == "do" && value == "keep");
+    let ticked = form.into_iter().filter(|(name, _)| name == "tool");
     let seen = ticked.filter_map(|(_, value)| {
         let (digest, tool) = value.split_once(':')?;
         Some((tool.to_owned(), digest.to_owned()))
@@ -149,14 +172,22 @@ pub(super) async fn accept(
     let seen: Vec<(String, String)> = seen.collect();
     servers::get(&console, &visitor.actor, &slug).await?;
     if seen.is_empty() {
-        let said = (Asked::default(), Some("Nothing was ticked, so nothing was accepted.".into()));
+        let said = (Asked::default(), Some("Nothing was ticked, so nothing was done.".into()));
         return page(&console, &visitor, &slug, said, StatusCode::UNPROCESSABLE_ENTITY).await;
     }
-    match servers::accept_many(&console, &visitor.actor, &slug, seen).await {
+    let done = if keeps {
+        servers::keep_out(&console, &visitor.actor, &slug, seen).await
+    } else {
+        servers::accept_many(&console, &visitor.actor, &slug, seen).await
+    };
+    match done {
+        Ok(()) if keeps => {
+            Ok(see_other(&format!("/servers/{}/changes?told=kept", encoded(slug.as_str()))))
+        }
         Ok(()) => Ok(see_other(&format!("/servers/{}?told=accepted", encoded(slug.as_str())))),
         Err(OpError::Write(WriteError::Changed { name, .. })) => {
             let text = format!(
-                "Nothing was accepted: the definition of {name} changed after this page was made. \
+                "Nothing was done: the definition of {name} changed after this page was made. \
                  It is shown anew."
             );
             page(&console, &visitor, &slug, (Asked::default(), Some(text)), StatusCode::CONFLICT)

@@ -12,7 +12,7 @@ use super::lasting::Work;
 use super::refusal::TASKS_EXTENSION;
 use super::rewrite::{self, Expect, Handshake, OwnTasks};
 use super::visit::Visit;
-use super::{forward, listen, observe, own_task};
+use super::{facts, forward, listen, observe, own_task};
 use crate::answer::{self, Answer};
 use crate::listing;
 use crate::upstream::Patience;
@@ -120,6 +120,13 @@ pub(super) fn request(visit: Box<Visit>, request: Request) -> Work {
 /// Methods that pass: the handshake, discovery, liveness, the log level.
 async fn pass(visit: Box<Visit>, request: &Request) -> Answer {
     let method = request.method();
+    if *method == Method::Initialize || *method == Method::ServerDiscover {
+        let info = request.client_info();
+        let client = info
+            .as_ref()
+            .and_then(|info| facts::client(info.name.as_deref(), info.version.as_deref()));
+        visit.grant.live.arrivals.introduced(client, visit.now);
+    }
     if *method == Method::Initialize {
         let info = request.client_info();
         let text = |value: Option<&str>| value.map(Into::into);
@@ -151,6 +158,9 @@ async fn send(visit: Box<Visit>, request: &Request, expect: Expect, body: Bytes)
 
 /// A list: asked of the server and filtered. Who may see nothing gets an empty one.
 async fn list(visit: Box<Visit>, request: &Request, kind: ListKind) -> Answer {
+    if kind == ListKind::Tools {
+        visit.grant.live.arrivals.listed(visit.now);
+    }
     if visit.grant.policy.nothing {
         let body = rewrite::empty_list(request.id(), request.era(), kind);
         return answer::json(StatusCode::OK, body);

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use policy::UnixMillis;
 
 use super::room::Room;
 use crate::address::{AddressError, AddressRule, ServerUrl, check_url};
+use crate::diary::Diary;
 
 /// The largest answer that is taken from a server, in bytes, unless the server is given another bound.
 pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -26,6 +28,7 @@ pub struct ServerSpec {
     pub(crate) answer_bytes_max: usize,
     pub(crate) connections_max: usize,
     pub(crate) room: Arc<Room>,
+    pub(crate) diary: Arc<Diary>,
 }
 
 /// How a server is reached.
@@ -156,6 +159,7 @@ impl ServerSpec {
             answer_bytes_max: ANSWER_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
             room: Arc::default(),
+            diary: Arc::new(Diary::new(UnixMillis(0))),
         }
     }
 
@@ -206,6 +210,12 @@ impl ServerSpec {
     #[must_use]
     pub fn answer_bytes_max(mut self, bytes: usize) -> Self {
         self.answer_bytes_max = bytes;
+        self
+    }
+
+    /// The diary that the server's program writes its errors into.
+    pub(crate) fn diary(mut self, diary: Arc<Diary>) -> Self {
+        self.diary = diary;
         self
     }
 

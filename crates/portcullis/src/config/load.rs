@@ -50,7 +50,9 @@ impl ConfigError {
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::NotFound { .. } => vec![self.to_string()],
-            Self::Unreadable { source, .. } => vec![format!("{self}: {source}")],
+            Self::Unreadable { source, .. } => {
+                vec![format!("{self}: {source}")]
+            }
             Self::Invalid(file) => file.lines(),
             Self::Policies(files) => files.iter().flat_map(FileProblems::lines).collect(),
         }

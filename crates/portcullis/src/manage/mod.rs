@@ -53,6 +53,7 @@ impl Installation {
             clock: Arc::new(clock::now),
             entropy: Entropy::system(),
             inspect: Arc::new(|_slug| Box::pin(async { Inspection::default() })),
+            plane: console::plane::Plane::default(),
             check_server: Arc::new(crate::serve::check_server),
             long_work: LongWork::default(),
             hashing: Hashing::default(),

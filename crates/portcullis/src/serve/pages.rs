@@ -13,11 +13,12 @@ use console::health::{Check, Checks, Health, Required};
 use console::ops::LongWork;
 use console::ops::accounts::Hashing;
 use console::ops::chain::Walks;
+use console::plane::{Diary, LogLine, Plane, ServerState, ServerStateKind};
 use console::{Console, Inspection, Site};
-use gateway::Gateway;
 use gateway::address::{AddressRule, check_url};
 use gateway::listener::{self, Bounds};
 use gateway::variable::check_variable;
+use gateway::{DiaryKind, DiaryLine, DiaryPage, DiaryState, Gateway};
 use http::Request;
 use hyper::body::Incoming;
 use store::{Entropy, ServerRecord, ServerSlug, Store, Transport};
@@ -41,6 +42,7 @@ pub(super) fn console(store: &Store, gateway: &Gateway, (site, checks): (Site, C
             Box::pin(async move { inspect(&gateway, slug).await })
         }),
         check_server: Arc::new(check_server),
+        plane: plane(gateway),
         long_work: LongWork::default(),
         hashing: Hashing::default(),
         tally: console::ops::overview::Tally::default(),
@@ -49,6 +51,39 @@ pub(super) fn console(store: &Store, gateway: &Gateway, (site, checks): (Site, C
         walks: Walks::default(),
         checks,
         site: Arc::new(site),
+    }
+}
+
+/// What the console asks the data plane.
+fn plane(gateway: &Gateway) -> Plane {
+    let (diaries, arrivals) = (gateway.clone(), gateway.clone());
+    Plane {
+        diary: Arc::new(move |slug| diaries.diary(slug).map(diary)),
+        arrival: Arc::new(move |grant| {
+            let gateway::Arrival { client, introduced_at, listed_at } = arrivals.arrival(grant)?;
+            Some(console::plane::Arrival { client, introduced_at, listed_at })
+        }),
+    }
+}
+
+fn diary(page: DiaryPage) -> Diary {
+    let lines = page.lines.into_iter();
+    let states = page.states.into_iter();
+    Diary {
+        lines: lines
+            .map(|DiaryLine { at, text, left_out }| LogLine { at, text, left_out })
+            .collect(),
+        dropped: page.dropped,
+        states: states
+            .map(|DiaryState { since, last, kind }| {
+                let kind = match kind {
+                    DiaryKind::Up { tools } => ServerStateKind::Up(tools),
+                    DiaryKind::Failing { why } => ServerStateKind::Failing(why),
+                    DiaryKind::Ended { status } => ServerStateKind::Ended(status),
+                };
+                ServerState { since, last, kind }
+            })
+            .collect(),
     }
 }
 

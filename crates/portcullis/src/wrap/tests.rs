@@ -85,6 +85,76 @@ fn wrap_and_unwrap_leave_the_very_bytes_and_rights() {
 }
 
 #[test]
+fn without_a_policy_one_is_made_that_asks_before_each_call() {
+    let home = Home::new();
+    let made = home.dir.path().join(".local/share/portcullis/wrapped/cursor-files-x.policy.json");
+    assert_eq!(home.run(&["wrap", "cursor", "Files X", "--dry-run"]).unwrap(), Exit::Good);
+    assert!(!made.exists() && home.text() == TEXT);
+    assert_eq!(home.run(&["wrap", "cursor", "Files X", "--yes"]).unwrap(), Exit::Good);
+    assert!(home.text().contains(&format!("\"--policy\", \"{}\"", made.display())));
+    assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o600);
+    let policy = policy::Document::parse(&fs::read_to_string(&made).unwrap()).unwrap();
+    let compiled = policy::Policy::compile(&policy);
+    let args = policy::Value::parse("{}").unwrap();
+    let tool = policy::ToolDefinition::new("anything".to_owned(), None, None, None);
+    let call = policy::Call {
+        target: policy::Target::Tool(tool.facts()),
+        args: &args,
+        grant: policy::GrantFacts { label: "x", tags: &std::collections::BTreeMap::new() },
+        client: policy::ClientFacts { name: None, version: None },
+        now: UnixMillis(0),
+    };
+    let verdict = policy::decide(&compiled, &call).verdict;
+    assert!(matches!(verdict, policy::Verdict::Hold(..)), "{verdict:?}");
+    // What somebody made of it since stays.
+    assert_eq!(home.run(&["unwrap", "cursor", "Files X", "--yes"]).unwrap(), Exit::Good);
+    assert_eq!(home.text(), TEXT);
+    let own = "{\"version\": \"1\", \"default\": \"deny\"}";
+    fs::write(&made, own).unwrap();
+    assert_eq!(home.run(&["wrap", "cursor", "Files X", "--yes"]).unwrap(), Exit::Good);
+    assert_eq!(fs::read_to_string(&made).unwrap(), own);
+    fs::write(&made, "{").unwrap();
+    let broken = home.run(&["wrap", "cursor", "Files X", "--yes"]).unwrap_err();
+    assert_eq!(broken.report(), Exit::Policy);
+}
+
+/// Broken and hostile files are refused or changed in the one entry, and never lose a byte elsewhere.
+#[test]
+fn files_that_are_not_understood_stay_as_they_are() {
+    let deep = format!("{{\"mcpServers\": {}1{}}}", "[".repeat(5_000), "]".repeat(5_000));
+    let twice = "{\"mcpServers\": {\"a\": {\"command\": \"x\"}, \"a\": {\"command\": \"y\"}}}";
+    let containers = "{\"mcpServers\": {\"a\": {\"command\": \"x\"}}, \"mcpServers\": {\"a\": {\"command\": \"y\"}}}";
+    let texts: [&str; 14] = [
+        "",
+        "\u{feff}",
+        "{",
+        "[]",
+        "null",
+        "{\"mcpServers\": []}",
+        "{\"mcpServers\": {\"a\": \"x\"}}",
+        "{\"mcpServers\": {\"a\": {\"command\": 7}}}",
+        "{\"mcpServers\": {\"a\": {\"command\": \"x\", \"args\": \"-y\"}}}",
+        "{\"mcpServers\": {\"a\": {\"command\": \"x\", \"args\": [1]}}}",
+        "{\"mcpServers\": {\"a\": {\"url\": \"https://x\"}}}",
+        twice,
+        containers,
+        &deep,
+    ];
+    for text in texts {
+        let home = Home::new();
+        fs::write(home.file(), text).unwrap();
+        let shown: String = text.chars().take(80).collect();
+        assert!(home.run(&["wrap", "cursor", "a", "--yes"]).is_err(), "{shown}");
+        assert_eq!(home.text(), text, "{shown}");
+        assert!(home.copies().is_empty(), "{shown}");
+    }
+    let home = Home::new();
+    fs::write(home.file(), [0xff, 0xfe, b'{', b'}']).unwrap();
+    assert!(home.run(&["wrap", "cursor", "a", "--yes"]).is_err());
+    assert_eq!(fs::read(home.file()).unwrap(), [0xff, 0xfe, b'{', b'}']);
+}
+
+#[test]
 fn nothing_is_written_without_a_yes() {
     let home = Home::new();
     assert_eq!(

@@ -96,6 +96,17 @@ impl Store {
         self.read(move |connection| rows::get(connection, &id)).await
     }
 
+    /// When each grant was last heard of in the log, by its id; grants that never were are not among them. It may lag
+    /// some seconds behind the log.
+    pub async fn grant_uses(&self) -> Result<BTreeMap<String, UnixMillis>, ReadError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT grant_id, at FROM grant_uses")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, UnixMillis(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     /// Makes a grant. [`WriteError::NotFound`] if its server or policy does not exist,
     /// [`WriteError::Exists`] if the label or the token is taken.
     pub async fn create_grant(

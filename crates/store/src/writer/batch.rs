@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection};
 use thiserror::Error;
 
 use super::queue::Job;
+use super::uses::GrantUses;
 use crate::audit::{Head, HeadFault, RowKind, Texts, read_head, write_head};
 use crate::error::Unavailable;
 use crate::failpoint::{Place, reached};
@@ -22,6 +23,8 @@ const USE_APPROVAL: &str = "UPDATE approvals SET state = 'used', used_at = ?2
 const SAVE_COUNTER: &str = "INSERT INTO counters (key, state) VALUES (?1, ?2)
     ON CONFLICT (key) DO UPDATE SET state = ?2";
 const FORGET_COUNTER: &str = "DELETE FROM counters WHERE key = ?1";
+const SAVE_USE: &str = "INSERT INTO grant_uses (grant_id, at) VALUES (?1, ?2)
+    ON CONFLICT (grant_id) DO UPDATE SET at = max(at, ?2)";
 
 /// What a transaction needs.
 pub(super) struct Parts<'a> {
@@ -84,7 +87,11 @@ impl From<HeadFault> for BatchError {
 }
 
 /// Writes a batch; on an error the caller must roll back or drop the connection.
-pub(super) fn write(parts: &Parts<'_>, batch: &mut [Job]) -> Result<Written, BatchError> {
+pub(super) fn write(
+    parts: &Parts<'_>,
+    batch: &mut [Job],
+    uses: &mut GrantUses,
+) -> Result<Written, BatchError> {
     let mut written = Written {
         any: false,
         data_version: None,
@@ -127,9 +134,12 @@ pub(super) fn write(parts: &Parts<'_>, batch: &mut [Job]) -> Result<Written, Bat
     }
     reached(Place::RowsWritten);
     save_counters(connection, parts.counters)?;
+    let used = uses.due(batch);
+    save_uses(connection, &used)?;
     reached(Place::BeforeCommit);
     connection.prepare_cached("COMMIT")?.execute([])?;
     reached(Place::AfterCommit);
+    uses.saved(used);
     written.any = true;
     Ok(written)
 }
@@ -214,6 +224,17 @@ fn use_approval(
     now: UnixMillis,
 ) -> Result<bool, rusqlite::Error> {
     Ok(connection.prepare_cached(USE_APPROVAL)?.execute((id.as_str(), now.0))? == 1)
+}
+
+fn save_uses(connection: &Connection, used: &[(String, i64)]) -> Result<(), rusqlite::Error> {
+    if used.is_empty() {
+        return Ok(());
+    }
+    let mut save = connection.prepare_cached(SAVE_USE)?;
+    for (grant, at) in used {
+        save.execute((grant.as_str(), at))?;
+    }
+    Ok(())
 }
 
 fn save_counters(connection: &Connection, rows: &[BucketRow]) -> Result<(), rusqlite::Error> {

@@ -7,6 +7,7 @@ mod batch;
 mod change;
 mod queue;
 mod ticket;
+mod uses;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -21,6 +22,8 @@ use rusqlite::Connection;
 
 pub(crate) use change::{ClosureChange, Tx};
 pub(crate) use queue::{Job, Queue, Waits};
+pub use uses::GRANT_USE_LAG_MS;
+
 pub(crate) use ticket::{JobError, Ticket, Wakes, WakesOthers};
 
 use crate::approval::Taken;
@@ -33,6 +36,7 @@ use crate::store::{AuditMode, Core, Health};
 use crate::sync::thread::{self, JoinHandle};
 use batch::Known;
 use queue::Patience;
+use uses::GrantUses;
 
 /// Jobs in one transaction, at most.
 const BATCH_JOBS_MAX: usize = 1_024;
@@ -84,6 +88,7 @@ pub(crate) fn start(start: WriterStart) -> io::Result<JoinHandle<()>> {
             unsaved: Vec::new(),
             seen: Seen::default(),
             swept_at: i64::MIN,
+            uses: GrantUses::default(),
         };
         writer.run();
         drop(writer);
@@ -161,6 +166,7 @@ struct Writer {
     unsaved: Vec<BucketRow>,
     seen: Seen,
     swept_at: i64,
+    uses: GrantUses,
 }
 
 enum AnchorState {
@@ -290,6 +296,7 @@ impl Writer {
                 known: self.known.take(),
             },
             batch,
+            &mut self.uses,
         ) {
             Ok(written) => written,
             // Another process holds the database: the connection is sound and only has to wait.

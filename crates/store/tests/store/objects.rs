@@ -234,6 +234,32 @@ async fn a_changed_tool_is_accepted_by_its_digest() {
     assert_eq!(store.all_pins().await.unwrap(), []);
 }
 
+#[tokio::test]
+async fn a_definition_that_somebody_keeps_out_is_remembered_by_its_digest() {
+    let fixture = with_server().await;
+    let (store, pay) = (&fixture.store, slug("pay"));
+    let waiting = async || store.quarantined_pins().await.unwrap().len();
+    store.save_pins(vec![pin("a", PinState::Quarantined)]).await.unwrap();
+    assert_eq!(waiting().await, 1);
+    let seen = |digest: &str| vec![("pay_invoice".to_owned(), digest.to_owned())];
+    let stale = store.keep_out_pins(&pay, seen("z"), &actor("ada"), T0).await;
+    assert!(matches!(stale, Err(WriteError::Changed { .. })));
+    assert_eq!(store.kept_out(&pay).await.unwrap(), []);
+    store.keep_out_pins(&pay, seen("a"), &actor("ada"), T0).await.unwrap();
+    let kept = store.kept_out(&pay).await.unwrap().remove(0);
+    assert_eq!((kept.digest.as_str(), kept.by, kept.at), ("a", actor("ada"), T0));
+    // Somebody looked at it: it waits for nobody. Another definition waits again.
+    assert_eq!(waiting().await, 0);
+    store.save_pins(vec![pin("b", PinState::Quarantined)]).await.unwrap();
+    assert_eq!(waiting().await, 1);
+    store.accept_pins(&pay, seen("b"), &actor("ada"), T0).await.unwrap();
+    assert_eq!(store.kept_out(&pay).await.unwrap(), []);
+    let accepted = store.keep_out_pins(&pay, seen("b"), &actor("ada"), T0).await;
+    assert!(matches!(accepted, Err(WriteError::Changed { .. })));
+    let named = store.pins_named(&pay, vec!["x".into(), "pay_invoice".into()]).await.unwrap();
+    assert_eq!(named, store.pins(&pay).await.unwrap());
+}
+
 fn decide(by: &str, answer: Answer) -> Decision {
     Decision {
         answer,

@@ -7,6 +7,7 @@ use super::{Effect, effect};
 
 fn pin(tool: &str, state: PinState) -> PinLine {
     PinLine {
+        digest: "00".to_owned(),
         server: ServerSlug::parse("pay").unwrap(),
         tool: tool.to_owned(),
         state,

@@ -24,6 +24,7 @@ fn server(slug: &str, new_tools: NewTools, classes: &[(&str, Class)]) -> ServerR
 
 fn line(server: &str, tool: &str) -> PinLine {
     PinLine {
+        digest: "00".to_owned(),
         server: ServerSlug::parse(server).unwrap(),
         tool: tool.to_owned(),
         state: PinState::Quarantined,

@@ -1,16 +1,21 @@
-//! What to paste into each client for a grant, and whether its first call came.
+//! What to paste into each client for a grant, and how far its agent came: from its first word to its newest call.
 //!
 //! What never lives here: how a client's file is written (`clients`).
 
-use policy::UnixMillis;
-use store::{AuditFilter, AuditOrder, GrantRecord};
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use policy::{ApprovalId, ApprovalState, UnixMillis};
+use store::{AuditEntry, GrantId, GrantRecord};
 
 use crate::Console;
 use crate::clients::snippet::{self, Access, TOKEN_VARIABLE, TokenSource};
 use crate::clients::{CLIENTS, System};
-use crate::ops::{Actor, audit};
-use crate::ui::look::When;
-use crate::ui::page::{Trouble, encoded};
+use crate::ops::{Actor, approvals, grants};
+use crate::ui::look::{Badge, When, filters, reason};
+use crate::ui::page::{Trouble, answer, encoded};
+use crate::ui::visitor::Visitor;
 
 /// Where agents reach the gateway when nobody says otherwise (GATEWAY section 8).
 const GATEWAY_URL: &str = "http://127.0.0.1:8420";
@@ -59,15 +64,23 @@ pub(super) fn recipes(console: &Console, grant: &GrantRecord, token: Option<&str
     .collect()
 }
 
-/// Whether a grant was used, and when last.
+/// How far the agent of a grant came.
 #[derive(Debug)]
 pub(super) struct Calls {
     /// The newest call; none came yet where there is none.
     pub(super) newest: Option<Newest>,
-    /// The stream that tells of the next one.
-    pub(super) events: String,
+    /// What the client calls itself, where it said so.
+    pub(super) client: Option<String>,
+    /// When it introduced itself.
+    pub(super) introduced: Option<When>,
+    /// When it asked for the tools.
+    pub(super) listed: Option<When>,
+    /// Where this is shown anew.
+    pub(super) again: String,
     /// The calls of this grant.
     pub(super) address: String,
+    /// Who the agent is to people.
+    pub(super) label: String,
 }
 
 /// The newest call of a grant.
@@ -76,34 +89,110 @@ pub(super) struct Newest {
     pub(super) when: When,
     pub(super) address: String,
     pub(super) what: String,
-    pub(super) client: Option<String>,
+    pub(super) verdict: Badge,
+    /// Why it was refused, in words.
+    pub(super) why: Option<String>,
+    /// Where it is decided, while it waits for somebody.
+    pub(super) waits: Option<String>,
+    /// What became of a call that waited for a person.
+    pub(super) after: Option<&'static str>,
+    /// Whether more may come of it without another call.
+    pub(super) is_open: bool,
+}
+
+/// The part of a page that waits for an agent.
+#[derive(Debug, Template)]
+#[template(path = "first_call.html")]
+struct Waiting {
+    calls: Calls,
 }
 
 impl Calls {
-    /// Looks into the log, not further back than the grant is old.
+    /// Looks into the log for the newest call, and asks the data plane what came before it.
     pub(super) async fn of(
         console: &Console,
         actor: &Actor,
         (grant, now): (&GrantRecord, UnixMillis),
     ) -> Result<Calls, Trouble> {
-        let filter = AuditFilter {
-            grant: Some(grant.id.to_string()),
-            since: Some(grant.created_at),
-            ..AuditFilter::default()
+        let entry = grants::last_call(console, actor, &grant.id).await?;
+        let newest = match entry {
+            Some(entry) => Some(newest(console, actor, entry, now).await?),
+            None => None,
         };
-        let reading = (AuditOrder::NewestFirst, None, 1);
-        let page = audit::page(console, actor, filter, reading).await?;
         let id = encoded(grant.id.as_str());
-        let newest = page.entries.into_iter().next().map(|entry| Newest {
-            when: When::new(entry.time, now),
-            address: format!("/activity/{}", entry.seq),
-            what: entry.tool.or(entry.method).unwrap_or_else(|| "a message".to_owned()),
-            client: entry.client,
-        });
+        let arrival = grants::arrival(console, actor, &grant.id)?;
+        let when = |at: Option<UnixMillis>| at.map(|at| When::new(at, now));
         Ok(Calls {
+            client: arrival.client,
+            introduced: when(arrival.introduced_at),
+            listed: when(arrival.listed_at),
             newest,
-            events: format!("/activity/events?grant={id}"),
+            again: format!("/grants/{id}/first-call"),
             address: format!("/activity?grant={id}"),
+            label: grant.label.to_string(),
         })
     }
+
+    /// Whether there is nothing more to wait for.
+    pub(super) fn is_done(&self) -> bool {
+        self.newest.as_ref().is_some_and(|newest| !newest.is_open)
+    }
+
+    /// The page of the grant: what is left to somebody without a script.
+    pub(super) fn again_page(&self) -> &str {
+        self.again.strip_suffix("/first-call").unwrap_or(&self.again)
+    }
+
+    /// Who asks: the client's own name, or the grant's.
+    pub(super) fn who(&self) -> &str {
+        self.client.as_deref().unwrap_or(&self.label)
+    }
+}
+
+async fn newest(
+    console: &Console,
+    actor: &Actor,
+    entry: AuditEntry,
+    now: UnixMillis,
+) -> Result<Newest, Trouble> {
+    let held = entry.approval_id.as_deref().and_then(|id| id.parse::<ApprovalId>().ok());
+    let record = match held.filter(|_| entry.verdict == "hold") {
+        Some(id) => approvals::get(console, actor, &id).await.ok(),
+        None => None,
+    };
+    let state = record.as_ref().map(|record| (record.state, record.expires_at > now));
+    let is_open = matches!(state, Some((ApprovalState::Pending | ApprovalState::Approved, true)));
+    let waits = record.as_ref().filter(|_| state == Some((ApprovalState::Pending, true)));
+    let waits = waits.map(|record| format!("/approvals/{}", encoded(record.id.as_str())));
+    let after = state.and_then(|state| match state {
+        (ApprovalState::Pending, true) => None,
+        (ApprovalState::Approved, true) => {
+            Some("a person approved it, and the same call passes once")
+        }
+        (ApprovalState::Used, _) => Some("a person approved it"),
+        (ApprovalState::Rejected, _) => Some("a person rejected it"),
+        (ApprovalState::Pending | ApprovalState::Approved, false) => Some("its time is over"),
+    });
+    Ok(Newest {
+        when: When::new(entry.time, now),
+        address: format!("/activity/{}", entry.seq),
+        verdict: Badge::verdict(&entry.verdict, entry.reason.as_deref()),
+        why: entry.reason.as_deref().map(|word| reason(word).to_owned()),
+        what: entry.tool.or(entry.method).unwrap_or_else(|| "a message".to_owned()),
+        waits,
+        after,
+        is_open,
+    })
+}
+
+/// The part of a page that waits for an agent, as it is now.
+pub(in crate::ui) async fn first_call(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Trouble> {
+    let id = GrantId::parse(&id).map_err(|_no_id| Trouble::no_page())?;
+    let grant = grants::get(&console, &visitor.actor, &id).await?;
+    let calls = Calls::of(&console, &visitor.actor, (&grant, (console.clock)())).await?;
+    Ok(answer(StatusCode::OK, &Waiting { calls }))
 }

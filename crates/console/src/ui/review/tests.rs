@@ -46,6 +46,7 @@ impl Pages {
             clock: Arc::new(|| NOW),
             entropy: Entropy::system(),
             inspect: Arc::new(|_slug| Box::pin(async { Inspection::default() })),
+            plane: crate::plane::Plane::default(),
             check_server: Arc::new(|_record| Ok(())),
             long_work: LongWork::default(),
             hashing: Hashing::default(),

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use policy::UnixMillis;
 use serde::Deserialize;
 use store::{
     NewTools, PinLine, PinState, Revision, Secret, ServerRecord, ServerSlug, Timeouts, Transport,
@@ -12,8 +13,9 @@ use store::{
 use super::{RiskCount, by_risk, reached, risk_badge, state, troubles};
 use crate::Console;
 use crate::ops::{OpError, Permission, servers};
+use crate::plane::{LogLine, ServerState, ServerStateKind};
 use crate::ui::form::Posted;
-use crate::ui::look::{Badge, filters};
+use crate::ui::look::{Badge, When, filters};
 use crate::ui::page::{Frame, Place, Trouble, answer, encoded, see_other};
 use crate::ui::sign_in::refused;
 use crate::ui::visitor::Visitor;
@@ -94,6 +96,29 @@ struct Server {
     next: Option<String>,
     secrets: Vec<String>,
     may_change: bool,
+    /// How it was since the process started, the newest first.
+    states: Vec<StateLine>,
+    /// What its program said, the newest first.
+    log: Vec<LogRow>,
+    /// Lines that are not kept any more.
+    dropped: u64,
+}
+
+/// How the server was.
+#[derive(Debug)]
+struct StateLine {
+    badge: Badge,
+    what: String,
+    since: When,
+    last: Option<When>,
+}
+
+/// A line of the program's error output.
+#[derive(Debug)]
+struct LogRow {
+    at: When,
+    text: String,
+    left_out: u64,
 }
 
 impl Server {
@@ -167,7 +192,9 @@ async fn page(
     (asked, notice): (Asked, Option<Notice>),
     status: StatusCode,
 ) -> Result<Response, Trouble> {
+    let now = (console.clock)();
     let record = servers::get(console, &visitor.actor, slug).await?;
+    let diary = servers::diary(console, &visitor.actor, slug).await?;
     let lines = servers::lines(console, &visitor.actor, Some(slug)).await?;
     let waiting = lines.iter().filter(|line| line.state == PinState::Quarantined).count();
     let taken: Vec<&PinLine> = lines.iter().filter(|line| asked.takes(line)).collect();
@@ -203,10 +230,29 @@ async fn page(
         asked,
         next,
         secrets: held.iter().map(|(name, _)| name.clone()).collect(),
+        states: diary.states.iter().rev().map(|state| state_line(state, now)).collect(),
+        log: diary.lines.into_iter().rev().map(|line| log_row(line, now)).collect(),
+        dropped: diary.dropped,
         address,
         record,
     };
     Ok(answer(status, &page))
+}
+
+fn state_line(state: &ServerState, now: UnixMillis) -> StateLine {
+    let (badge, what) = match &state.kind {
+        ServerStateKind::Up(tools) => (Badge::state("ok", "Up"), format!("listed {tools} tools")),
+        ServerStateKind::Failing(why) => (Badge::state("bad", "Failing"), why.clone()),
+        ServerStateKind::Ended(status) => {
+            (Badge::state("warn", "Ended"), format!("its program ended: {status}"))
+        }
+    };
+    let last = (state.last > state.since).then(|| When::new(state.last, now));
+    StateLine { badge, what, since: When::new(state.since, now), last }
+}
+
+fn log_row(line: LogLine, now: UnixMillis) -> LogRow {
+    LogRow { at: When::new(line.at, now), text: line.text, left_out: line.left_out }
 }
 
 fn tool_line(slug: &ServerSlug, line: &PinLine) -> ToolLine {

@@ -53,6 +53,7 @@ fn fields(path: &str) -> &'static str {
             "display=X&email=x@example.com&organisation=X&password=a&again=b"
         }
         "/setup" => "way=url&slug=other&url=https://mcp.example.com/mcp",
+        "/setup/{slug}/choices" => "tool=none&answer=allow",
         "/setup/{slug}/policy" => "seen=x&mode=enforce",
         "/servers/{slug}/settings" => {
             "revision=1&connect_seconds=5&first_byte_seconds=60&total_seconds=300\

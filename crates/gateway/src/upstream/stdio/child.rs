@@ -15,6 +15,7 @@ use super::mux::{Closed, Item, Mux, Owner, Taken};
 use super::noise::Noise;
 use super::pipes::{Leash, ReadEnd, Threads, WriteEnd};
 use super::process::{Group, Line, Lines, Pipes, Process, STDERR_LINE_BYTES_MAX};
+use crate::diary::{Blots, Cut, Diary};
 use crate::upstream::message::{SendError, Sent, Unreachable};
 
 /// How many messages wait to be written to a child that does not read.
@@ -144,6 +145,7 @@ pub(super) struct Served {
     group: Group,
     attached: Attached,
     read: oneshot::Receiver<()>,
+    diary: Arc<Diary>,
 }
 
 /// The hold on the threads of a child. Dropped, they end, whoever still has the other ends of the pipes.
@@ -162,6 +164,10 @@ impl Drop for Attached {
 pub(super) struct Limits {
     pub(super) server: Arc<str>,
     pub(super) line_bytes_max: usize,
+    /// Where its errors are kept.
+    pub(super) diary: Arc<Diary>,
+    /// The values of its environment, which are kept nowhere.
+    pub(super) blots: Arc<Blots>,
 }
 
 /// Starts the threads of a child. One that cannot have them is killed.
@@ -174,24 +180,29 @@ pub(super) fn serve(
 ) -> io::Result<Served> {
     let Process { child: process, group, leash, pipes } = process;
     let Pipes { mut stdin, stdout, stderr } = pipes;
-    let Limits { server, line_bytes_max } = limits;
+    let Limits { server, line_bytes_max, diary, blots } = limits;
     let attached = Attached { child: Arc::clone(&child), _leash: leash };
-    let (reader, writer, logged) = (Arc::clone(&child), child, Arc::clone(&server));
+    let (reader, writer, kept) = (Arc::clone(&child), child, Arc::clone(&diary));
+    let logged = Arc::clone(&server);
     let read =
         threads.start(format!("out:{server}"), move || read(&reader, stdout, line_bytes_max))?;
     threads.start(format!("in:{server}"), move || write(&writer, &mut stdin, &mut writes))?;
-    threads.start(format!("err:{server}"), move || log_stderr(stderr, &logged))?;
-    Ok(Served { process, group, attached, read })
+    threads.start(format!("err:{server}"), move || {
+        log_stderr(stderr, &logged, (&kept, &blots));
+    })?;
+    Ok(Served { process, group, attached, read, diary })
 }
 
 /// Waits until a child ends or is told to. Everything that it started is gone afterwards.
 pub(super) async fn supervise(served: Served) {
-    let Served { mut process, mut group, attached, mut read } = served;
+    let Served { mut process, mut group, attached, mut read, diary } = served;
     tokio::select! {
         () = attached.child.ending.cancelled() => {}
         _ended = &mut read => {}
         status = process.wait() => {
-            tracing::warn!(status = status.ok().map(tracing::field::display), "the child has ended");
+            let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+            tracing::warn!(status, "the child has ended");
+            diary.ended(status);
             // What it started holds its streams open; without them the rest of its output can be read to the end.
             group.kill();
             if tokio::time::timeout(DRAIN_MAX, &mut read).await.is_err() {
@@ -246,8 +257,9 @@ fn write(child: &Child, stdin: &mut WriteEnd, writes: &mut mpsc::Receiver<Write>
     }
 }
 
-/// Logs what the child says beside the protocol, escaped and line by line.
-fn log_stderr(stderr: ReadEnd, server: &str) {
+/// Logs what the child says beside the protocol, line by line and without the values of its environment; in the program's
+/// own log it is escaped.
+fn log_stderr(stderr: ReadEnd, server: &str, (diary, blots): (&Diary, &Blots)) {
     let mut lines = Lines::new(stderr, STDERR_LINE_BYTES_MAX);
     let mut within_long = false;
     let mut noise = Noise::new(Instant::now());
@@ -258,8 +270,12 @@ fn log_stderr(stderr: ReadEnd, server: &str) {
             Line::End => return,
         };
         if !within_long && let Some(left_out) = noise.admits(Instant::now()) {
-            let shown = text.get(..STDERR_LINE_BYTES_MAX).unwrap_or(&text).escape_ascii();
-            tracing::info!(server.slug = server, left_out, "stderr: {shown}");
+            let bytes = text.get(..STDERR_LINE_BYTES_MAX).unwrap_or(&text);
+            let is_cut = if cut { Cut::Yes } else { Cut::No };
+            let shown = blots.put_out(&String::from_utf8_lossy(bytes), is_cut);
+            let escaped = shown.as_bytes().escape_ascii();
+            tracing::info!(server.slug = server, left_out, "stderr: {escaped}");
+            diary.line(shown, left_out);
         }
         within_long = cut;
     }

@@ -16,6 +16,7 @@ use super::handshake::{Hello, Spoken, Versions, initialize, probe};
 use super::mux::Mux;
 use super::pipes::Threads;
 use super::process::{STOP_GRACE, spawn};
+use crate::diary::{Blots, Diary};
 use crate::upstream::message::{SendError, Sent, Unreachable};
 use crate::upstream::room::Room;
 use crate::upstream::spec::{FromServer, Program, ServerSpec, Timeouts};
@@ -61,6 +62,8 @@ struct Shared {
     line_bytes_max: usize,
     changes: watch::Sender<u64>,
     room: Arc<Room>,
+    diary: Arc<Diary>,
+    blots: Arc<Blots>,
     stopped: CancellationToken,
     /// Held while a child is started, so that two messages do not start two.
     starting: tokio::sync::Mutex<Starts>,
@@ -124,6 +127,8 @@ impl Starts {
 impl Lanes {
     pub(super) fn new(spec: &ServerSpec, program: Program, changes: watch::Sender<u64>) -> Self {
         let shared = Shared {
+            blots: Arc::new(Blots::of(&program.env)),
+            diary: Arc::clone(&spec.diary),
             program,
             // The child's own environment is empty, so that only the gateway can look the program up.
             search_path: std::env::var_os("PATH"),
@@ -361,8 +366,12 @@ impl Shared {
             .map_err(|error| SendError::Unreachable(Unreachable::Spawn(error)))?;
         let mux = Mux::new(self.from_server, self.changes.clone(), Arc::clone(&self.room));
         let (child, writes) = Child::new(mux, nonce()?, self.stopped.child_token());
-        let limits =
-            Limits { server: Arc::clone(&self.server), line_bytes_max: self.line_bytes_max };
+        let limits = Limits {
+            server: Arc::clone(&self.server),
+            line_bytes_max: self.line_bytes_max,
+            diary: Arc::clone(&self.diary),
+            blots: Arc::clone(&self.blots),
+        };
         let served = serve(Arc::clone(&child), process, writes, limits, &self.threads)
             .map_err(|error| SendError::Unreachable(Unreachable::Spawn(error)))?;
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
