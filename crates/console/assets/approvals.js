@@ -6,7 +6,7 @@ import { typing } from "./app.js";
 const inbox = document.getElementById("inbox");
 const held = document.getElementById("held");
 const news = document.getElementById("news");
-const live = inbox?.dataset.live ?? held?.dataset.live;
+const live = news?.dataset.live ?? held?.dataset.live;
 
 for (const keys of document.querySelectorAll("#keys")) keys.hidden = false;
 
@@ -43,29 +43,31 @@ function say(text, address) {
   news.append(line);
 }
 
-function pending(ids) {
-  const waiting = new Set(ids);
-  if (held && !inbox) {
-    if (waiting.has(held.dataset.id)) return;
+// The page of one call: it ends here when the call does, and says when what it stands on has changed.
+function one({ waits, tag }) {
+  if (!waits) {
     for (const button of document.querySelectorAll("#approve button, #reject button")) button.disabled = true;
-    say("This call is decided, or its time is over.", location.pathname);
-    return;
+    say("This call is decided, or its time is over.", `/approvals/${held.dataset.id}`);
+  } else if (tag !== held.dataset.shown) {
+    say("The grant, the policy or the tool of this call changed since this page was made. Look again before you decide.", `/approvals/${held.dataset.id}`);
   }
-  const rows = [...inbox.querySelectorAll("tr[data-id]")];
-  for (const row of rows) row.classList.toggle("gone", !waiting.has(row.dataset.id));
-  const known = new Set(rows.map((row) => row.dataset.id));
-  const fresh = ids.filter((id) => !known.has(id)).length;
+}
+
+function list({ newer, ids, all }) {
+  const waiting = new Set(ids);
+  const rows = [...document.querySelectorAll("#inbox tr[data-id]")];
+  // More calls than are listed may have come before the rows of this page: then nothing is known of them.
+  const known = all || newer + rows.length <= ids.length;
+  for (const row of rows) row.classList.toggle("gone", known && !waiting.has(row.dataset.id));
   const gone = rows.filter((row) => row.classList.contains("gone")).length;
   const parts = [];
-  if (fresh > 0) parts.push(fresh === 1 ? "1 new call waits." : `${fresh} new calls wait.`);
+  if (newer > 0) parts.push(newer === 1 ? "1 new call waits." : `${newer} new calls wait.`);
   if (gone > 0) parts.push(gone === 1 ? "1 call here is decided or over." : `${gone} calls here are decided or over.`);
   say(parts.join(" "), "/approvals");
 }
 
-// An empty inbox has no table, and still hears of what comes.
-const stream = live ?? (document.querySelector(".tabs a[aria-current][href='/approvals']") ? "/approvals/events" : null);
-if (stream) {
-  const source = new EventSource(stream);
+if (live) {
+  const source = new EventSource(live);
   // The stream ends now and then and is opened again: only a longer silence is said.
   let silence = 0;
   source.addEventListener("error", () => {
@@ -77,9 +79,9 @@ if (stream) {
     if (news.dataset.said?.startsWith("News")) say("");
   });
   source.addEventListener("pending", (event) => {
-    const ids = JSON.parse(event.data);
-    if (inbox || held) pending(ids);
-    else if (ids.length > 0) say(ids.length === 1 ? "1 call waits." : `${ids.length} calls wait.`, "/approvals");
+    const now = JSON.parse(event.data);
+    if (held) one(now);
+    else list(now);
   });
   addEventListener("pagehide", () => source.close());
 }

@@ -18,6 +18,7 @@ mod error;
 mod failpoint;
 mod file_objects;
 mod grant;
+mod held_task;
 mod idempotency;
 mod name;
 mod pin;
@@ -43,8 +44,9 @@ pub use account::{
 pub use admission::{Admission, AdmitError, AdmitRequest, Admitted, CheckError};
 pub use api_token::{ApiTokenRecord, Role as ApiRole};
 pub use approval::{
-    APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, DecideError, Decision, Footing, FootingTag,
-    Opened, PolicyInForce, state_word,
+    APPROVALS_PAGE_BYTES_MAX, APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, ApprovalOrder,
+    ApprovalPage, ApprovalShown, DecideError, Decision, Footing, FootingTag, HeldCall, Inbox,
+    InboxPart, Opened, PolicyInForce, WaitingNow, state_word,
 };
 pub use audit::{
     AUDIT_PAGE_ROWS_MAX, AuditCounts, AuditCursor, AuditEntry, AuditFilter, AuditGrant, AuditKind,
@@ -53,13 +55,14 @@ pub use audit::{
 };
 pub use configuration::Configuration;
 pub use delivery::{
-    Attempted, DELIVERIES_PAGE_ROWS_MAX, Delivery, DeliveryFilter, DeliveryId, DeliveryState,
-    NewDelivery, Occasion, Unannounced, sign_delivery,
+    Attempted, DELIVERIES_PAGE_ROWS_MAX, DELIVERIES_WAITING_MAX, Delivery, DeliveryFilter,
+    DeliveryId, DeliveryState, NewDelivery, Occasion, Unannounced, sign_delivery,
 };
 pub use entropy::{Entropy, NoEntropy};
 pub use error::{ReadError, Unavailable, WriteError};
 pub use file_objects::{FileApiToken, FileGrant, FileObjects, FilePolicy};
 pub use grant::{GrantRecord, NewGrant, PreviousToken, Rotation};
+pub use held_task::HeldTaskRecord;
 pub use idempotency::{Claim, IDEMPOTENCY_MS_MAX, IDEMPOTENCY_ROWS_MAX};
 pub use name::{
     Actor, GrantId, LABEL_BYTES_MAX, Label, NameError, OrganisationId, POLICY_NAME_BYTES_MAX,

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V3__accounts", include_str!("../migrations/V3__accounts.sql")),
     ("V4__policy_modes", include_str!("../migrations/V4__policy_modes.sql")),
     ("V5__deliveries", include_str!("../migrations/V5__deliveries.sql")),
+    ("V6__approval_lists", include_str!("../migrations/V6__approval_lists.sql")),
     ("V7__servers_and_grants", include_str!("../migrations/V7__servers_and_grants.sql")),
 ];
 

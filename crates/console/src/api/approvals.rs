@@ -6,7 +6,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use policy::{ApprovalId, ApprovalRecord, ApprovalState, Kind, UnixMillis};
 use serde::{Deserialize, Serialize};
-use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, FootingTag, state_word};
+use store::{
+    APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, ApprovalOrder, Footing, FootingTag, state_word,
+};
 use utoipa::{IntoParams, ToSchema};
 
 use super::etag::{shown, tagged_with};
@@ -45,6 +47,45 @@ pub(super) struct ApprovalView {
     decided_from: Option<String>,
     reason: Option<String>,
     used_at: Option<String>,
+    stands_on: StandsOnView,
+}
+
+/// What a held call stands on at this instant.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StandsOnView {
+    /// The digest of what a decision depends on: the `ETag` of the call, to be sent back as `If-Match`.
+    tag: String,
+    /// What people call the grant.
+    grant_label: Option<String>,
+    /// Whose grant it is.
+    owner: Option<String>,
+    /// Whether the grant works: not revoked, not over.
+    grant_works: bool,
+    /// The grant's policy, and its version in force.
+    policy: Option<String>,
+    policy_version: Option<u32>,
+    /// Whether the tool's accepted definition is the one that the call was held with.
+    definition_same: bool,
+    /// `read`, `write`, `execute`, `destructive` or `financial`.
+    class: Option<&'static str>,
+    /// `low`, `medium`, `high` or `critical`.
+    risk: Option<&'static str>,
+}
+
+fn stands_on(footing: Footing) -> StandsOnView {
+    let (policy, version) =
+        footing.policy.map(|policy| (policy.name.to_string(), policy.version)).unzip();
+    StandsOnView {
+        tag: footing.tag.as_str().to_owned(),
+        grant_label: footing.grant,
+        owner: footing.owner,
+        grant_works: footing.grant_works,
+        policy,
+        policy_version: version,
+        definition_same: footing.definition_same,
+        class: footing.class.map(policy::Class::as_str),
+        risk: footing.risk.map(policy::Risk::as_str),
+    }
 }
 
 /// A rule that held the call and that an approval waives.
@@ -66,7 +107,7 @@ fn state_at(record: &ApprovalRecord, now: UnixMillis) -> &'static str {
     }
 }
 
-fn view(record: ApprovalRecord, now: UnixMillis) -> ApprovalView {
+fn view(record: ApprovalRecord, footing: Footing, now: UnixMillis) -> ApprovalView {
     ApprovalView {
         state: state_at(&record, now),
         id: record.id.to_string(),
@@ -98,6 +139,7 @@ fn view(record: ApprovalRecord, now: UnixMillis) -> ApprovalView {
         decided_from: record.decided_from,
         reason: record.decided_reason,
         used_at: record.used_at.map(rfc3339),
+        stands_on: stands_on(footing),
     }
 }
 
@@ -111,8 +153,10 @@ pub(super) struct ListParams {
     grant: Option<String>,
     /// Where the page before ended.
     cursor: Option<String>,
-    /// Items, at most 500; 100 where not given.
+    /// Items, at most 500; 100 where not given. A page ends earlier where its calls are long.
     limit: Option<usize>,
+    /// `newest` (where not given), or `urgent` for what waits: what ends first stands first.
+    sort: Option<String>,
 }
 
 fn id_of(text: &str) -> Result<ApprovalId, Refusal> {
@@ -134,13 +178,24 @@ pub(super) async fn list(
             return Err(Refusal::invalid("`state` is pending, approved, rejected or used"));
         }
     };
+    let order = match (params.sort.as_deref(), state, &params.grant) {
+        (None | Some("newest"), _, _) => ApprovalOrder::NewestFirst,
+        (Some("urgent"), Some(ApprovalState::Pending), None) => ApprovalOrder::UrgentFirst,
+        (Some("urgent"), _, _) => {
+            return Err(Refusal::invalid(
+                "`sort=urgent` goes with `state=pending`, and no `grant`",
+            ));
+        }
+        (Some(_), _, _) => return Err(Refusal::invalid("`sort` is newest or urgent")),
+    };
     let before = params.cursor.as_deref().map(id_of).transpose()?;
     let limit = params.limit.unwrap_or(PAGE_ITEMS_DEFAULT).clamp(1, APPROVALS_PAGE_ROWS_MAX);
     let filter = ApprovalFilter { state, grant: params.grant, before };
-    let found = approvals::list(&console, &actor, filter, limit).await?;
-    let next = (found.len() == limit).then(|| found.last().map(|r| r.id.to_string())).flatten();
+    let found = approvals::page(&console, &actor, filter, (order, limit)).await?;
+    let last = found.calls.last().map(|one| one.record.id.to_string());
     let now = (console.clock)();
-    Ok(Json(Page { items: found.into_iter().map(|r| view(r, now)).collect(), next }))
+    let items = found.calls.into_iter().map(|one| view(one.record, one.footing, now)).collect();
+    Ok(Json(Page { items, next: last.filter(|_| found.more) }))
 }
 
 pub(super) async fn show(
@@ -152,7 +207,8 @@ pub(super) async fn show(
     // First what it stands on: should that change in between, the tag is the older one.
     let footing = approvals::footing(&console, &actor, &id).await?;
     let record = approvals::get(&console, &actor, &id).await?;
-    Ok(tagged_with(footing.tag.as_str(), Json(view(record, (console.clock)()))))
+    let tag = footing.tag.as_str().to_owned();
+    Ok(tagged_with(&tag, Json(view(record, footing, (console.clock)()))))
 }
 
 /// Why somebody decides as they do.
@@ -170,9 +226,10 @@ async fn decide(
     answer: (Answer, Option<String>),
     headers: &HeaderMap,
 ) -> Result<Json<ApprovalView>, Refusal> {
-    let shown = shown(headers)?.map(|tag| FootingTag::claimed(&tag));
-    let record = approvals::decide_as_shown(console, actor, &id_of(id)?, answer, shown).await?;
-    Ok(Json(view(record, (console.clock)())))
+    let (id, shown) = (id_of(id)?, shown(headers)?.map(|tag| FootingTag::claimed(&tag)));
+    let record = approvals::decide_as_shown(console, actor, &id, answer, shown).await?;
+    let footing = approvals::footing(console, actor, &id).await?;
+    Ok(Json(view(record, footing, (console.clock)())))
 }
 
 pub(super) async fn approve(

@@ -47,6 +47,7 @@ use crate::ops::Permission;
         grants::TokenView,
         approvals::ApprovalView,
         approvals::AskRuleView,
+        approvals::StandsOnView,
         approvals::DecisionInput,
         audit::AuditView,
     ))

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{ApprovalState, UnixMillis};
-use store::{ApprovalFilter, AuditCounts, AuditCursor, ServerSlug};
+use policy::UnixMillis;
+use store::{AuditCounts, AuditCursor, ServerSlug};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -26,8 +26,6 @@ pub const EXPIRES_SOON_DAYS: i64 = 7;
 pub const NAMED_MAX: usize = 5;
 /// Policies whose warnings are looked for, at most.
 const POLICIES_MAX: usize = 1_000;
-/// Holds that are counted, at most.
-const HOLDS_MAX: usize = 100;
 
 /// What was counted so far, kept between visits: a clone is the same one.
 #[derive(Debug, Clone, Default)]
@@ -95,8 +93,8 @@ async fn count(
 /// What needs somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attention {
-    /// Calls that wait for a person; counted up to a hundred.
-    pub holds: usize,
+    /// Calls that wait for a person.
+    pub holds: u64,
     /// Tool definitions that wait to be accepted, by server.
     pub quarantined: Vec<(ServerSlug, u64)>,
     /// Grants that end soon: label, id, end.
@@ -116,9 +114,7 @@ pub async fn attention(console: &Console, actor: &Actor) -> Result<Attention, Op
     actor.may(Permission::Read)?;
     let now = (console.clock)();
     let soon = UnixMillis(now.0.saturating_add(EXPIRES_SOON_DAYS * 24 * HOUR_MILLIS));
-    let pending =
-        ApprovalFilter { state: Some(ApprovalState::Pending), ..ApprovalFilter::default() };
-    let holds = approvals::list(console, actor, pending, HOLDS_MAX).await?.len();
+    let holds = approvals::waiting_count(console, actor).await?;
     let grants = console.store.grants().await?;
     let live = || {
         grants.iter().filter(|grant| {

@@ -10,9 +10,9 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use policy::{ApprovalId, ApprovalRecord, ApprovalState, UnixMillis};
+use policy::{ApprovalId, ApprovalState, UnixMillis};
 use serde::Deserialize;
-use store::{Answer, ApprovalFilter, FootingTag};
+use store::{Answer, FootingTag, HeldCall, InboxPart};
 
 pub(super) use self::detail::show;
 pub(super) use self::live::events;
@@ -25,8 +25,8 @@ use crate::ops::{Forbidden, OpError, Permission, approvals};
 
 /// Calls in one page of the inbox.
 const PAGE_ROWS: usize = 100;
-/// The most pending calls that are sorted by urgency at a time.
-const PENDING_ROWS_MAX: usize = 500;
+/// Characters of a text of others in one line of the inbox.
+const LINE_CHARS_MAX: usize = 200;
 /// Seconds that are left when a call is called urgent.
 const URGENT_SECONDS: i64 = 300;
 
@@ -51,8 +51,12 @@ struct Inbox {
     rows: Vec<Row>,
     decided: bool,
     next: Option<String>,
-    /// There are more pending calls than are sorted.
-    more: bool,
+    /// Where the first page is not this one.
+    is_later: bool,
+    /// How many calls wait in all.
+    waiting: u64,
+    /// Where news of this page come from.
+    live: String,
 }
 
 /// One held call in the inbox.
@@ -79,20 +83,20 @@ struct Left {
 }
 
 impl Left {
-    fn of(record: &ApprovalRecord, now: UnixMillis) -> Self {
-        let seconds = record.expires_at.0.saturating_sub(now.0).div_euclid(1000).max(0);
+    fn of(expires_at: UnixMillis, now: UnixMillis) -> Self {
+        let seconds = expires_at.0.saturating_sub(now.0).div_euclid(1000).max(0);
         Self {
             words: if seconds == 0 { "over".to_owned() } else { span(seconds) },
-            until: rfc3339(record.expires_at),
+            until: rfc3339(expires_at),
             is_urgent: seconds < URGENT_SECONDS,
         }
     }
 }
 
 /// Where a request stands, for people.
-fn state(record: &ApprovalRecord, now: UnixMillis) -> Badge {
-    match record.state {
-        ApprovalState::Pending | ApprovalState::Approved if record.is_over(now) => {
+fn state(state: ApprovalState, expires_at: UnixMillis, now: UnixMillis) -> Badge {
+    match state {
+        ApprovalState::Pending | ApprovalState::Approved if now >= expires_at => {
             Badge::state("warn", "Over")
         }
         ApprovalState::Pending => Badge::state("hold", "Waits"),
@@ -115,47 +119,47 @@ pub(super) async fn list(
 ) -> Result<Response, Trouble> {
     let frame = Frame::of(&console, &visitor, Place::Approvals, "Approvals").await?;
     let decided = asked.state.as_deref() == Some("decided");
-    let before = asked.cursor.as_deref().map(id_of).transpose()?;
+    let after = asked.cursor.as_deref().map(id_of).transpose()?;
+    let part = if decided { InboxPart::Over } else { InboxPart::Waiting };
+    let place = (after.clone(), PAGE_ROWS);
+    let found = approvals::inbox(&console, &visitor.actor, part, place).await?;
     let now = (console.clock)();
-    let state = (!decided).then_some(ApprovalState::Pending);
-    let limit = if decided { PAGE_ROWS } else { PENDING_ROWS_MAX };
-    let filter = ApprovalFilter { state, grant: None, before };
-    let mut found = approvals::list(&console, &visitor.actor, filter, limit).await?;
-    let full = found.len() >= limit;
-    let next = full.then(|| found.last().map(|last| last.id.to_string())).flatten();
-    if decided {
-        found.retain(|record| !record.is_pending(now));
-    } else {
-        found.sort_by(|a, b| (a.expires_at, &a.id).cmp(&(b.expires_at, &b.id)));
-    }
-    let mut rows = Vec::with_capacity(found.len());
-    for record in found {
-        rows.push(row(&console, &visitor, &record, now).await?);
-    }
-    let frame = frame.telling(asked.told);
-    let more = full && !decided;
-    Ok(shown(&Inbox { frame, rows, decided, next: next.filter(|_| decided), more }))
+    let next = found.calls.last().map(|last| last.id.to_string()).filter(|_| found.more);
+    let behind = after.as_ref().map(|id| format!("&after={id}")).unwrap_or_default();
+    Ok(shown(&Inbox {
+        frame: frame.telling(asked.told),
+        rows: found.calls.into_iter().map(|call| row(call, now)).collect(),
+        decided,
+        next,
+        is_later: after.is_some(),
+        waiting: found.waiting,
+        live: format!("/approvals/events?number={}{behind}", found.last_number),
+    }))
 }
 
-async fn row(
-    console: &Console,
-    visitor: &Visitor,
-    record: &ApprovalRecord,
-    now: UnixMillis,
-) -> Result<Row, Trouble> {
-    let footing = approvals::footing(console, &visitor.actor, &record.id).await?;
-    Ok(Row {
-        id: record.id.to_string(),
-        name: record.name.clone(),
-        server: record.server.clone(),
-        grant: footing.grant.unwrap_or_else(|| record.grant.clone()),
-        why: record.rules.first().map(|rule| rule.message.clone()).unwrap_or_default(),
-        risk: risk(footing.risk),
-        state: state(record, now),
-        since: When::new(record.created_at, now),
-        left: Left::of(record, now),
-        by: record.decided_by.clone(),
-    })
+/// A text in one line of the inbox; what is cut stands on the page of the call.
+fn line(text: &str) -> String {
+    match text.char_indices().nth(LINE_CHARS_MAX) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
+fn row(call: HeldCall, now: UnixMillis) -> Row {
+    let more = call.rules.len().saturating_sub(1);
+    let why = call.rules.first().map(|rule| line(&rule.message)).unwrap_or_default();
+    Row {
+        id: call.id.to_string(),
+        name: line(&call.name),
+        server: call.server,
+        grant: line(&call.footing.grant.unwrap_or(call.grant)),
+        why: if more > 0 { format!("{why} (and {more} more)") } else { why },
+        risk: risk(call.footing.risk),
+        state: state(call.state, call.expires_at, now),
+        since: When::new(call.created_at, now),
+        left: Left::of(call.expires_at, now),
+        by: call.decided_by,
+    }
 }
 
 fn id_of(text: &str) -> Result<ApprovalId, Trouble> {

@@ -5,8 +5,7 @@
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use policy::ApprovalState;
-use store::{AccountError, ApprovalFilter, ReadError};
+use store::{AccountError, ReadError};
 
 use super::look::filters;
 use super::sign_in::capitalised;
@@ -21,7 +20,7 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
      trusted-types portcullis";
 
 /// Holds that the navigation counts, at most.
-const WAITING_SHOWN_MAX: usize = 99;
+const WAITING_SHOWN_MAX: u64 = 99;
 
 /// Where in the navigation a page belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +61,7 @@ pub struct Entry {
     /// Whether the page belongs there.
     pub is_here: bool,
     /// What waits there.
-    pub count: usize,
+    pub count: u64,
 }
 
 impl Entry {
@@ -87,7 +86,7 @@ pub struct Frame {
     role: store::ApiRole,
     /// What every form sends back.
     pub csrf: String,
-    waiting: usize,
+    waiting: u64,
     /// Said once, above the page: what the form before it did.
     pub told: Option<String>,
 }
@@ -100,10 +99,7 @@ impl Frame {
         place: Place,
         title: &str,
     ) -> Result<Self, Trouble> {
-        let filter =
-            ApprovalFilter { state: Some(ApprovalState::Pending), ..ApprovalFilter::default() };
-        let waiting =
-            approvals::list(console, &visitor.actor, filter, WAITING_SHOWN_MAX + 1).await?.len();
+        let waiting = approvals::waiting_count(console, &visitor.actor).await?;
         Ok(Self {
             title: title.to_owned(),
             place,

@@ -104,7 +104,8 @@ pub(super) fn check(
     Err(DecideError::Changed(id.clone()))
 }
 
-fn of(
+/// What a request stands on; its arguments are not looked at.
+pub(super) fn of(
     connection: &Connection,
     record: &ApprovalRecord,
     now: UnixMillis,

@@ -3,6 +3,7 @@
 //! What never lives here: which rules an approval waives (`policy::settle`), waiting for a person.
 
 mod footing;
+mod inbox;
 mod index;
 mod rows;
 
@@ -15,6 +16,10 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use footing::{Footing, FootingTag, PolicyInForce};
+pub use inbox::{
+    APPROVALS_PAGE_BYTES_MAX, ApprovalOrder, ApprovalPage, ApprovalShown, HeldCall, Inbox,
+    InboxPart, WaitingNow,
+};
 pub(crate) use index::{ApprovalIndex, Taken};
 pub(crate) use rows::{matching, read_live};
 
@@ -99,7 +104,7 @@ pub struct ApprovalFilter {
     pub state: Option<ApprovalState>,
     /// Only those of this grant (its id).
     pub grant: Option<String>,
-    /// Only those older than this one, for the next page.
+    /// Only those behind this one in the list, for the next page.
     pub before: Option<ApprovalId>,
 }
 
@@ -171,8 +176,8 @@ impl Store {
         self.core().approvals.changes()
     }
 
-    /// Stored requests, newest first, at most `limit` (bounded by
-    /// [`APPROVALS_PAGE_ROWS_MAX`]).
+    /// Stored requests, newest first, at most `limit` (bounded by [`APPROVALS_PAGE_ROWS_MAX`]) and
+    /// [`APPROVALS_PAGE_BYTES_MAX`] of arguments; [`Store::standing`] says whether more come.
     pub async fn approvals(
         &self,
         filter: ApprovalFilter,
@@ -180,7 +185,7 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Vec<ApprovalRecord>, ReadError> {
         let limit = limit.min(APPROVALS_PAGE_ROWS_MAX);
-        self.read(move |connection| rows::list(connection, &filter, limit, now)).await
+        self.read(move |connection| Ok(inbox::newest(connection, &filter, limit, now)?.0)).await
     }
 
     /// One stored request.

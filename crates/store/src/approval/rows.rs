@@ -8,10 +8,11 @@ use policy::{
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use serde::{Deserialize, Serialize};
 
-use super::{ApprovalFilter, state_word};
+use super::state_word;
 use crate::error::ReadError;
 
-const COLUMNS: &str = "SELECT id, digest, grant_id, server, kind, name, definition_pin, arguments,
+pub(super) const COLUMNS: &str =
+    "SELECT id, digest, grant_id, server, kind, name, definition_pin, arguments,
     rules, approvers, state, created_at, expires_at, decided_by, decided_at, decided_from,
     decided_reason, used_at FROM approvals ";
 
@@ -86,39 +87,6 @@ pub(crate) fn read_live(
     rows.map(|row| row?).collect()
 }
 
-/// Requests for a list, newest first.
-pub(super) fn list(
-    connection: &Connection,
-    filter: &ApprovalFilter,
-    limit: usize,
-    now: UnixMillis,
-) -> Result<Vec<ApprovalRecord>, ReadError> {
-    let sql = format!(
-        "{COLUMNS} WHERE (:state IS NULL OR state = :state)
-            AND (:live_at IS NULL OR expires_at > :live_at)
-            AND (:grant IS NULL OR grant_id = :grant)
-            AND (:before IS NULL
-                OR number < (SELECT number FROM approvals WHERE id = :before))
-        ORDER BY number DESC LIMIT :limit"
-    );
-    let live_at = match filter.state {
-        Some(ApprovalState::Pending | ApprovalState::Approved) => Some(now.0),
-        Some(ApprovalState::Rejected | ApprovalState::Used) | None => None,
-    };
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(
-        named_params! {
-            ":state": filter.state.map(state_word),
-            ":live_at": live_at,
-            ":grant": filter.grant,
-            ":before": filter.before.as_ref().map(ApprovalId::as_str),
-            ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
-        },
-        read,
-    )?;
-    rows.map(|row| row?).collect()
-}
-
 /// The requests for which a query over `approvals` as `a` holds, oldest first.
 pub(crate) fn matching(
     connection: &Connection,
@@ -133,7 +101,7 @@ pub(crate) fn matching(
 }
 
 /// Reads a row; the outer error is the database's, the inner one that of a damaged record.
-fn read(row: &Row<'_>) -> Result<Result<ApprovalRecord, ReadError>, rusqlite::Error> {
+pub(super) fn read(row: &Row<'_>) -> Result<Result<ApprovalRecord, ReadError>, rusqlite::Error> {
     let id: String = row.get("id")?;
     let texts = Texts {
         kind: row.get("kind")?,

@@ -16,6 +16,10 @@ use crate::store::Store;
 /// Messages in one page of the log, at most.
 pub const DELIVERIES_PAGE_ROWS_MAX: usize = 500;
 
+/// Messages of one channel that wait to be sent, at most; a further one is given up at once, and the
+/// log says so. A receiver that is away for long must not fill the disk.
+pub const DELIVERIES_WAITING_MAX: u32 = 5_000;
+
 /// How long a message that has ended stays in the log, in seconds: longer than any request for an
 /// approval lives, so that nothing is announced twice.
 const KEPT_SECONDS: u32 = 30 * 24 * 60 * 60;
@@ -125,7 +129,7 @@ pub struct Delivery {
     pub occasion: Occasion,
     /// The approval that it is about.
     pub subject: Option<String>,
-    /// What is sent.
+    /// What is sent; empty once it was delivered or given up.
     pub payload: String,
     /// How far it came.
     pub state: DeliveryState,
@@ -186,7 +190,8 @@ impl Store {
     }
 
     /// Puts messages into the outbox. One that is there already (the same channel, occasion and
-    /// request) is not made again. Those that ended long ago leave the log.
+    /// request) is not made again, and one for a channel of which [`DELIVERIES_WAITING_MAX`] wait is
+    /// given up. Those that ended long ago leave the log.
     pub async fn make_deliveries(
         &self,
         made: Vec<NewDelivery>,

@@ -6,8 +6,8 @@ use policy::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use super::{
-    Attempted, Delivery, DeliveryFilter, DeliveryId, DeliveryState, NewDelivery, Occasion,
-    Unannounced,
+    Attempted, DELIVERIES_WAITING_MAX, Delivery, DeliveryFilter, DeliveryId, DeliveryState,
+    NewDelivery, Occasion, Unannounced,
 };
 use crate::approval::matching;
 use crate::error::ReadError;
@@ -16,9 +16,12 @@ const COLUMNS: &str = "SELECT number, id, channel, event, subject, payload, stat
     next_at, last_status, last_error, made_at, ended_at FROM deliveries ";
 
 const INSERT: &str = "INSERT INTO deliveries (id, channel, event, subject, payload, state,
-    attempts, next_at, made_at, ended_at)
-    VALUES (:id, :channel, :event, :subject, :payload, :state, 0, :now, :now, :ended_at)
+    attempts, next_at, last_error, made_at, ended_at)
+    VALUES (:id, :channel, :event, :subject, :payload, :state, 0, :now, :error, :now, :ended_at)
     ON CONFLICT DO NOTHING";
+
+/// Why a message is given up before it was tried.
+const NO_ROOM: &str = "as many messages of this channel wait already as may";
 
 /// Whether the channel was told of the request, or that nobody asked for it.
 const KNOWN: &str = "EXISTS (SELECT 1 FROM deliveries AS d WHERE d.channel = :channel
@@ -30,18 +33,31 @@ pub(super) fn insert(
     new: &NewDelivery,
     now: UnixMillis,
 ) -> Result<(), rusqlite::Error> {
-    let ended = (new.state != DeliveryState::Pending).then_some(now.0);
+    let full = new.state == DeliveryState::Pending && is_full(connection, &new.channel)?;
+    let state = if full { DeliveryState::Failed } else { new.state };
+    let pending = state == DeliveryState::Pending;
     connection.prepare_cached(INSERT)?.execute(named_params! {
         ":id": new.id.as_str(),
         ":channel": new.channel,
         ":event": new.occasion.as_str(),
         ":subject": new.subject.as_ref().map(policy::ApprovalId::as_str),
-        ":payload": new.payload,
-        ":state": new.state.as_str(),
+        ":payload": if pending { &*new.payload } else { "" },
+        ":state": state.as_str(),
         ":now": now.0,
-        ":ended_at": ended,
+        ":error": full.then_some(NO_ROOM),
+        ":ended_at": (!pending).then_some(now.0),
     })?;
     Ok(())
+}
+
+/// Whether as many messages of a channel wait as may.
+fn is_full(connection: &Connection, channel: &str) -> Result<bool, rusqlite::Error> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM deliveries
+        WHERE state = 'pending' AND channel = ?1 LIMIT ?2)";
+    let waiting: u32 = connection
+        .prepare_cached(sql)?
+        .query_row((channel, DELIVERIES_WAITING_MAX), |row| row.get(0))?;
+    Ok(waiting >= DELIVERIES_WAITING_MAX)
 }
 
 /// What a channel was not told.
@@ -123,7 +139,9 @@ pub(super) fn ended(
     now: UnixMillis,
 ) -> Result<(), rusqlite::Error> {
     let sql = "UPDATE deliveries SET state = :state, next_at = :next, last_status = :status,
-        last_error = :error, ended_at = :ended WHERE id = :id AND state = 'pending'";
+        last_error = :error, ended_at = :ended,
+        payload = CASE WHEN :ended IS NULL THEN payload ELSE '' END
+        WHERE id = :id AND state = 'pending'";
     let (state, next, status, error) = match attempted {
         Attempted::Delivered(status) => (DeliveryState::Delivered, now, Some(*status), None),
         Attempted::Again(at, status, error) => (DeliveryState::Pending, *at, *status, Some(error)),

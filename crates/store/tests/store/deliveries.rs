@@ -2,9 +2,9 @@
 
 use policy::{ApprovalId, UnixMillis, sha256};
 use store::{
-    Answer, Attempted, DecideError, Decision, DeliveryFilter, DeliveryId, DeliveryState, GrantId,
-    NewDelivery, NewPolicy, Occasion, Opened, PinRecord, PinState, PolicyMode, PolicyName, Store,
-    Unannounced,
+    Answer, Attempted, DELIVERIES_WAITING_MAX, DecideError, Decision, DeliveryFilter, DeliveryId,
+    DeliveryState, GrantId, NewDelivery, NewPolicy, Occasion, Opened, PinRecord, PinState,
+    PolicyMode, PolicyName, Store, Unannounced,
 };
 
 use crate::fixture::{Fixture, T0, actor, approval, ask, new_grant, server, slug};
@@ -110,12 +110,46 @@ async fn a_message_is_due_until_it_is_delivered_or_given_up_also_after_a_restart
     let log = fixture.store.deliveries(DeliveryFilter::default(), 100).await.unwrap();
     let states: Vec<_> = log.iter().map(|one| (one.state, one.last_status)).collect();
     assert_eq!(states, [(DeliveryState::Failed, None), (DeliveryState::Delivered, Some(204))]);
+    assert!(log.iter().all(|one| one.payload.is_empty()), "what ended keeps nothing of its call");
     let page = DeliveryFilter { channel: Some(CHANNEL.into()), before: Some(log[0].number) };
     assert_eq!(fixture.store.deliveries(page, 100).await.unwrap().len(), 1);
     // Long after, the log is empty.
     let long_after = T0.plus_seconds(31 * 24 * 60 * 60);
     fixture.store.make_deliveries(Vec::new(), long_after).await.unwrap();
     assert!(fixture.store.deliveries(DeliveryFilter::default(), 9).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_outbox_has_a_bound_and_what_does_not_fit_is_given_up_and_said() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let test = |number: u32, channel: &str| NewDelivery {
+        id: DeliveryId::from_random(u128::from(number).to_be_bytes()),
+        channel: channel.to_owned(),
+        occasion: Occasion::Test,
+        subject: None,
+        payload: "secret of the call".to_owned(),
+        state: DeliveryState::Pending,
+    };
+    store.make_deliveries(vec![test(0, CHANNEL)], T0).await.unwrap();
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+        INSERT INTO deliveries (id, channel, event, payload, state, attempts, next_at, made_at)
+        SELECT 'dlv_' || i, channel, event, payload, state, 0, next_at, made_at FROM deliveries, n";
+    let database = rusqlite::Connection::open(fixture.database()).unwrap();
+    database.execute(sql, [DELIVERIES_WAITING_MAX - 1]).unwrap();
+    let further = DELIVERIES_WAITING_MAX;
+    let both = vec![test(further, CHANNEL), test(further + 1, "other")];
+    store.make_deliveries(both, T0).await.unwrap();
+    let log = store.deliveries(DeliveryFilter::default(), 2).await.unwrap();
+    assert_eq!((log[0].state, &*log[0].channel), (DeliveryState::Pending, "other"));
+    assert_eq!((log[1].state, &*log[1].payload), (DeliveryState::Failed, ""));
+    assert!(log[1].last_error.as_deref().is_some_and(|why| why.contains("as many messages")));
+    // Room comes back as messages end.
+    let due = store.due_deliveries(CHANNEL, 1, T0).await.unwrap();
+    store.delivery_ends(&due[0].id, Attempted::Delivered(204), T0).await.unwrap();
+    store.make_deliveries(vec![test(further + 2, CHANNEL)], T0).await.unwrap();
+    let log = store.deliveries(DeliveryFilter::default(), 1).await.unwrap();
+    assert_eq!(log[0].state, DeliveryState::Pending);
 }
 
 fn pin(digest: &str) -> PinRecord {

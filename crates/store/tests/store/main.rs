@@ -12,6 +12,8 @@ mod disk;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod inbox;
+#[cfg(test)]
 mod migration;
 #[cfg(test)]
 mod objects;

@@ -7,18 +7,18 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use policy::{ApprovalId, ApprovalRecord, ApprovalState, UnixMillis};
+use policy::{ApprovalId, ApprovalRecord, UnixMillis};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use store::{ApprovalFilter, AuditEntry, AuditFilter, AuditOrder, Footing};
+use store::{AuditEntry, Footing};
 
 use super::super::look::{Badge, When, filters, grouped, is_unseen};
 use super::super::page::{Frame, Place, Trouble, answer as answered, encoded};
 use super::super::visitor::Visitor;
 use super::{Left, id_of, risk, state};
 use crate::Console;
-use crate::ops::{Permission, approvals, audit};
+use crate::ops::{Permission, approvals};
 
 /// Characters of the exact arguments that are shown before somebody opens the rest.
 const SHOWN_CHARS_MAX: usize = 4_000;
@@ -28,8 +28,10 @@ const VALUE_CHARS_MAX: usize = 400;
 const VALUES_MAX: usize = 100;
 /// Calls of the grant that are shown.
 const BEFORE_ROWS: usize = 8;
-/// Requests of the grant that are looked through for the last approved one.
-const LOOKED_THROUGH_MAX: usize = 200;
+/// Arguments that are compared, at most; how many more differ is said.
+const CHANGES_MAX: usize = 100;
+/// Characters before the first difference of two values that are shown with it.
+const LEAD_CHARS: usize = 40;
 
 /// What a page is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -57,6 +59,7 @@ struct Held {
     state: Badge,
     risk: Badge,
     class: Option<Badge>,
+    why_risk: &'static str,
     since: When,
     left: Left,
     decided: Option<When>,
@@ -73,7 +76,7 @@ struct Held {
     asked_as: Option<AuditEntry>,
     before: Vec<Before>,
     differs: Option<Differs>,
-    neighbours: (Option<String>, Option<String>),
+    neighbours: (Option<ApprovalId>, Option<ApprovalId>),
 }
 
 /// One argument in the form.
@@ -91,6 +94,7 @@ struct Field {
 struct Before {
     seq: i64,
     badge: Badge,
+    what: String,
     when: When,
     rule: Option<String>,
 }
@@ -101,13 +105,24 @@ struct Differs {
     id: String,
     when: When,
     lines: Vec<Changed>,
+    /// Arguments that differ and are not compared here.
+    left_out: usize,
 }
 
+/// One argument that is not the same.
 #[derive(Debug, PartialEq, Eq)]
 struct Changed {
     name: String,
-    before: Option<String>,
-    now: Option<String>,
+    before: Option<Piece>,
+    now: Option<Piece>,
+}
+
+/// A part of a value, and how many characters stand before and behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    skipped: usize,
+    text: String,
+    cut: usize,
 }
 
 impl Held {
@@ -115,6 +130,11 @@ impl Held {
     fn alike(&self) -> String {
         let (grant, tool) = (encoded(&self.grant), encoded(&self.record.name));
         format!("/activity?grant={grant}&tool={tool}")
+    }
+
+    /// All calls of this grant.
+    fn all(&self) -> String {
+        format!("/activity?grant={}", encoded(&self.grant))
     }
 }
 
@@ -146,7 +166,9 @@ pub(super) async fn answer(
     let (status, why) =
         again.map_or((StatusCode::OK, None), |again| (again.status, Some(again.why)));
     let grant = footing.grant.clone().unwrap_or_else(|| record.grant.clone());
-    let calls = calls_of(console, visitor, &record).await?;
+    // This very call may stand there more than once.
+    let looked = BEFORE_ROWS.saturating_mul(4);
+    let done = approvals::done_lately(console, &visitor.actor, &record.grant, looked).await?;
     let (values, values_left_out) = fields(&record.arguments);
     let length = record.arguments.chars().count();
     let is_whole = whole || length <= SHOWN_CHARS_MAX;
@@ -155,11 +177,12 @@ pub(super) async fn answer(
     let page = Held {
         may: frame.may(Permission::Decide),
         again: why,
-        state: state(&record, now),
+        state: state(record.state, record.expires_at, now),
         risk: risk(footing.risk),
         class: footing.class.map(|class| Badge::class(class.as_str())),
+        why_risk: approvals::why_risk(footing.class),
         since: When::new(record.created_at, now),
-        left: Left::of(&record, now),
+        left: Left::of(record.expires_at, now),
         decided: record.decided_at.map(|at| When::new(at, now)),
         values,
         values_left_out,
@@ -167,13 +190,10 @@ pub(super) async fn answer(
         hidden_chars: grouped(u64::try_from(length.saturating_sub(kept)).unwrap_or(u64::MAX)),
         is_whole,
         unseen: unseen(&record),
-        asked_as: calls
-            .iter()
-            .find(|call| call.approval_id.as_deref() == Some(record.id.as_str()))
-            .cloned(),
-        before: before(&calls, &record, now),
+        asked_as: approvals::asked_as(console, &visitor.actor, &record).await?,
+        before: before(&done, &record, now),
         differs: differs(console, visitor, &record, now).await?,
-        neighbours: neighbours(console, visitor, &record, is_open).await?,
+        neighbours: approvals::beside(console, &visitor.actor, id).await?,
         is_open,
         grant,
         footing,
@@ -183,22 +203,7 @@ pub(super) async fn answer(
     Ok(answered(status, &page))
 }
 
-/// The last calls of the grant to this tool, newest first.
-async fn calls_of(
-    console: &Console,
-    visitor: &Visitor,
-    record: &ApprovalRecord,
-) -> Result<Vec<AuditEntry>, Trouble> {
-    let filter = AuditFilter {
-        grant: Some(record.grant.clone()),
-        tool: Some(record.name.clone()),
-        ..AuditFilter::default()
-    };
-    let walk = (AuditOrder::NewestFirst, None, BEFORE_ROWS.saturating_mul(4));
-    Ok(audit::page(console, &visitor.actor, filter, walk).await?.entries)
-}
-
-/// What the grant did with this tool, apart from this very call.
+/// What the grant did, apart from this very call.
 fn before(calls: &[AuditEntry], record: &ApprovalRecord, now: UnixMillis) -> Vec<Before> {
     let others = calls.iter().filter(|call| {
         call.verdict != "hold" || call.approval_id.as_deref() != Some(record.id.as_str())
@@ -208,6 +213,7 @@ fn before(calls: &[AuditEntry], record: &ApprovalRecord, now: UnixMillis) -> Vec
         .map(|call| Before {
             seq: call.seq,
             badge: Badge::verdict(&call.verdict, call.reason.as_deref()),
+            what: super::line(call.tool.as_deref().or(call.method.as_deref()).unwrap_or_default()),
             when: When::new(call.time, now),
             rule: call.rule.clone(),
         })
@@ -221,18 +227,15 @@ async fn differs(
     record: &ApprovalRecord,
     now: UnixMillis,
 ) -> Result<Option<Differs>, Trouble> {
-    let filter = ApprovalFilter { grant: Some(record.grant.clone()), ..ApprovalFilter::default() };
-    let all = approvals::list(console, &visitor.actor, filter, LOOKED_THROUGH_MAX).await?;
-    let last = all
-        .into_iter()
-        .filter(|one| one.id != record.id && one.server == record.server)
-        .filter(|one| one.name == record.name && one.kind == record.kind)
-        .filter(|one| matches!(one.state, ApprovalState::Approved | ApprovalState::Used))
-        .max_by_key(|one| one.decided_at);
-    Ok(last.map(|last| Differs {
-        id: last.id.to_string(),
-        when: When::new(last.decided_at.unwrap_or(last.created_at), now),
-        lines: changes(&last.arguments, &record.arguments),
+    let last = approvals::approved_before(console, &visitor.actor, record).await?;
+    Ok(last.map(|last| {
+        let (lines, left_out) = changes(&last.arguments, &record.arguments);
+        Differs {
+            id: last.id.to_string(),
+            when: When::new(last.decided_at.unwrap_or(last.created_at), now),
+            lines,
+            left_out,
+        }
     }))
 }
 
@@ -241,22 +244,42 @@ fn members(arguments: &str) -> BTreeMap<String, Box<RawValue>> {
     serde_json::from_str(arguments).unwrap_or_default()
 }
 
-/// The arguments that are not the same.
-fn changes(before: &str, now: &str) -> Vec<Changed> {
+/// The arguments that are not the same, and how many more there are.
+fn changes(before: &str, now: &str) -> (Vec<Changed>, usize) {
     let (before, now) = (members(before), members(now));
     let names: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    let text = |value: Option<&Box<RawValue>>| value.map(|value| cut(value.get()).0);
-    names
-        .into_iter()
-        .filter(|name| {
-            before.get(*name).map(|value| value.get()) != now.get(*name).map(|value| value.get())
+    let value = |all: &BTreeMap<String, Box<RawValue>>, name: &str| {
+        all.get(name).map(|value| value.get().to_owned())
+    };
+    let mut changed = names.into_iter().filter_map(|name| {
+        let (before, now) = (value(&before, name), value(&now, name));
+        (before != now).then_some((name, before, now))
+    });
+    let shown = changed.by_ref().take(CHANGES_MAX);
+    let lines = shown
+        .map(|(name, before, now)| {
+            let same = match (&before, &now) {
+                (Some(before), Some(now)) => same_chars(before, now),
+                (Some(_) | None, _) => 0,
+            };
+            let skipped = same.saturating_sub(LEAD_CHARS);
+            let piece = |text: String| piece(&text, skipped);
+            Changed { name: name.clone(), before: before.map(piece), now: now.map(piece) }
         })
-        .map(|name| Changed {
-            name: name.clone(),
-            before: text(before.get(name)),
-            now: text(now.get(name)),
-        })
-        .collect()
+        .collect();
+    (lines, changed.count())
+}
+
+/// How many characters two texts begin with alike.
+fn same_chars(a: &str, b: &str) -> usize {
+    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
+}
+
+/// A value from where it begins to differ.
+fn piece(text: &str, skipped: usize) -> Piece {
+    let rest: String = text.chars().skip(skipped).collect();
+    let (text, cut) = cut(&rest);
+    Piece { skipped, text, cut }
 }
 
 /// A value within what the form shows, and how much of it is not shown.
@@ -300,25 +323,6 @@ fn unseen(record: &ApprovalRecord) -> usize {
     }
     let arguments = serde_json::from_str(&record.arguments).unwrap_or(Value::Null);
     in_text(&record.name) + in_value(&arguments)
-}
-
-/// The pending calls before and after this one, by urgency.
-async fn neighbours(
-    console: &Console,
-    visitor: &Visitor,
-    record: &ApprovalRecord,
-    is_open: bool,
-) -> Result<(Option<String>, Option<String>), Trouble> {
-    let filter =
-        ApprovalFilter { state: Some(ApprovalState::Pending), ..ApprovalFilter::default() };
-    let mut all = approvals::list(console, &visitor.actor, filter, super::PENDING_ROWS_MAX).await?;
-    all.sort_by(|a, b| (a.expires_at, &a.id).cmp(&(b.expires_at, &b.id)));
-    if !is_open {
-        return Ok((None, all.first().map(|one| one.id.to_string())));
-    }
-    let at = all.iter().position(|one| one.id == record.id);
-    let id = |at: Option<usize>| at.and_then(|at| all.get(at)).map(|one| one.id.to_string());
-    Ok((id(at.and_then(|at| at.checked_sub(1))), id(at.map(|at| at.saturating_add(1)))))
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
-//! Which calls wait, for pages that are open: the whole list of identifiers whenever it changed. The
-//! page works out what is new and what is gone; a slow browser misses steps and nothing else.
+//! Which calls wait, for pages that are open: how it stands now, whenever that changed, and never what
+//! happened in between. The page works out what is new and what is gone; a slow browser misses steps
+//! and nothing else, and nobody waits for it.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use policy::ApprovalState;
+use policy::ApprovalId;
+use serde::Deserialize;
 use serde_json::json;
-use store::ApprovalFilter;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
@@ -25,30 +26,61 @@ const ALIVE_SECONDS: u64 = 15;
 /// How long a change is waited for before the list is looked at all the same, in seconds: requests
 /// end without a change.
 const LOOK_SECONDS: u64 = 5;
+/// Calls of a page that are looked after; a page shows fewer.
+const WATCHED_MAX: usize = 400;
 /// Looks until a view is closed. The browser opens it anew, if its session still lives.
 const LOOKS_MAX: usize = 60;
+
+/// What a page looks after.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Looked {
+    /// How many requests had been made when the page was: news are those of a higher number.
+    #[serde(default)]
+    pub(super) number: i64,
+    /// Behind which call the page begins.
+    #[serde(default)]
+    pub(super) after: Option<String>,
+    /// The page of this one call.
+    #[serde(default)]
+    pub(super) id: Option<String>,
+}
+
+/// The same, as read.
+enum Subject {
+    Page(Option<ApprovalId>, i64),
+    Call(ApprovalId),
+}
 
 struct View {
     console: Console,
     actor: Actor,
+    subject: Subject,
     changes: watch::Receiver<u64>,
     told: Option<String>,
     looks: usize,
     _place: OwnedSemaphorePermit,
 }
 
-/// The stream of a view: `pending` with the identifiers of the calls that wait.
+/// The stream of a view. Of a page `pending` says how many wait (`waiting`), how many of them came
+/// after the page (`newer`), and the first `ids` from its beginning on (all, if `all`); of a call,
+/// whether it waits, and the tag of what it stands on.
 pub(crate) async fn events(
     State(console): State<Console>,
     visitor: Visitor,
+    Query(looked): Query<Looked>,
 ) -> Result<Response, Trouble> {
+    let id = |text: &Option<String>| text.as_deref().map(super::id_of).transpose();
+    let subject = match id(&looked.id)? {
+        Some(id) => Subject::Call(id),
+        None => Subject::Page(id(&looked.after)?, looked.number),
+    };
     let Some(place) = console.views.place() else {
         let text = "As many live views are open as there may be.";
         return Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "Too many live views", text));
     };
     let changes = console.store.approval_changes();
     let actor = visitor.actor;
-    let view = View { console, actor, changes, told: None, looks: 0, _place: place };
+    let view = View { console, actor, subject, changes, told: None, looks: 0, _place: place };
     let events = stream::unfold(view, |mut view| async {
         let event = view.next().await?;
         Some((Ok::<_, Infallible>(event), view))
@@ -78,11 +110,22 @@ impl View {
     }
 
     async fn list(&self) -> Result<String, OpError> {
-        let filter =
-            ApprovalFilter { state: Some(ApprovalState::Pending), ..ApprovalFilter::default() };
-        let limit = super::PENDING_ROWS_MAX;
-        let pending = approvals::list(&self.console, &self.actor, filter, limit).await?;
-        let ids: Vec<&str> = pending.iter().map(|record| record.id.as_str()).collect();
-        Ok(json!(ids).to_string())
+        let (console, actor) = (&self.console, &self.actor);
+        let state = match &self.subject {
+            Subject::Page(after, number) => {
+                let since = (after.clone(), *number);
+                let now = approvals::waiting_now(console, actor, since, WATCHED_MAX).await?;
+                let ids: Vec<&str> = now.ids.iter().map(ApprovalId::as_str).collect();
+                let all = ids.len() < WATCHED_MAX;
+                json!({ "waiting": now.waiting, "newer": now.newer, "ids": ids, "all": all })
+            }
+            Subject::Call(id) => {
+                let footing = approvals::footing(console, actor, id).await?;
+                let record = approvals::get(console, actor, id).await?;
+                let waits = record.is_pending((console.clock)());
+                json!({ "waits": waits, "tag": footing.tag.as_str() })
+            }
+        };
+        Ok(state.to_string())
     }
 }

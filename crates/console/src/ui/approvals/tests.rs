@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http_body_util::BodyExt as _;
-use policy::{Ask, AskRule, Class, Kind, Risk, sha256};
+use policy::{ApprovalRecord, Ask, AskRule, Class, Kind, Risk, sha256};
 use store::{
     ApiRole, AuditMode, Email, Entropy, FromServer, GrantId, Label, NewGrant, NewTools, Opened,
     PersonId, PinRecord, PinState, Role, ServerRecord, ServerSlug, Store, StoreConfig, Timeouts,
@@ -56,40 +56,9 @@ impl World {
 
     /// A held call with these arguments.
     async fn held(&self, number: u8, arguments: &str) -> String {
-        let rule: Arc<str> = "/tools/send/deny_if/0".into();
-        let rules =
-            vec![AskRule { digest: sha256(b"rule"), rule, message: "Ask <b>me</b>".into() }];
-        let record = ApprovalRecord {
-            id: ApprovalId::from_random([number; 16]),
-            digest: sha256(&[number]),
-            grant: grant().id.as_str().to_owned(),
-            server: "pay".into(),
-            kind: Kind::Tool,
-            name: "send<script>\u{202e}".into(),
-            definition_pin: Some("ab12".into()),
-            arguments: arguments.into(),
-            rules: rules.clone(),
-            approvers: Vec::new(),
-            state: ApprovalState::Pending,
-            created_at: NOW,
-            expires_at: NOW.plus_seconds(60 * u32::from(number)),
-            decided_by: None,
-            decided_at: None,
-            decided_from: None,
-            decided_reason: None,
-            used_at: None,
-        };
+        let record = request(number, arguments);
         let id = record.id.to_string();
-        let ask = Ask {
-            rule: Arc::clone(&rules[0].rule),
-            message: String::new(),
-            hint: None,
-            rules,
-            wait_seconds: None,
-            expires_seconds: 60,
-            approvers: Vec::new(),
-        };
-        let opened = self.console.store.open_approval(record, &ask, NOW).await.unwrap();
+        let opened = self.console.store.open_approval(record, &ask(), NOW).await.unwrap();
         assert_eq!(opened, Opened::New);
         id
     }
@@ -122,6 +91,43 @@ impl World {
             Answer::Reject => reject(console, id, posted).await,
         })
         .await
+    }
+}
+
+fn request(number: u8, arguments: &str) -> ApprovalRecord {
+    ApprovalRecord {
+        id: ApprovalId::from_random([number; 16]),
+        digest: sha256(&[number]),
+        grant: grant().id.as_str().to_owned(),
+        server: "pay".into(),
+        kind: Kind::Tool,
+        name: "send<script>\u{202e}".into(),
+        definition_pin: Some("ab12".into()),
+        arguments: arguments.into(),
+        rules: ask().rules,
+        approvers: Vec::new(),
+        state: ApprovalState::Pending,
+        created_at: NOW,
+        expires_at: NOW.plus_seconds(60 * u32::from(number)),
+        decided_by: None,
+        decided_at: None,
+        decided_from: None,
+        decided_reason: None,
+        used_at: None,
+    }
+}
+
+fn ask() -> Ask {
+    let rule: Arc<str> = "/tools/send/deny_if/0".into();
+    let message = "Ask <b>me</b>".into();
+    Ask {
+        rule: Arc::clone(&rule),
+        message: String::new(),
+        hint: None,
+        rules: vec![AskRule { digest: sha256(b"rule"), rule, message }],
+        wait_seconds: None,
+        expires_seconds: 60,
+        approvers: Vec::new(),
     }
 }
 
@@ -261,6 +267,75 @@ async fn of_two_people_one_decides_and_the_other_is_told_who() {
     assert!(!told.contains("id=\"approve-button\""));
 }
 
+fn policy_text(number: u32) -> store::NewPolicy {
+    let text = format!(r#"{{"version":"1","default":"deny","description":"{number}"}}"#);
+    store::NewPolicy {
+        name: store::PolicyName::parse("strict").unwrap(),
+        server: None,
+        text: text.clone(),
+        canonical: text,
+        mode: store::PolicyMode::Enforce,
+        actor: store::Actor::parse("cli").unwrap(),
+        note: None,
+    }
+}
+
+/// Opens a page, lets something change, and tries both decisions on what the page showed.
+async fn changed_under_an_open_page(change: impl AsyncFnOnce(&Store)) -> String {
+    let world = World::new().await;
+    let store = &world.console.store;
+    store.save_policy(policy_text(1), None, NOW).await.unwrap();
+    let name = store::PolicyName::parse("strict").unwrap();
+    store.attach_policy(&grant().id, Some(name)).await.unwrap();
+    let id = world.held(9, "{}").await;
+    let page = world.page(&id, false).await;
+    change(store).await;
+    for answer in [Answer::Approve, Answer::Reject] {
+        let (status, again) = world.send(&id, answer, form(&page, "no"), ada()).await;
+        assert_eq!(status, 412, "{again}");
+        assert!(again.contains("Nothing was decided") && again.contains("This is how it stands"));
+        assert_ne!(form(&again, "").shown, form(&page, "").shown);
+    }
+    let record = store.approval(&id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((record.state, record.decided_by), (ApprovalState::Pending, None));
+    world.page(&id, false).await
+}
+
+#[tokio::test]
+async fn a_call_whose_policy_changed_under_an_open_page_is_not_decided() {
+    let again = changed_under_an_open_page(async |store| {
+        store.save_policy(policy_text(2), None, NOW).await.unwrap();
+    });
+    let again = again.await;
+    assert!(again.contains("strict</a>, version 2"), "{again}");
+    // Another policy altogether.
+    let again = changed_under_an_open_page(async |store| {
+        store.attach_policy(&grant().id, None).await.unwrap();
+    });
+    assert!(!again.await.contains("strict</a>"));
+}
+
+#[tokio::test]
+async fn a_call_whose_grant_was_revoked_under_an_open_page_is_not_decided() {
+    let again = changed_under_an_open_page(async |store| {
+        store.revoke_grant(&grant().id, NOW).await.unwrap();
+    });
+    assert!(again.await.contains("The grant was revoked, or its time is over"));
+}
+
+#[tokio::test]
+async fn a_call_whose_tool_changed_under_an_open_page_is_not_decided() {
+    let again = changed_under_an_open_page(async |store| {
+        store.save_pins(vec![pin("cd34", Risk::High)]).await.unwrap();
+    });
+    assert!(again.await.contains("definition changed since this call was held"));
+    // Its risk counts too: it may ask for another proof.
+    let again = changed_under_an_open_page(async |store| {
+        store.save_pins(vec![pin("ab12", Risk::Low)]).await.unwrap();
+    });
+    assert!(again.await.contains("Low"));
+}
+
 #[tokio::test]
 async fn what_changed_while_the_page_was_open_is_not_decided() {
     let world = World::new().await;
@@ -304,22 +379,164 @@ async fn a_call_is_compared_with_the_last_approved_one() {
     let second = world.held(8, r#"{"amount":1000,"to":"a"}"#).await;
     let page = world.page(&second, false).await;
     assert!(page.contains("Compared with the last approved one"));
-    assert!(page.contains("− amount: 10<") && page.contains("+ amount: 1000<"), "{page}");
+    assert!(
+        page.contains("removed\">amount: 10<") && page.contains("added\">amount: 1000<"),
+        "{page}"
+    );
+}
+
+/// What an open view hears.
+async fn heard(world: &World, looked: live::Looked) -> impl AsyncFnMut() -> serde_json::Value {
+    use futures_util::StreamExt as _;
+    let answer = events(State(world.console.clone()), ada(), Query(looked)).await.unwrap();
+    let mut pieces = answer.into_body().into_data_stream();
+    async move || {
+        let piece = pieces.next().await.unwrap().unwrap();
+        let text = String::from_utf8(piece.to_vec()).unwrap();
+        let data = text.strip_prefix("event: pending\ndata: ").expect("news");
+        serde_json::from_str(data).unwrap()
+    }
 }
 
 #[tokio::test]
 async fn an_open_page_hears_what_waits_and_what_does_not_any_more() {
-    use futures_util::StreamExt as _;
     let world = World::new().await;
     let id = world.held(9, "{}").await;
-    let answer = events(State(world.console.clone()), ada()).await.unwrap();
-    let mut heard = answer.into_body().into_data_stream();
-    let mut next = async || {
-        let piece = heard.next().await.unwrap().unwrap();
-        String::from_utf8(piece.to_vec()).unwrap()
-    };
-    assert_eq!(next().await, format!("event: pending\ndata: [\"{id}\"]\n\n"));
+    let mut of_page = heard(&world, live::Looked { number: 1, ..live::Looked::default() }).await;
+    let one = live::Looked { id: Some(id.clone()), ..live::Looked::default() };
+    let mut of_call = heard(&world, one).await;
+    let state = |waiting: u64, newer: u64, ids: &[&str]| serde_json::json!({ "waiting": waiting, "newer": newer, "ids": ids, "all": true });
+    assert_eq!(of_page().await, state(1, 0, &[&id]));
     let page = world.page(&id, false).await;
-    world.send(&id, Answer::Reject, form(&page, "no"), ada()).await;
-    assert_eq!(next().await, "event: pending\ndata: []\n\n");
+    let told = of_call().await;
+    assert_eq!(told, serde_json::json!({ "waits": true, "tag": form(&page, "").shown }));
+    let more = world.held(8, "{}").await;
+    assert_eq!(of_page().await, state(2, 1, &[&more, &id]), "by urgency");
+    world.console.store.save_pins(vec![pin("cd34", Risk::High)]).await.unwrap();
+    world.send(&more, Answer::Reject, form(&world.page(&more, false).await, "no"), ada()).await;
+    assert_eq!(of_page().await, state(1, 0, &[&id]));
+    let changed = of_call().await;
+    assert!(changed["waits"] == true && changed["tag"] != told["tag"], "{changed}");
+    world.send(&id, Answer::Reject, form(&world.page(&id, false).await, "no"), ada()).await;
+    assert_eq!(of_page().await, state(0, 0, &[]));
+    assert_eq!(of_call().await["waits"], false);
+}
+
+#[tokio::test]
+async fn a_view_that_nobody_reads_keeps_nothing_and_shows_how_it_stands_when_it_is_read() {
+    let world = World::new().await;
+    let mut slow = heard(&world, live::Looked::default()).await;
+    assert_eq!(slow().await["waiting"], 0);
+    // What came and went meanwhile is not kept for whoever does not read.
+    for number in 2..12 {
+        let id = world.held(number, "{}").await;
+        let page = world.page(&id, false).await;
+        assert_eq!(world.send(&id, Answer::Reject, form(&page, "no"), ada()).await.0, 303);
+    }
+    let last = world.held(20, "{}").await;
+    assert_eq!(slow().await["ids"], serde_json::json!([last]));
+}
+
+/// A world with so many held calls, whose urgency is not the order in which they came.
+async fn crowded(count: u32) -> (World, Vec<String>) {
+    let world = World::new().await;
+    let mut calls = Vec::new();
+    for number in 0..count {
+        let wait = (number * 7919) % count;
+        let mut call = request(0, "{}");
+        call.id = ApprovalId::from_random(u128::from(number + 1).to_be_bytes());
+        call.digest = sha256(&number.to_be_bytes());
+        call.grant = format!("grant {}", number / 20);
+        call.expires_at = NOW.plus_seconds(60 + wait);
+        calls.push(call);
+    }
+    let ask = ask();
+    let open = |call: &ApprovalRecord| world.console.store.open_approval(call.clone(), &ask, NOW);
+    for opened in futures_util::future::join_all(calls.iter().map(open)).await {
+        assert_eq!(opened.unwrap(), Opened::New);
+    }
+    calls.sort_by_key(|call| call.expires_at);
+    (world, calls.into_iter().map(|call| call.id.to_string()).collect())
+}
+
+#[tokio::test]
+async fn a_long_inbox_stands_by_urgency_a_page_at_a_time_whatever_came_last() {
+    let (world, wanted) = crowded(521).await;
+    let rows = |page: &str| -> Vec<String> {
+        let ids = page.split("<tr data-id=\"").skip(1);
+        ids.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    };
+    let page = async |cursor: Option<String>| {
+        let asked = Asked { cursor, ..Asked::default() };
+        text(list(State(world.console.clone()), ada(), Query(asked)).await).await.1
+    };
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = page(cursor.take()).await;
+        assert!(page.contains("521 calls wait"), "{page}");
+        let rows = rows(&page);
+        assert!(rows.len() <= PAGE_ROWS);
+        cursor = page.contains("rel=\"next\"").then(|| rows.last().cloned()).flatten();
+        seen.extend(rows);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, wanted, "by urgency, without a gap");
+    // From one call to the next, whatever page they stand on.
+    let one = world.page(&wanted[100], false).await;
+    assert!(one.contains(&format!("rel=\"prev\" href=\"/approvals/{}\"", wanted[99])), "{one}");
+    assert!(one.contains(&format!("rel=\"next\" href=\"/approvals/{}\"", wanted[101])));
+    let mut news = heard(&world, live::Looked { number: 520, ..live::Looked::default() }).await;
+    let news = news().await;
+    assert_eq!((news["waiting"].as_u64(), news["newer"].as_u64()), (Some(521), Some(1)));
+    assert_eq!((news["ids"].as_array().unwrap().len(), &news["all"]), (400, &false.into()));
+}
+
+#[tokio::test]
+async fn of_many_people_who_decide_at_once_one_decides_and_all_others_are_told() {
+    let world = World::new().await;
+    for number in 0..40 {
+        let id = world.held(number + 1, "{}").await;
+        let page = world.page(&id, false).await;
+        let people = (0..8).map(|one| {
+            let email = format!("person{one}@example.com");
+            let who = visitor(&email, ApiRole::Approver, Proof::Session);
+            let answer = if one % 2 == 0 { Answer::Approve } else { Answer::Reject };
+            world.send(&id, answer, form(&page, "no"), who)
+        });
+        let answers = futures_util::future::join_all(people).await;
+        let mut statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+        let winner = statuses.iter().position(|status| *status == 303).expect("one decides");
+        statuses.remove(winner);
+        assert_eq!(statuses, [409; 7]);
+        let record = world.console.store.approval(&id.parse().unwrap()).await.unwrap().unwrap();
+        let by = format!("user:person{winner}@example.com");
+        assert_eq!(record.decided_by.as_deref(), Some(&*by));
+        let wanted = [ApprovalState::Approved, ApprovalState::Rejected][winner % 2];
+        assert_eq!(record.state, wanted);
+        for (one, (_, told)) in answers.iter().enumerate().filter(|(one, _)| *one != winner) {
+            assert!(told.contains("Nothing was decided by you") && told.contains(&by), "{one}");
+        }
+        // The same at the level of the use cases, whatever it was shown as.
+        let what = (Answer::Approve, None);
+        let late = approvals::decide(&world.console, &bob().actor, &record.id, what).await;
+        assert!(matches!(late, Err(OpError::Conflict(_))));
+    }
+}
+
+#[tokio::test]
+async fn what_is_cut_of_a_difference_is_named_and_the_difference_is_shown() {
+    let world = World::new().await;
+    let long = |end: &str| format!(r#"{{"body":"{}{end}{}"}}"#, "x".repeat(600), "y".repeat(600));
+    let first = world.held(9, &long("pay ada")).await;
+    let page = world.page(&first, false).await;
+    world.send(&first, Answer::Approve, form(&page, ""), ada()).await;
+    let page = world.page(&world.held(8, &long("pay eve")).await, false).await;
+    assert!(page.contains("pay <em") || page.contains("pay eve"), "{page}");
+    assert!(
+        page.contains("(565 characters as now)") && page.contains("more characters)"),
+        "{page}"
+    );
 }
