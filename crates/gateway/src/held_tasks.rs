@@ -1,13 +1,14 @@
 //! The tasks that the gateway itself serves for held calls (GATEWAY.md section 7, point 4): whose
-//! they are and where each stands. Kept in memory and bounded. A restart ends them; the request for
-//! an approval does not end, and the same call made again joins it. Nothing here sends or decides.
+//! they are and where each stands. Kept in memory and bounded; those that wait lie in the store as
+//! well, and a process that starts anew takes them up when somebody asks. Nothing here sends or decides.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use policy::UnixMillis;
-use store::{GrantId, ServerSlug};
+use store::{GrantId, HeldTaskRecord, ServerSlug};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Randomness;
@@ -151,6 +152,32 @@ impl HeldTasks {
         Some(task)
     }
 
+    /// Takes up a task of a process before this one; `None` when it is there already.
+    pub(crate) fn take_up(&self, known: &HeldTaskRecord, view: View) -> Option<Arc<HeldTask>> {
+        let mut table = self.table();
+        let Entry::Vacant(place) = table.entry(known.id.as_str().into()) else { return None };
+        let task = Arc::new(HeldTask {
+            id: known.id.as_str().into(),
+            grant: known.grant.clone(),
+            server: known.server.clone(),
+            created_at: known.made_at,
+            withdrawn: CancellationToken::new(),
+            view: Mutex::new(view),
+        });
+        place.insert(Arc::clone(&task));
+        Some(task)
+    }
+
+    /// Forgets a task that nobody was told of.
+    pub(crate) fn drop_unsaid(&self, task: &HeldTask) {
+        self.table().remove(&task.id);
+    }
+
+    /// Whether an identifier may be one of these tasks'.
+    pub(crate) fn is_one(id: &str) -> bool {
+        id.starts_with(ID_PREFIX)
+    }
+
     /// The task with this identifier, if this grant's call of this server became it.
     pub(crate) fn find(
         &self,
@@ -159,7 +186,7 @@ impl HeldTasks {
         server: &ServerSlug,
         now: UnixMillis,
     ) -> Option<Arc<HeldTask>> {
-        if !id.starts_with(ID_PREFIX) {
+        if !Self::is_one(id) {
             return None;
         }
         let task = self.table().get(id).cloned()?;

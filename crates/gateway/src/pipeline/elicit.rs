@@ -76,21 +76,25 @@ pub(super) async fn returned(visit: &mut Visit, request: Request) -> Request {
     });
     let members = ["inputResponses", "requestState"];
     let Ok(body) = mcp::without_params(request.body(), &members) else { return request };
+    let Some(call) = read(visit, body) else { return request };
+    visit.link_shown = LinkShown::Yes;
+    if answered != Some(true) {
+        // Nobody went to the page from there: the answer is not kept waiting.
+        visit.waiting = Waiting::No;
+    }
+    call
+}
+
+/// A request as it is read with the headers of a visit.
+pub(super) fn read(visit: &Visit, body: Bytes) -> Option<Request> {
     let headers = MirrorHeaders {
         protocol_version: values(visit, &MCP_PROTOCOL_VERSION),
         method: values(visit, &MCP_METHOD),
         name: values(visit, &MCP_NAME),
     };
     match decode(Frame { body, headers, batch: BatchRule::Refused }) {
-        Ok(Inbound::One(ClientMessage::Request(call))) => {
-            visit.link_shown = LinkShown::Yes;
-            if answered != Some(true) {
-                // Nobody went to the page from there: the answer is not kept waiting.
-                visit.waiting = Waiting::No;
-            }
-            call
-        }
-        Ok(Inbound::One(_) | Inbound::Batch(_)) | Err(_) => request,
+        Ok(Inbound::One(ClientMessage::Request(call))) => Some(call),
+        Ok(Inbound::One(_) | Inbound::Batch(_)) | Err(_) => None,
     }
 }
 

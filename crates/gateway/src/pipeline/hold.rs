@@ -13,17 +13,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use mcp::{Era, Request, reply, sse};
+use mcp::{Era, Request, sse};
 use policy::{ApprovalId, ApprovalState};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::climb::Climb;
 use super::elicit;
 use super::exchange::{Exchange, notice_answer};
 use super::forward;
 use super::judge::{self, Attempt, Held};
 use super::permit::Permit;
+use super::refusal::Asked;
 use super::rewrite::Expect;
 use super::visit::{Visit, Waiting};
 use crate::answer::{self, Answer};
@@ -67,9 +69,9 @@ pub(super) fn answer(visit: Box<Visit>, request: Request, mut held: Held) -> Ans
         let holding = visit.desk().hold(request.id_key());
         let over = visit.session().map(|session| session.over.clone()).unwrap_or_default();
         let client = Client::There;
-        let told = 0;
+        let climb = Climb::of(&request);
         let linked = false;
-        let waited = Waited { visit, request, held, until, told, linked, client, holding, over };
+        let waited = Waited { visit, request, held, until, climb, linked, client, holding, over };
         tokio::select! {
             biased;
             () = task_plane.over.cancelled() => {}
@@ -95,13 +97,19 @@ fn wait_seconds(visit: &Visit, request: &Request, own: Option<u32>) -> u32 {
     own.unwrap_or(default).min(WAIT_SECONDS_MAX)
 }
 
+/// When nobody can decide a request any more.
+pub(super) fn end_of(plane: &Plane, asked: &Asked) -> Instant {
+    let left_ms = asked.expires_at.0.saturating_sub(plane.now().0);
+    Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
+}
+
 struct Waited {
     visit: Box<Visit>,
     request: Request,
     held: Held,
     until: Instant,
-    /// How often the client was told that the call waits.
-    told: u32,
+    /// What the client was told of the wait.
+    climb: Climb,
     /// Whether the client was asked to open the page of the approval.
     linked: bool,
     client: Client,
@@ -218,7 +226,8 @@ impl Waited {
                 }
                 Attempt::Go(call, permit) => {
                     let exchange = Exchange::new(self.visit, &self.request, Expect::Call);
-                    let going = go_on(exchange.with_call(call), permit, &self.request, pieces);
+                    let stream = (&mut self.climb, pieces);
+                    let going = go_on(exchange.with_call(call), permit, &self.request, stream);
                     match self.request.era() {
                         Era::Legacy => going.await,
                         // Leaving cancels, also towards the server.
@@ -287,13 +296,19 @@ impl Waited {
         let mut changes = plane.store.approval_changes();
         self.link(pieces).await;
         let step = Duration::from_secs(PROGRESS_SECONDS);
-        let first = if self.told == 0 { Instant::now() } else { Instant::now() + step };
+        let first = if self.climb.has_begun() { Instant::now() + step } else { Instant::now() };
         let mut ticks = interval_at(first, step);
+        let until = self.until.min(end_of(&plane, &self.held.asked));
         let mut over = false;
         loop {
             let left = self.request.era() == Era::Modern && pieces.is_closed();
             if left || self.is_withdrawn() {
                 return Woken::Left;
+            }
+            // Nobody can decide it any more. What is over is not loaded again, so its absence alone
+            // does not say that it was decided.
+            if plane.now() >= self.held.asked.expires_at {
+                return Woken::TooLate;
             }
             let record = plane.store.live_approval(&self.held.asked.id);
             if record.is_none_or(|record| record.state != ApprovalState::Pending) {
@@ -315,7 +330,7 @@ impl Waited {
                 () = self.holding.withdrawn.cancelled() => return Woken::Left,
                 () = self.over.cancelled() => return Woken::Left,
                 () = plane.closing.cancelled() => over = true,
-                () = sleep_until(self.until) => over = true,
+                () = sleep_until(until) => over = true,
                 moved = changes.changed() => over |= moved.is_err(),
                 _tick = ticks.tick() => self.tell(pieces).await,
             }
@@ -325,27 +340,12 @@ impl Waited {
     /// Tells a client with a progress token that its call waits.
     async fn tell(&mut self, pieces: &mpsc::Sender<Bytes>) {
         if self.client == Client::There
-            && let Some(token) = self.request.progress_token()
+            && let Some(note) = self.climb.step()
+            && pieces.send(sse::encode(&note)).await.is_err()
         {
-            self.told = self.told.saturating_add(1);
-            let note = waiting_note(token, self.told);
-            if pieces.send(sse::encode(&note)).await.is_err() {
-                tracing::debug!("the client of a held call left");
-            }
+            tracing::debug!("the client of a held call left");
         }
     }
-}
-
-/// Says that the call waits. Progress must grow from message to message, also into what the server
-/// reports later: so these steps are thousandths.
-fn waiting_note(token: &str, told: u32) -> Bytes {
-    let params = format!(
-        "{{\"progressToken\":{token},\"progress\":{}.{:03},\
-         \"message\":\"waiting for a person's approval\"}}",
-        told / 1000,
-        told % 1000
-    );
-    reply::notification("notifications/progress", Some(&params))
 }
 
 /// Stops 11 to 14 on the open stream.
@@ -353,18 +353,18 @@ async fn go_on(
     exchange: Exchange,
     permit: Permit,
     request: &Request,
-    pieces: &mpsc::Sender<Bytes>,
+    stream: (&mut Climb, &mpsc::Sender<Bytes>),
 ) {
     let body = request.body().clone();
     let reply = forward::send(&exchange.visit, permit, body, Patience::Call).await;
-    pump(exchange, reply, pieces).await;
+    pump(exchange, reply, stream).await;
 }
 
 /// Puts the server's reply to an approved call on the open stream.
 async fn pump(
     mut exchange: Exchange,
     reply: Result<Reply, SendError>,
-    pieces: &mpsc::Sender<Bytes>,
+    (climb, pieces): (&mut Climb, &mpsc::Sender<Bytes>),
 ) {
     match reply {
         Ok(Reply::Json { body, .. }) => {
@@ -378,7 +378,7 @@ async fn pump(
             let mut open = true;
             // The call is finished and recorded also when nobody reads any more.
             while let Some(piece) = events.next().await {
-                open = open && pieces.send(piece).await.is_ok();
+                open = open && pieces.send(climb.continued(piece)).await.is_ok();
             }
         }
         other @ (Ok(Reply::Empty { .. } | Reply::Refused(_)) | Err(_)) => {

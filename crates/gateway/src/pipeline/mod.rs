@@ -3,6 +3,7 @@
 //! authentication come before it, in `entry`; each stop has its own module below.
 
 mod batch;
+mod climb;
 mod elicit;
 pub(crate) mod exchange;
 mod facts;
@@ -19,6 +20,7 @@ pub mod permit;
 mod refusal;
 mod rewrite;
 mod route;
+mod take_up;
 pub(crate) mod visit;
 
 use std::sync::Arc;
@@ -254,15 +256,15 @@ async fn judged(mut visit: Box<Visit>, mut request: Request) -> Answer {
             let exchange = exchange::Exchange::new(visit, &request, rewrite::Expect::Call);
             go(exchange.with_call(call), permit, &request).await
         }
-        Attempt::Held(held) => held_answer(visit, request, *held),
+        Attempt::Held(held) => held_answer(visit, request, *held).await,
         Attempt::Refused(notice) => exchange::notice_answer(notice),
     }
 }
 
 /// A held call, as far as its client can take it: as a task, with a link for the user, on a stream
 /// that waits, or as a refusal with the link.
-fn held_answer(visit: Box<Visit>, request: Request, mut held: judge::Held) -> Answer {
-    if let Some(opened) = own_task::open(&visit, &request, &held) {
+async fn held_answer(visit: Box<Visit>, request: Request, mut held: judge::Held) -> Answer {
+    if let Some(opened) = Box::pin(own_task::open(&visit, &request, &held)).await {
         return own_task::answer(visit, request, held, opened);
     }
     if let Some(answer) = elicit::answer(&visit, &request, &held) {

@@ -2,7 +2,9 @@
 //! extension of MCP 2026-07-28, SEP-2663): the modern client gets a handle at once and asks for its
 //! state; once a person approved, the call is judged anew, charged, recorded and sent, once, and the
 //! task carries what it returned. A rejection or the end of the time is what the call would have
-//! returned then. `tasks/cancel` withdraws the call; the approval stays usable for another.
+//! returned then. `tasks/cancel` withdraws the call; the approval stays usable for another. While it
+//! waits it lies in the store: the process that closes leaves it waiting, and the next goes on with it
+//! (`take_up`).
 //!
 //! Not every held call can be one: where a bound is met, or the body is long, it waits as without the
 //! extension. A server that answers the approved call with a task of its own is asked for that one
@@ -10,27 +12,26 @@
 //! the retry that carries it would be a call that nobody approved: the task fails and says so.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderValue, StatusCode};
 use mcp::sse::FrameSplitter;
 use mcp::{Era, Method, Outcome, Request, ServerMessage, code, reply};
-use policy::{ApprovalRecord, ApprovalState, Trace, UnixMillis};
+use policy::{ApprovalState, Trace, UnixMillis};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use super::exchange::{Exchange, notice_answer};
-use super::hold::{Attendance, ROUNDS_MAX};
+use super::hold::{Attendance, ROUNDS_MAX, end_of};
 use super::judge::{self, Attempt, Held};
 use super::permit::Permit;
-use super::refusal::{self, TASKS_EXTENSION};
+use super::refusal::{self, Asked, TASKS_EXTENSION};
 use super::rewrite::Expect;
 use super::visit::Visit;
-use super::{MCP_NAME, forward, ledger, observe};
+use super::{MCP_NAME, forward, ledger, observe, take_up};
 use crate::answer::{self, Answer};
-use crate::held_tasks::{ENDED_SECONDS_MAX, HeldTask, RESULT_BYTES_MAX, Stage, View};
+use crate::held_tasks::{ENDED_SECONDS_MAX, HeldTask, HeldTasks, RESULT_BYTES_MAX, Stage, View};
 use crate::upstream::{EVENT_BYTES_MAX, Patience, Reply, SendError, Sent};
 
 /// The longest body of a call that becomes a task, in bytes: it lies in memory for as long as people
@@ -46,8 +47,9 @@ pub(super) struct Opened {
     place: OwnedSemaphorePermit,
 }
 
-/// Makes a task of a held call, if its client takes one and there is room.
-pub(super) fn open(visit: &Visit, request: &Request, held: &Held) -> Option<Opened> {
+/// Makes a task of a held call, if its client takes one and there is room. It is in the store when
+/// this returns.
+pub(super) async fn open(visit: &Visit, request: &Request, held: &Held) -> Option<Opened> {
     let takes = request.era() == Era::Modern
         && *request.method() == Method::ToolsCall
         && request.declares_extension(TASKS_EXTENSION)
@@ -64,12 +66,25 @@ pub(super) fn open(visit: &Visit, request: &Request, held: &Held) -> Option<Open
     };
     let record = &visit.grant.record;
     let owner = (&record.id, &record.server);
+    let known = |id: &str| take_up::known(visit, request, (id, &held.asked));
+    // Headers that cannot be kept are rare, and such a call waits without a task.
+    known("")?;
     let task = plane.held_tasks.open(owner, view, plane.config.randomness)?;
+    if let Err(error) = plane.store.keep_held_task(known(&task.id)?).await {
+        tracing::error!(%error, "a task could not be kept: the call waits without one");
+        plane.held_tasks.drop_unsaid(&task);
+        return None;
+    }
     Some(Opened { task, place })
 }
 
+/// What a task says of its wait.
+pub(super) fn message(visit: &Visit, asked: &Asked) -> Arc<str> {
+    format!("Waiting for a person's approval: {}", asked.url(&visit.plane)).into()
+}
+
 fn waiting(visit: &Visit, held: &Held) -> Stage {
-    let message = format!("Waiting for a person's approval: {}", held.asked.url(&visit.plane));
+    let message = message(visit, &held.asked);
     // The same data as in the result that the call would have.
     let meta = match mcp::read_message(held.notice.body.clone()) {
         Ok(ServerMessage::Response(response)) => {
@@ -77,96 +92,141 @@ fn waiting(visit: &Visit, held: &Held) -> Stage {
         }
         Ok(ServerMessage::Request(_) | ServerMessage::Notification(_)) | Err(_) => None,
     };
-    Stage::Waiting { message: message.into(), meta: meta.unwrap_or_else(|| Arc::from("{}")) }
+    Stage::Waiting { message, meta: meta.unwrap_or_else(|| Arc::from("{}")) }
 }
 
 /// Answers the call with its task, which goes on by itself.
 pub(super) fn answer(visit: Box<Visit>, request: Request, held: Held, opened: Opened) -> Answer {
     let Opened { task, place } = opened;
     let body = rendered(&task, Rendered::Created(&request));
+    spawn(visit, request, (task, place), Known::Held(held));
+    answer::json(StatusCode::OK, body)
+}
+
+/// What is known of a call that is or was held.
+pub(super) enum Known {
+    /// It was held just now.
+    Held(Held),
+    /// It was held by a process before this one, and waits for this approval.
+    Before(Asked),
+}
+
+/// Goes on with a call whose task this is: waits for the decision, or first judges it anew.
+pub(super) fn spawn(
+    visit: Box<Visit>,
+    request: Request,
+    (task, place): (Arc<HeldTask>, OwnedSemaphorePermit),
+    known: Known,
+) {
+    let (asked, held) = match known {
+        Known::Held(held) => (held.asked.clone(), Some(held)),
+        Known::Before(asked) => (asked, None),
+    };
     let plane = Arc::clone(&visit.plane);
     plane.metrics.holds.inc();
     let tracker = plane.tracker.clone();
     tracker.spawn(async move {
-        let waiting = Waiting { visit, request, held, task: Arc::clone(&task) };
+        let task_of = Arc::clone(&task);
+        let waiting = Waiting { visit, request, held: held.map(Box::new), asked, task: task_of };
         let end = tokio::select! {
             biased;
-            () = plane.over.cancelled() => Stage::Cancelled,
+            () = plane.over.cancelled() => None,
             end = waiting.run() => end,
         };
-        let now = plane.now();
-        let expires_at = task.view().expires_at;
-        plane.held_tasks.moved(&task, end, (now, expires_at));
+        // What still waits when the process ends is taken up by the next.
+        if let Some(end) = end {
+            let expires_at = task.view().expires_at;
+            plane.held_tasks.moved(&task, end, (plane.now(), expires_at));
+            if let Err(error) = plane.store.forget_held_task(&task.id).await {
+                tracing::warn!(%error, "a task that has ended is still in the store");
+            }
+        }
         plane.metrics.holds.dec();
         drop(place);
     });
-    answer::json(StatusCode::OK, body)
 }
 
 struct Waiting {
     visit: Box<Visit>,
     request: Request,
-    held: Held,
+    /// `None` until it is judged by this process.
+    held: Option<Box<Held>>,
+    asked: Asked,
     task: Arc<HeldTask>,
 }
 
 /// Why a wait ended.
 enum Woken {
     Decided,
-    /// Its time is over, or the gateway is closing.
+    /// Its time is over.
     TooLate,
     /// Withdrawn, or its grant is no more.
     Left,
+    /// The gateway is closing, and the call goes on waiting.
+    Closing,
 }
 
 impl Waiting {
-    /// Waits, judges again when a person decided, and says what became of the call.
-    async fn run(mut self) -> Stage {
+    /// Waits, judges again when a person decided, and says what became of the call; `None` when it
+    /// still waits and this process ends.
+    async fn run(mut self) -> Option<Stage> {
         for _ in 0..ROUNDS_MAX {
             let plane = Arc::clone(&self.visit.plane);
             // Kept until the call has ended, so that nobody else takes its approval meanwhile.
-            let _attendance = Attendance::of(&plane, &self.held.asked.id);
-            match self.wait().await {
+            let _attendance = Attendance::of(&plane, &self.asked.id);
+            let woken = if self.held.is_some() { self.wait().await } else { Woken::Decided };
+            match woken {
                 Woken::Decided => {}
                 Woken::TooLate => break,
-                Woken::Left => {
-                    self.held.stays_held(plane.now());
-                    return Stage::Cancelled;
+                Woken::Left => return Some(self.left()),
+                Woken::Closing => {
+                    self.stays_held();
+                    return None;
                 }
             }
-            let Some(again) = self.visit.again() else {
-                self.held.stays_held(plane.now());
-                return Stage::Cancelled;
-            };
+            let Some(again) = self.visit.again() else { return Some(self.left()) };
             self.visit = again;
             match judge::attempt(&self.visit, &self.request).await {
                 Attempt::Held(held) => {
-                    self.held = *held;
-                    self.moved(waiting(&self.visit, &self.held), self.held.asked.expires_at);
+                    self.asked = held.asked.clone();
+                    self.moved(waiting(&self.visit, &held), held.asked.expires_at);
+                    self.held = Some(held);
                 }
-                Attempt::Refused(notice) => return ended(&notice.body),
+                Attempt::Refused(notice) => return Some(ended(&notice.body)),
                 Attempt::Go(call, _unused) if self.task.withdrawn.is_cancelled() => {
                     call.failed(&SendError::Cancelled(Sent::No));
-                    return Stage::Cancelled;
+                    return Some(Stage::Cancelled);
                 }
                 Attempt::Go(call, permit) => {
                     let total = self.visit.server.record.timeouts.total_ms.div_ceil(1000);
                     let longest = total.saturating_add(ENDED_SECONDS_MAX);
                     let until = plane.now().plus_seconds(longest);
-                    self.moved(Stage::Running, until.max(self.held.asked.expires_at));
+                    self.moved(Stage::Running, until.max(self.asked.expires_at));
                     let withdrawn = self.task.withdrawn.clone();
                     let exchange = Exchange::new(self.visit, &self.request, Expect::Call);
-                    return tokio::select! {
+                    return Some(tokio::select! {
                         biased;
                         // Dropping the call cancels it, also towards the server.
                         () = withdrawn.cancelled() => Stage::Cancelled,
                         end = go_on(exchange.with_call(call), permit, &self.request) => end,
-                    };
+                    });
                 }
             }
         }
-        self.held.stays_held(self.visit.plane.now());
-        ended(&self.held.notice.body)
+        self.stays_held();
+        Some(self.held.map_or_else(lost, |held| ended(&held.notice.body)))
+    }
+
+    fn left(&mut self) -> Stage {
+        self.stays_held();
+        Stage::Cancelled
+    }
+
+    fn stays_held(&mut self) {
+        let now = self.visit.plane.now();
+        if let Some(held) = &mut self.held {
+            held.stays_held(now);
+        }
     }
 
     fn moved(&self, stage: Stage, expires_at: UnixMillis) {
@@ -178,27 +238,25 @@ impl Waiting {
     async fn wait(&mut self) -> Woken {
         let plane = &self.visit.plane;
         let mut changes = plane.store.approval_changes();
-        let left_ms = self.held.asked.expires_at.0.saturating_sub(plane.now().0);
-        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-        let until = Instant::now() + left;
+        let until = end_of(plane, &self.asked);
         let mut over = false;
         loop {
             if self.task.withdrawn.is_cancelled() {
                 return Woken::Left;
             }
-            let record = plane.store.live_approval(&self.held.asked.id);
-            let pending = |record: &ApprovalRecord| record.state == ApprovalState::Pending;
-            match record.as_ref().filter(|record| pending(record)) {
-                // Nobody can decide it any more.
-                Some(record) if over || record.is_over(plane.now()) => return Woken::TooLate,
-                Some(_) => {}
-                None if over && record.is_none() => return Woken::TooLate,
-                None => return Woken::Decided,
+            // Nobody can decide it any more. What is over is not loaded again, so its absence alone
+            // does not say that it was decided.
+            if over || plane.now() >= self.asked.expires_at {
+                return Woken::TooLate;
+            }
+            let record = plane.store.live_approval(&self.asked.id);
+            if record.is_none_or(|record| record.state != ApprovalState::Pending) {
+                return Woken::Decided;
             }
             tokio::select! {
                 () = self.task.withdrawn.cancelled() => return Woken::Left,
                 () = self.visit.grant.live.ended.cancelled() => return Woken::Left,
-                () = plane.closing.cancelled() => over = true,
+                () = plane.closing.cancelled() => return Woken::Closing,
                 () = sleep_until(until) => over = true,
                 moved = changes.changed() => over |= moved.is_err(),
             }
@@ -266,18 +324,24 @@ fn lost() -> Stage {
     failed("bad upstream answer")
 }
 
-fn failed(message: &str) -> Stage {
+pub(super) fn failed(message: &str) -> Stage {
     let (code, message) = (code::BAD_UPSTREAM_ANSWER, reply::json_string(message));
     Stage::Failed(Bytes::from(format!("{{\"code\":{code},\"message\":{message}}}")))
 }
 
 /// The task that a request of this grant names, if the gateway itself serves it.
-pub(super) fn find(visit: &Visit, request: &Request) -> Option<Arc<HeldTask>> {
-    let id = request.task_id()?;
-    let takes = request.era() == Era::Modern && request.declares_extension(TASKS_EXTENSION);
+pub(super) async fn find(visit: &Visit, request: &Request) -> Option<Arc<HeldTask>> {
+    let id = request.task_id().filter(|id| HeldTasks::is_one(id))?;
+    if request.era() != Era::Modern || !request.declares_extension(TASKS_EXTENSION) {
+        return None;
+    }
     let record = &visit.grant.record;
-    let task = visit.plane.held_tasks.find(id, &record.id, &record.server, visit.now)?;
-    takes.then_some(task)
+    let here = || visit.plane.held_tasks.find(id, &record.id, &record.server, visit.now);
+    if let Some(task) = here() {
+        return Some(task);
+    }
+    take_up::task(visit, id).await;
+    here()
 }
 
 /// Answers `tasks/get`, `tasks/update` and `tasks/cancel` about a task of the gateway.

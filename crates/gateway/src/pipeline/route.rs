@@ -193,7 +193,7 @@ async fn task(visit: Box<Visit>, request: &Request) -> Answer {
     if visit.grant.policy.nothing {
         return refused(&visit, request).await;
     }
-    if let Some(own) = own_task::find(&visit, request) {
+    if let Some(own) = Box::pin(own_task::find(&visit, request)).await {
         return own_task::serve(visit, request, own).await;
     }
     if !request.task_id().is_some_and(|task| rewrite::owns_task(&visit, task)) {

@@ -394,3 +394,53 @@ async fn an_approved_call_ends_its_stream_with_its_outcome_also_when_it_fails() 
     assert_eq!(outcome(&world).await, "broken");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn progress_of_the_server_goes_on_above_what_was_told_of_the_wait() {
+    let world = world().await;
+    let agent = world.agent();
+    let body = call(1, "delete_all", "{}")
+        .replace(r#""arguments":{}"#, r#""arguments":{},"_meta":{"progressToken":"t\u002d1"}"#);
+    let mut stream = agent.open("POST", "/mcp/pay", &body).await;
+    let told = read_until(&mut stream, "waiting for a person's approval").await;
+    assert!(told.contains(r#""progress":0.000001"#), "{told}");
+    let upstream = world.peer.stream("tools/call");
+    let id = approvals(&world).await[0].id.to_string();
+    decide(&world, &id, Answer::Approve).await;
+    let report = |token: &str, progress: &str| {
+        let params = format!(r#"{{"progress":{progress},"progressToken":{token},"message":"m"}}"#);
+        let note =
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#);
+        format!("data: {note}\n\n")
+    };
+    for progress in ["0", "-1", "0.0000005", "1e-3", "0.5"] {
+        super::streams::give(&upstream, &report(r#""t-1""#, progress)).await;
+    }
+    // What is reported under another token is nothing of this call's.
+    super::streams::give(&upstream, &report("7", "0")).await;
+    let answer = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+    super::streams::give(&upstream, &format!("data: {answer}\n\n")).await;
+    let got = rest(&mut stream).await;
+    let mut left = &*got;
+    for progress in ["0.000002", "0.000003", "0.000004", "1e-3", "0.5"] {
+        let (_, behind) = left.split_once(&report(r#""t-1""#, progress)).expect(progress);
+        left = behind;
+    }
+    assert!(left.contains(&report("7", "0")) && left.contains(answer), "{got}");
+    assert_eq!(got.matches("notifications/progress").count(), 6);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_whose_request_ends_while_it_waits_ends_with_it_and_nobody_is_asked_again() {
+    let world = world().await;
+    let (mut stream, id) = held(&world, &world.agent()).await;
+    world.pass(3601);
+    // Somebody else's request moves the news of approvals, and what is over leaves the memory.
+    let (other, _) = held_as(&world, &world.other_agent(), &call(2, "delete_all", "{}")).await;
+    let shown = rest(&mut stream).await;
+    assert!(shown.contains("[APPROVAL REQUIRED]") && shown.contains(&id), "{shown}");
+    assert_eq!(approvals(&world).await.len(), 2, "one for each agent");
+    drop(other);
+    world.stop().await;
+}

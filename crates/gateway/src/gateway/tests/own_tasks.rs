@@ -291,3 +291,39 @@ async fn a_legacy_client_whose_call_does_not_wait_gets_the_link_as_an_error() {
     assert_eq!(all.expect("approvals").len(), 2);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_task_that_nobody_decides_ends_with_its_time() {
+    let world = World::new(ASK).await;
+    let agent = world.agent();
+    let (task, id) = task(&agent).await;
+    let kept = world.store.held_task(&task).await.expect("read").expect("kept");
+    assert_eq!(kept.approval.as_str(), id);
+    world.pass(3601);
+    // Somebody else's request moves the news of approvals.
+    asked(&call(&world.other_agent(), "{}", "").await);
+    let done = ended(&agent, &task).await;
+    assert_eq!((&done["status"], &done["result"]["isError"]), (&"completed".into(), &true.into()));
+    assert!(done["result"].to_string().contains("[APPROVAL REQUIRED]"), "{done}");
+    assert!(world.peer.ran().is_empty());
+    while world.store.held_task(&task).await.expect("read").is_some() {
+        tokio::task::yield_now().await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_grant_with_as_many_tasks_as_it_may_have_waits_without_one() {
+    let world = World::new(ASK).await;
+    let agent = world.agent();
+    // Calls that are alike join one request, and each is a task of its own.
+    for _ in 0..crate::held_tasks::TASKS_PER_GRANT_MAX {
+        task(&agent).await;
+    }
+    asked(&call(&agent, TASKS, "").await);
+    let long = format!(r#","_meta2":"{}""#, "x".repeat(70_000));
+    let other = world.other_agent();
+    assert!(call(&other, TASKS, &long).await.json()["result"]["taskId"].is_null());
+    task(&other).await;
+    world.stop().await;
+}
