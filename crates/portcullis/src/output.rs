@@ -36,6 +36,12 @@ pub(crate) fn line(text: impl AsRef<str>) {
     drop(writeln!(std::io::stdout().lock(), "{}", text.as_ref()));
 }
 
+/// Writes one line to stdout at once; whether somebody reads it.
+pub(crate) fn told(text: impl AsRef<str>) -> bool {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()).is_ok()
+}
+
 /// Writes text to stdout as it is.
 pub(crate) fn raw(text: impl AsRef<str>) {
     let mut out = std::io::stdout().lock();

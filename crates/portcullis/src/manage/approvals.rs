@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use console::ops::approvals;
 use policy::{ApprovalId, ApprovalRecord, ApprovalState, AskRule};
 use serde_json::{Value, json};
-use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, state_word};
+use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, ApprovalOrder, state_word};
 
 use super::{Installation, inert, watch};
 use crate::cli::ConfigArg;
@@ -114,7 +114,12 @@ async fn list(args: ListArgs) -> Result<Exit, Failure> {
         all.into_iter().find(|s| state_word(*s) == word)
     });
     let filter = ApprovalFilter { state, ..ApprovalFilter::default() };
-    let found = approvals::list(&at.console, &at.actor, filter, APPROVALS_PAGE_ROWS_MAX).await?;
+    let how = (ApprovalOrder::NewestFirst, APPROVALS_PAGE_ROWS_MAX);
+    let page = approvals::page(&at.console, &at.actor, filter, how).await?;
+    if page.more {
+        output::note("There are more: these are the newest ones.");
+    }
+    let found: Vec<ApprovalRecord> = page.calls.into_iter().map(|call| call.record).collect();
     match args.json.form() {
         Form::Json => output::json(&found.iter().map(view).collect::<Vec<_>>()),
         Form::Text => {

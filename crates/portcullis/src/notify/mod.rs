@@ -33,8 +33,9 @@ const PAUSES_SECONDS: [u32; 8] = [5, 15, 60, 300, 900, 1_800, 3_600, 7_200];
 const UNKNOWN_SECONDS: u32 = 30;
 /// How often is looked for what is to be told, in milliseconds, where nothing says so.
 const LOOK_MS: u64 = 1_000;
-/// How many messages are made or sent before anything else is looked at.
-const BATCH_MAX: usize = 32;
+/// How many messages are made or sent before anything else is looked at: what they tell of lies in
+/// memory meanwhile, and agents choose how long that is.
+const BATCH_MAX: usize = 8;
 /// Characters of an error that the log keeps.
 const ERROR_CHARS_MAX: usize = 300;
 

@@ -64,3 +64,42 @@ fn a_message_is_tried_again_with_growing_pauses_and_then_given_up() {
     assert!(matches!(ended(Ok(StatusCode::GONE), 0), Attempted::GivenUp(Some(410), _)));
     assert!(matches!(ended(Err("no".to_owned()), 0), Attempted::Again(_, None, _)));
 }
+
+/// Characters of a section's text that Slack takes.
+const SECTION_CHARS_MAX: usize = 3_000;
+
+#[test]
+fn no_call_makes_a_message_that_a_chat_refuses() {
+    for hostile in ["\u{1}", "&", "<", "`", "\u{202e}", "\u{1F600}", "x"] {
+        let long = hostile.repeat(20_000);
+        let mut event: Value = serde_json::from_str(&event(&long, &long)).unwrap();
+        let rules: Vec<Value> = (0..50).map(|_| json!({ "rule": long, "message": long })).collect();
+        event["approval"]["rules"] = json!(rules);
+        event["approval"]["rules_count"] = json!(77);
+        for (name, of) in [("server", "pay"), ("grant", ""), ("decided_by", ""), ("risk", "")] {
+            event["approval"][name] = json!(format!("{of}{long}"));
+        }
+        event["approval"]["arguments"] = json!({ "to": long });
+        let message: Value = serde_json::from_str(&slack::message(&event.to_string())).unwrap();
+        let blocks = message["blocks"].as_array().unwrap();
+        assert_eq!(blocks.len(), 3);
+        for block in blocks {
+            let text = block["text"]["text"].as_str().unwrap();
+            assert!(text.chars().count() <= SECTION_CHARS_MAX, "{}", text.chars().count());
+            // Nothing is cut in the middle of what stands for a character.
+            let spans = text.split('`').skip(1).step_by(2);
+            for span in spans.filter(|span| span.ends_with('…')) {
+                let end = span.trim_end_matches('…').chars().next_back().unwrap();
+                assert!(matches!(end, ']' | ';' | '\'' | 'x' | '\u{1F600}'), "{span}");
+            }
+        }
+        let first = blocks[0]["text"]["text"].as_str().unwrap();
+        assert!(first.contains("… and 74 more rules"), "{first}");
+    }
+    // What is too long for any message is named.
+    let mut event: Value = serde_json::from_str(&event("send", "no")).unwrap();
+    event["approval"]["arguments"] = Value::Null;
+    event["approval"]["arguments_bytes"] = json!(4_000_000);
+    let message = slack::message(&event.to_string());
+    assert!(message.contains("4000000 bytes, too long to show here"), "{message}");
+}

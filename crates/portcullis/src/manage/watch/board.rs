@@ -47,6 +47,10 @@ pub(super) struct Board {
     pub(super) chosen: Option<String>,
     pub(super) mode: Mode,
     pub(super) said: String,
+    /// Why the calls cannot be looked at for now; they are shown as they stood.
+    pub(super) trouble: Option<String>,
+    /// Whether more calls wait than are shown.
+    pub(super) more: bool,
     /// The calls whose arguments were seen whole.
     pub(super) seen: BTreeSet<String>,
 }
@@ -62,7 +66,7 @@ impl Board {
         } else if let Some(id) = &self.chosen
             && !self.held.iter().any(|one| one.id == *id)
         {
-            if self.said.is_empty() || !self.said.contains(id.as_str()) {
+            if !self.said.contains(id.as_str()) {
                 self.said = format!("{id} is decided or over.");
             }
             self.chosen = None;

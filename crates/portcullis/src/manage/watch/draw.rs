@@ -36,7 +36,8 @@ pub(super) fn picture(board: &Board, size: (usize, usize), now: UnixMillis) -> S
     };
     lines.truncate(rows.saturating_sub(2));
     lines.resize(rows.saturating_sub(2), String::new());
-    lines.push(cut(&inert(&board.said), columns));
+    let said = board.trouble.as_ref().map(|why| format!("not up to date: {why}"));
+    lines.push(cut(&inert(&said.unwrap_or_else(|| board.said.clone())), columns));
     lines.push(match &board.mode {
         Mode::Reason(text) => prompt(text, columns),
         Mode::Help => "any key closes".to_owned(),
@@ -67,8 +68,9 @@ fn prompt(text: &str, columns: usize) -> String {
 
 fn list(board: &Board, size: (usize, usize), now: UnixMillis) -> Vec<String> {
     let columns = size.0.max(COLUMNS_MIN);
-    let mut lines =
-        vec![cut(&format!("Held calls: {}", board.held.len()), columns), "─".repeat(columns)];
+    let more = if board.more { ", and more wait" } else { "" };
+    let title = format!("Held calls: {}{more}", board.held.len());
+    let mut lines = vec![cut(&title, columns), "─".repeat(columns)];
     if board.held.is_empty() {
         lines.push("Nothing waits for a person.".to_owned());
         return lines;
@@ -129,6 +131,13 @@ pub(super) fn lines_of(held: &Held, size: (usize, usize)) -> Vec<String> {
     let mut lines = Vec::new();
     let mut push = |text: &str| wrap(text, columns, &mut lines);
     push(&format!("{}  grant {}", inert(&held.id), inert(&held.grant)));
+    push(&format!("risk: {}", inert(&held.risk)));
+    if held.changed {
+        push("CHANGED since it was first shown here: the grant, its policy or the tool");
+    }
+    for line in &held.standing {
+        push(&inert(line));
+    }
     for message in &held.messages {
         push(&format!("held because: {}", inert(message)));
     }

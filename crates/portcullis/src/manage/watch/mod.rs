@@ -6,20 +6,23 @@ mod draw;
 mod keys;
 mod office;
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::board::{Act, Board};
 use self::keys::{Raw, size};
-use self::office::{Held, Office};
+use self::office::{Held, Looked, Office};
 use crate::cli::ConfigArg;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::input::{self, Line};
+use crate::output::Form;
 use crate::{clock, output};
 
 use super::inert;
@@ -42,6 +45,9 @@ pub(crate) struct WatchArgs {
     /// The variable that holds an API token of an approver
     #[arg(long, value_name = "NAME", requires = "url")]
     token_env: Option<String>,
+    /// Lines of JSON: one for each call that comes, and one when it is decided or over
+    #[arg(long)]
+    json: bool,
 }
 
 /// Watches until it is ended.
@@ -50,10 +56,11 @@ pub(crate) async fn run(args: WatchArgs) -> Result<Exit, Failure> {
         (Some(url), Some(name)) => Office::over_api(url, name)?,
         _ => Office::beside(&args.config)?,
     };
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+    let form = if args.json { Form::Json } else { Form::Text };
+    if form == Form::Text && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         on_screen(office).await
     } else {
-        in_lines(office).await
+        in_lines(office, form).await
     }
 }
 
@@ -61,7 +68,9 @@ pub(crate) async fn run(args: WatchArgs) -> Result<Exit, Failure> {
 async fn on_screen(mut office: Office) -> Result<Exit, Failure> {
     let unusable = |error| Failure::because(Exit::Failed, "the terminal cannot be used", &error);
     let mut board = Board::default();
-    board.show(office.look().await?);
+    let first = office.look().await?;
+    board.more = first.more;
+    board.show(first.held);
     let raw = Raw::enter().map_err(unusable)?;
     let mut typed = keys::read().map_err(unusable)?;
     let mut ended = signal(SignalKind::terminate()).map_err(unusable)?;
@@ -77,10 +86,7 @@ async fn on_screen(mut office: Office) -> Result<Exit, Failure> {
             _ = resized.recv() => Act::Nothing,
             _tick = pictures.tick() => Act::Nothing,
             _tick = looks.tick() => {
-                match office.look().await {
-                    Ok(held) => board.show(held),
-                    Err(failure) => board.say(failure.sentence()),
-                }
+                look(&mut office, &mut board).await;
                 Act::Nothing
             }
             key = typed.recv() => key.map_or(Act::Quit, |key| board.press(key, size())),
@@ -91,7 +97,7 @@ async fn on_screen(mut office: Office) -> Result<Exit, Failure> {
             Act::Decide(decision) => {
                 let said = office.decide(&decision.id, decision.answer, decision.reason).await;
                 board.say(said);
-                board.show(office.look().await.unwrap_or_default());
+                look(&mut office, &mut board).await;
             }
         }
         output::raw(draw::picture(&board, size(), clock::now()));
@@ -100,24 +106,54 @@ async fn on_screen(mut office: Office) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// No terminal: a line for each call, and a line for each decision.
-async fn in_lines(mut office: Office) -> Result<Exit, Failure> {
+/// Looks anew. What cannot be looked at stays as it was, and the reason is said until it can: a
+/// gateway that starts anew is waited for.
+async fn look(office: &mut Office, board: &mut Board) {
+    match office.look().await {
+        Ok(looked) => {
+            board.trouble = None;
+            board.more = looked.more;
+            board.show(looked.held);
+        }
+        Err(failure) => board.trouble = Some(failure.sentence()),
+    }
+}
+
+/// What was printed and waits, by the number that was printed with it.
+type Known = BTreeMap<usize, String>;
+
+/// No terminal: a line for each call, and a line for each decision. Ends when nobody reads it.
+async fn in_lines(mut office: Office, form: Form) -> Result<Exit, Failure> {
     output::note("Waiting for held calls. `a 1` approves, `r 1 reason` rejects, Ctrl-C ends.");
-    let mut known: Vec<Held> = Vec::new();
+    let mut known = Known::new();
+    let mut printed = 0;
+    let mut trouble = false;
+    let mut looked = Some(office.look().await?);
     let mut typed = input::lines(TYPED_BYTES_MAX)
         .map_err(|error| Failure::because(Exit::Failed, "cannot read what you type", &error))?;
     let mut ticks = interval(Duration::from_millis(LOOK_MS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut typing = true;
     loop {
+        if let Some(looked) = looked.take()
+            && !tell(&looked, form, (&mut known, &mut printed))
+        {
+            return Ok(Exit::Good);
+        }
         tokio::select! {
-            _tick = ticks.tick() => {
-                for held in office.look().await? {
-                    if !known.iter().any(|one| one.id == held.id) {
-                        known.push(held);
-                        known.last().into_iter().for_each(|held| line(known.len(), held));
+            _tick = ticks.tick() => match office.look().await {
+                Ok(now) => {
+                    if std::mem::take(&mut trouble) {
+                        output::note("up to date again");
+                    }
+                    looked = Some(now);
+                }
+                Err(failure) => {
+                    if !std::mem::replace(&mut trouble, true) {
+                        output::note(format!("not up to date: {}", failure.sentence()));
                     }
                 }
-            }
+            },
             line = typed.recv(), if typing => match line {
                 Some(Line::Whole(line)) => {
                     obey(&mut office, &String::from_utf8_lossy(&line), &known).await;
@@ -129,20 +165,71 @@ async fn in_lines(mut office: Office) -> Result<Exit, Failure> {
     }
 }
 
-fn line(number: usize, held: &Held) {
-    let messages: Vec<String> = held.messages.iter().map(|message| inert(message)).collect();
-    output::line(format!(
-        "[{number}] {}/{}  {}\n     {}  (until {})",
-        inert(&held.server),
-        inert(&held.name),
-        inert(&held.arguments),
-        messages.join("\n     "),
-        clock::rfc3339(held.expires_at),
-    ));
+/// Prints what came and what is gone; whether somebody reads it.
+fn tell(looked: &Looked, form: Form, (known, printed): (&mut Known, &mut usize)) -> bool {
+    let waits = |id: &str| looked.held.iter().any(|one| one.id == *id);
+    // Of a list that goes on, what is not in it may wait all the same.
+    let gone: Vec<usize> = known
+        .iter()
+        .filter(|(_, id)| !looked.more && !waits(id))
+        .map(|(number, _)| *number)
+        .collect();
+    let mut read = true;
+    for number in gone {
+        let Some(id) = known.remove(&number) else { continue };
+        read &= output::told(match form {
+            Form::Text => format!("[{number}] is decided or over"),
+            Form::Json => json!({ "number": number, "event": "gone", "id": id }).to_string(),
+        });
+    }
+    for held in &looked.held {
+        if known.values().any(|id| *id == held.id) {
+            continue;
+        }
+        *printed = printed.saturating_add(1);
+        known.insert(*printed, held.id.clone());
+        read &= output::told(match form {
+            Form::Text => in_text(*printed, held),
+            Form::Json => in_json(*printed, held),
+        });
+    }
+    read
+}
+
+fn in_text(number: usize, held: &Held) -> String {
+    let mut lines = vec![
+        format!(
+            "[{number}] {}/{}  {}",
+            inert(&held.server),
+            inert(&held.name),
+            inert(&held.arguments)
+        ),
+        format!("grant {}, risk {}", inert(&held.grant), inert(&held.risk)),
+    ];
+    lines.extend(held.standing.iter().chain(&held.messages).map(|line| inert(line)));
+    format!("{}  (until {})", lines.join("\n     "), clock::rfc3339(held.expires_at))
+}
+
+/// The arguments are a text: so their numbers stay as they are written.
+fn in_json(number: usize, held: &Held) -> String {
+    let call = json!({
+        "number": number,
+        "event": "held",
+        "id": held.id,
+        "server": held.server,
+        "name": held.name,
+        "grant": held.grant,
+        "risk": held.risk,
+        "standing": held.standing,
+        "messages": held.messages,
+        "arguments_text": held.arguments,
+        "expires_at": clock::rfc3339(held.expires_at),
+    });
+    call.to_string()
 }
 
 /// One typed line; what is wrong with it is said, and the watch goes on.
-async fn obey(office: &mut Office, line: &str, known: &[Held]) {
+async fn obey(office: &mut Office, line: &str, known: &Known) {
     let mut words = line.trim().splitn(3, ' ');
     let answer = match words.next() {
         Some("a") => store::Answer::Approve,
@@ -151,9 +238,9 @@ async fn obey(office: &mut Office, line: &str, known: &[Held]) {
         Some(_) => return output::note("`a NUMBER [reason]` or `r NUMBER [reason]`"),
     };
     let number = words.next().and_then(|n| n.parse::<usize>().ok());
-    let Some(held) = number.and_then(|n| known.get(n.checked_sub(1)?)) else {
+    let Some(id) = number.and_then(|number| known.get(&number)) else {
         return output::note("there is no call with this number");
     };
     let reason = words.next().map(str::to_owned);
-    output::note(office.decide(&held.id, answer, reason).await);
+    output::note(office.decide(id, answer, reason).await);
 }

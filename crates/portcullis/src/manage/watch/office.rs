@@ -1,22 +1,22 @@
 //! Where held calls are looked at and decided: the store beside the command, or the API of a running
 //! server. A decision carries what the call stood on when it was first shown, so that nobody decides
-//! what changed since.
+//! what changed since; once that was said, the call counts as shown anew.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use console::ops::approvals;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH};
+use console::ops::{OpError, approvals};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use policy::{ApprovalId, ApprovalState, UnixMillis};
+use policy::{ApprovalId, ApprovalState, Class, UnixMillis};
 use serde_json::{Value, json};
-use store::{APPROVALS_PAGE_ROWS_MAX, Answer, ApprovalFilter, FootingTag, state_word};
+use store::{Answer, ApprovalFilter, ApprovalOrder, ApprovalShown, FootingTag, state_word};
 use tokio::time::timeout;
 
 use crate::causes::chain;
@@ -27,6 +27,8 @@ use crate::failure::Failure;
 use crate::manage::Installation;
 use crate::outgoing;
 
+/// Calls that are looked at, the most urgent ones; how many more wait is not known.
+const LOOK_ROWS_MAX: usize = 200;
 /// Bytes of an answer of the API, at most.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long an answer of the API may take, in seconds.
@@ -39,11 +41,71 @@ pub(super) struct Held {
     pub(super) server: String,
     pub(super) name: String,
     pub(super) grant: String,
+    /// `low` to `critical`, and what makes it so.
+    pub(super) risk: String,
+    /// What a decision depends on beside the call itself, in lines.
+    pub(super) standing: Vec<String>,
     /// Exactly what the call asks for, as JSON.
     pub(super) arguments: String,
     /// Why it is held: every rule that an approval waives.
     pub(super) messages: Vec<String>,
     pub(super) expires_at: UnixMillis,
+    /// The digest of what it stands on.
+    pub(super) tag: String,
+    /// Whether that is another one than when the call was first shown.
+    pub(super) changed: bool,
+}
+
+/// What a call stands on, as the store or the API says.
+#[derive(Debug, Default)]
+struct Standing {
+    tag: String,
+    grant: Option<String>,
+    grant_works: bool,
+    definition_same: bool,
+    policy: Option<(String, u64)>,
+    class: Option<Class>,
+    risk: Option<String>,
+}
+
+impl Standing {
+    fn risk(&self) -> String {
+        let risk = self.risk.as_deref().unwrap_or("unknown");
+        let class = self.class.map(|class| format!("{}: ", class.as_str())).unwrap_or_default();
+        format!("{risk} ({class}{})", approvals::why_risk(self.class))
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let policy = self.policy.as_ref();
+        let mut lines: Vec<String> = policy
+            .map(|(name, version)| format!("policy {name}, version {version}"))
+            .into_iter()
+            .collect();
+        if !self.grant_works {
+            lines.push("the grant works no more: an approval lets nothing pass".to_owned());
+        }
+        if !self.definition_same {
+            lines.push("the tool changed since: an approval lets nothing pass".to_owned());
+        }
+        lines
+    }
+}
+
+/// What was found at one look.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    /// The most urgent calls.
+    pub(super) held: Vec<Held>,
+    /// Whether more wait.
+    pub(super) more: bool,
+}
+
+/// What became of a decision.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It is no longer what was shown.
+    Changed(String),
+    Other(String),
 }
 
 /// Where calls are held.
@@ -76,28 +138,18 @@ impl Office {
     }
 
     /// What waits for a person, the most urgent first.
-    pub(super) async fn look(&mut self) -> Result<Vec<Held>, Failure> {
-        let mut held = match &self.place {
+    pub(super) async fn look(&mut self) -> Result<Looked, Failure> {
+        let mut looked = match &self.place {
             Place::Store(at) => in_store(at).await?,
             Place::Api(api) => api.look().await?,
         };
-        held.sort_by(|a, b| (a.expires_at, &a.id).cmp(&(b.expires_at, &b.id)));
-        self.shown.retain(|id, _| held.iter().any(|one| one.id == *id));
-        for one in &held {
-            if self.shown.contains_key(&one.id) {
-                continue;
-            }
-            let tag = match &self.place {
-                Place::Store(at) => {
-                    let id = id_of(&one.id)?;
-                    let footing = approvals::footing(&at.console, &at.actor, &id).await?;
-                    footing.tag.as_str().to_owned()
-                }
-                Place::Api(api) => api.tag(&one.id).await?,
-            };
-            self.shown.insert(one.id.clone(), tag);
+        looked.held.sort_by(|a, b| (a.expires_at, &a.id).cmp(&(b.expires_at, &b.id)));
+        self.shown.retain(|id, _| looked.held.iter().any(|one| one.id == *id));
+        for one in &mut looked.held {
+            let first = self.shown.entry(one.id.clone()).or_insert_with(|| one.tag.clone());
+            one.changed = *first != one.tag;
         }
-        Ok(held)
+        Ok(looked)
     }
 
     /// Decides a call as it was shown; what became of that, in a sentence.
@@ -115,16 +167,26 @@ impl Office {
                 let Ok(id) = id_of(id) else { return format!("{id} is no approval") };
                 let tag = Some(FootingTag::claimed(&tag));
                 let what = (answer, reason);
-                approvals::decide_as_shown(&at.console, &at.actor, &id, what, tag)
-                    .await
-                    .map(|record| state_word(record.state).to_owned())
-                    .map_err(|error| error.to_string())
+                let decided =
+                    approvals::decide_as_shown(&at.console, &at.actor, &id, what, tag).await;
+                decided.map(|record| state_word(record.state).to_owned()).map_err(|error| {
+                    if let OpError::Changed(why) = error {
+                        Refused::Changed(why)
+                    } else {
+                        Refused::Other(chain(&error))
+                    }
+                })
             }
             Place::Api(api) => api.decide(id, answer, (reason, &tag)).await,
         };
         match decided {
             Ok(state) => format!("{id} is {state}."),
-            Err(why) => format!("error: {why}"),
+            Err(Refused::Changed(why)) => {
+                // As it is shown from now on, it can be decided.
+                self.shown.remove(id);
+                format!("nothing was decided: {why}; look again")
+            }
+            Err(Refused::Other(why)) => format!("error: {why}"),
         }
     }
 }
@@ -135,20 +197,38 @@ fn id_of(text: &str) -> Result<ApprovalId, Failure> {
     })
 }
 
-async fn in_store(at: &Installation) -> Result<Vec<Held>, Failure> {
+async fn in_store(at: &Installation) -> Result<Looked, Failure> {
     let filter =
         ApprovalFilter { state: Some(ApprovalState::Pending), ..ApprovalFilter::default() };
-    let found = approvals::list(&at.console, &at.actor, filter, APPROVALS_PAGE_ROWS_MAX).await?;
-    let held = found.into_iter().map(|record| Held {
+    let how = (ApprovalOrder::UrgentFirst, LOOK_ROWS_MAX);
+    let found = approvals::page(&at.console, &at.actor, filter, how).await?;
+    Ok(Looked { held: found.calls.into_iter().map(of_store).collect(), more: found.more })
+}
+
+fn of_store(call: ApprovalShown) -> Held {
+    let ApprovalShown { record, footing } = call;
+    let standing = Standing {
+        tag: footing.tag.as_str().to_owned(),
+        grant: footing.grant,
+        grant_works: footing.grant_works,
+        definition_same: footing.definition_same,
+        policy: footing.policy.map(|one| (one.name.to_string(), u64::from(one.version))),
+        class: footing.class,
+        risk: footing.risk.map(|risk| risk.as_str().to_owned()),
+    };
+    Held {
         id: record.id.to_string(),
         server: record.server,
         name: record.name,
-        grant: record.grant,
+        risk: standing.risk(),
+        standing: standing.lines(),
+        grant: standing.grant.unwrap_or(record.grant),
         arguments: record.arguments,
         messages: record.rules.into_iter().map(|rule| rule.message).collect(),
         expires_at: record.expires_at,
-    });
-    Ok(held.collect())
+        tag: standing.tag,
+        changed: false,
+    }
 }
 
 /// The API of a console.
@@ -175,7 +255,7 @@ impl Api {
         (method, path): (Method, &str),
         body: Option<&Value>,
         tag: Option<&str>,
-    ) -> Result<(StatusCode, Option<String>, Value), String> {
+    ) -> Result<(StatusCode, Value), String> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}/api/v1/{path}", self.url))
@@ -194,37 +274,31 @@ impl Api {
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
             let body = body.map_err(|error| error.to_string())?.to_bytes();
-            let tag = head.headers.get(ETAG).and_then(|tag| tag.to_str().ok());
-            let tag = tag.map(|tag| tag.trim_matches('"').to_owned());
-            Ok((head.status, tag, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+            Ok((head.status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
         };
         let patience = Duration::from_secs(ANSWER_SECONDS_MAX);
         let late = || Err(format!("no answer within {ANSWER_SECONDS_MAX} s"));
         timeout(patience, exchange).await.unwrap_or_else(|_elapsed| late())
     }
 
-    async fn read(&self, path: &str) -> Result<(Option<String>, Value), Failure> {
+    async fn read(&self, path: &str) -> Result<Value, Failure> {
         let unreachable = |why: String| {
             Failure::new(Exit::Unreachable, format!("the console at {}: {why}", self.url))
         };
-        let (status, tag, answer) =
+        let (status, answer) =
             self.ask((Method::GET, path), None, None).await.map_err(unreachable)?;
         if status != StatusCode::OK {
             return Err(Failure::new(Exit::Failed, problem(status, &answer)));
         }
-        Ok((tag, answer))
+        Ok(answer)
     }
 
-    async fn look(&self) -> Result<Vec<Held>, Failure> {
-        let path = format!("approvals?state=pending&limit={APPROVALS_PAGE_ROWS_MAX}");
-        let (_tag, page) = self.read(&path).await?;
+    async fn look(&self) -> Result<Looked, Failure> {
+        let path = format!("approvals?state=pending&sort=urgent&limit={LOOK_ROWS_MAX}");
+        let page = self.read(&path).await?;
         let items = page.get("items").and_then(Value::as_array);
-        Ok(items.into_iter().flatten().filter_map(held).collect())
-    }
-
-    async fn tag(&self, id: &str) -> Result<String, Failure> {
-        let (tag, _view) = self.read(&format!("approvals/{id}")).await?;
-        Ok(tag.unwrap_or_default())
+        let held = items.into_iter().flatten().filter_map(held).collect();
+        Ok(Looked { held, more: page.get("next").is_some_and(|next| !next.is_null()) })
     }
 
     async fn decide(
@@ -232,19 +306,24 @@ impl Api {
         id: &str,
         answer: Answer,
         (reason, tag): (Option<String>, &str),
-    ) -> Result<String, String> {
+    ) -> Result<String, Refused> {
         let word = match answer {
             Answer::Approve => "approve",
             Answer::Reject => "reject",
         };
         let path = format!("approvals/{id}/{word}");
         let body = json!({ "reason": reason });
-        let (status, _tag, view) = self.ask((Method::POST, &path), Some(&body), Some(tag)).await?;
+        let asked = self.ask((Method::POST, &path), Some(&body), Some(tag)).await;
+        let (status, view) = asked.map_err(Refused::Other)?;
         if status.is_success() {
             let state = view.get("state").and_then(Value::as_str);
             return Ok(state.unwrap_or("decided").to_owned());
         }
-        Err(problem(status, &view))
+        let why = problem(status, &view);
+        Err(match status {
+            StatusCode::PRECONDITION_FAILED => Refused::Changed(why),
+            _ => Refused::Other(why),
+        })
     }
 }
 
@@ -261,13 +340,32 @@ fn held(item: &Value) -> Option<Held> {
     let expires: jiff::Timestamp = text("expires_at")?.parse().ok()?;
     // The id becomes a part of paths: it must be one.
     let id: ApprovalId = text("id")?.parse().ok()?;
+    let standing = standing(item.get("stands_on")?)?;
     Some(Held {
         id: id.to_string(),
         server: text("server")?,
         name: text("name")?,
-        grant: text("grant")?,
+        risk: standing.risk(),
+        standing: standing.lines(),
+        grant: standing.grant.unwrap_or(text("grant")?),
         arguments: text("arguments_text")?,
         messages: rules.filter_map(message).collect(),
         expires_at: UnixMillis(expires.as_millisecond()),
+        tag: standing.tag,
+        changed: false,
+    })
+}
+
+fn standing(item: &Value) -> Option<Standing> {
+    let text = |name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+    let flag = |name: &str| item.get(name).and_then(Value::as_bool);
+    Some(Standing {
+        tag: text("tag")?,
+        grant: text("grant_label"),
+        grant_works: flag("grant_works")?,
+        definition_same: flag("definition_same")?,
+        policy: text("policy").zip(item.get("policy_version").and_then(Value::as_u64)),
+        class: text("class").and_then(|class| class.parse().ok()),
+        risk: text("risk"),
     })
 }

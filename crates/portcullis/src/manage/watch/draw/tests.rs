@@ -13,6 +13,10 @@ fn held(id: &str, arguments: &str) -> Held {
         server: "pay".to_owned(),
         name: "send\u{202e}".to_owned(),
         grant: "g".to_owned(),
+        risk: "critical (financial: it moves money)".to_owned(),
+        standing: vec!["policy p\u{202e}, version 3".to_owned()],
+        tag: "t".to_owned(),
+        changed: false,
         arguments: arguments.to_owned(),
         messages: vec!["A person has to agree.\u{1b}[2J".to_owned()],
         expires_at: NOW.plus_seconds(75),
@@ -38,6 +42,24 @@ fn what_others_wrote_moves_no_cursor_and_what_is_hidden_shows() {
     let foreign = shown.replace("\x1b[H", "").replace("\x1b[K", "").replace("\x1b[J", "");
     assert!(!foreign.contains('\x1b'), "{foreign:?}");
     assert_eq!(shown.matches("\r\n").count(), SIZE.1 - 1);
+}
+
+#[test]
+fn risk_and_what_a_decision_depends_on_stand_with_the_call() {
+    let mut one = held("apr_1", "{}");
+    let shown = picture(&board(vec![one.clone()]), SIZE, NOW);
+    assert!(shown.contains("risk: critical (financial: it moves money)"), "{shown}");
+    assert!(shown.contains("policy p\\u{202e}, version 3") && !shown.contains("CHANGED"));
+    one.changed = true;
+    let mut board = board(vec![one]);
+    assert!(picture(&board, SIZE, NOW).contains("CHANGED since it was first shown here"));
+    // Trouble is said for as long as it lasts, and nothing else is lost by it.
+    board.say("apr_9 is approved.".to_owned());
+    board.trouble = Some("nobody answers\u{1b}[2J".to_owned());
+    let shown = picture(&board, SIZE, NOW);
+    assert!(shown.contains("not up to date: nobody answers\u{fffd}[2J"), "{shown}");
+    board.trouble = None;
+    assert!(picture(&board, SIZE, NOW).contains("apr_9 is approved."));
 }
 
 #[test]
