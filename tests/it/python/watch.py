@@ -1,5 +1,6 @@
 """`approvals watch` in a real terminal: types what the test says once the screen shows what the test
-waits for. Arguments: a JSON list of steps (`{"show": text}` or `{"type": text}`), then the command.
+waits for. Arguments: a JSON list of steps (`{"show": text}`, `{"type": text}`, or `{"touch": path}`, which makes
+a file that the test waits for), then the command.
 Prints the last screen as JSON; a step that is not met in time ends it with 1."""
 import fcntl
 import json
@@ -50,6 +51,9 @@ failed = None
 for step in steps:
     if "type" in step:
         os.write(terminal, step["type"].encode())
+        continue
+    if "touch" in step:
+        open(step["touch"], "w").close()
         continue
     by = time.monotonic() + PATIENCE_SECONDS
     alive = True

@@ -3,13 +3,13 @@
 
 pub mod bypass;
 pub mod collector;
+pub mod driven;
 pub mod fixture;
 pub mod gateway;
 pub mod long;
 pub mod places;
 pub mod ports;
 pub mod recorder;
-
 pub mod scene;
 pub mod sdk;
 pub mod shim;

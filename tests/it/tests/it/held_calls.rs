@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use it::gateway::Config;
-use it::recorder::Options;
+use it::recorder::{Fault, Options};
 use it::scene::{Plan, SERVER, Scene};
 use it::{places, wait};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ClientCapabilities, ClientConfig, ElicitRequestParams,
-    ElicitResult, ElicitationAction, GetTaskParams, Implementation, ProtocolVersion, TaskPayload,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, ClientCapabilities, ClientConfig,
+    ElicitRequestParams, ElicitResult, ElicitationAction, GetTaskParams, Implementation,
+    ProtocolVersion, TaskPayload,
 };
 use rmcp::service::{
     ClientLifecycleMode, ClientServiceExt as _, RequestContext, RoleClient, RunningService,
@@ -17,6 +18,7 @@ use rmcp::service::{
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientHandler, ErrorData};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
@@ -73,10 +75,19 @@ async fn client(
     capabilities: Value,
     lifecycle: ClientLifecycleMode,
 ) -> (RunningService<RoleClient, Agent>, mpsc::Receiver<String>) {
+    client_of(scene, "agent", capabilities, lifecycle).await
+}
+
+async fn client_of(
+    scene: &Scene,
+    label: &str,
+    capabilities: Value,
+    lifecycle: ClientLifecycleMode,
+) -> (RunningService<RoleClient, Agent>, mpsc::Receiver<String>) {
     let (links, shown) = mpsc::channel(LINKS_MAX);
     let url = format!("http://{}/mcp/{SERVER}", scene.gateway.door);
     let config =
-        StreamableHttpClientTransportConfig::with_uri(url).auth_header(Config::token_of("agent"));
+        StreamableHttpClientTransportConfig::with_uri(url).auth_header(Config::token_of(label));
     let transport = StreamableHttpClientTransport::from_config(config);
     let agent = Agent { capabilities, links };
     let client = agent.serve_with_lifecycle(transport, lifecycle).await.expect("a client");
@@ -151,19 +162,101 @@ async fn the_rust_sdk_gets_a_task_that_carries_the_result_of_the_approved_call()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_does_not_survive_a_restart_and_its_request_does() {
+async fn a_task_that_waits_outlives_its_gateway_and_runs_once() {
     let mut scene = scene().await;
     let (client, _links) = client(&scene, tasks(), modern()).await;
-    let first = task(&client, "a").await;
+    let task = task(&client, "a").await;
     let id = pending(&scene).await;
+    let working = async |client: &RunningService<RoleClient, Agent>| {
+        let found = client.get_task(GetTaskParams::new(task.as_str())).await.expect("a task");
+        assert!(matches!(found.task.payload, TaskPayload::Working), "{found:?}");
+        assert_eq!(found.task.task.task_id, task);
+    };
     scene.gateway.kill().await;
     scene.gateway.restart().await;
-    assert!(client.get_task(GetTaskParams::new(first.as_str())).await.is_err());
+    working(&client).await;
+    working(&client).await;
+    // An orderly stop leaves it waiting as well.
+    scene.gateway.signal(Signal::TERM);
+    assert!(scene.gateway.ended().await.success());
+    scene.gateway.restart().await;
+    working(&client).await;
+    assert_eq!(scene.pending().await.len(), 1, "nobody is asked twice");
     decide(&scene, &id, "approve").await;
-    let answer = client.call_tool_once(delete("a")).await.expect("an answer");
-    assert!(matches!(answer, CallToolResponse::Complete(_)), "{answer:?}");
+    let TaskPayload::Completed { result } = ended(&client, &task).await else {
+        panic!("it did not complete");
+    };
+    assert_ne!(result.get("isError"), Some(&json!(true)), "{result:?}");
+    // What has ended stays readable, and does not run again.
+    assert!(matches!(ended(&client, &task).await, TaskPayload::Completed { .. }));
     assert_eq!(scene.log.executed_count(), 1);
     client.cancel().await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_was_decided_while_nobody_served_it_ends_as_decided() {
+    let mut scene = scene().await;
+    let (client, _links) = client(&scene, tasks(), modern()).await;
+    let task = task(&client, "a").await;
+    let id = pending(&scene).await;
+    scene.gateway.kill().await;
+    let words = ["approvals", "reject", &id, "--reason", "not while you were away"];
+    let mut command = scene.gateway.command(&words);
+    let said = wait::bounded("the command", command.output()).await.expect("it runs");
+    assert!(said.status.success(), "{said:?}");
+    scene.gateway.restart().await;
+    let TaskPayload::Completed { result } = ended(&client, &task).await else {
+        panic!("it did not complete");
+    };
+    assert!(result["content"].to_string().contains("not while you were away"));
+    assert_eq!(scene.log.executed_count(), 0);
+    client.cancel().await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_call_had_left_when_the_gateway_died_fails_and_is_not_made_again() {
+    let mut scene = scene().await;
+    let (client, _links) = client(&scene, tasks(), modern()).await;
+    let task = task(&client, "a").await;
+    scene.recorder.set_fault(Some(Fault::Held));
+    decide(&scene, &pending(&scene).await, "approve").await;
+    wait::until("the call", || async { (scene.log.executed_count() == 1).then_some(()) }).await;
+    scene.gateway.kill().await;
+    scene.recorder.set_fault(None);
+    scene.gateway.restart().await;
+    let TaskPayload::Failed { error } = ended(&client, &task).await else {
+        panic!("it did not fail");
+    };
+    assert!(json!(error).to_string().contains("not known"), "{error:?}");
+    assert_eq!(scene.log.executed_count(), 1);
+    client.cancel().await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_its_grants_also_after_a_restart() {
+    let mut plan = Plan::plain().await.granting("agent", &ask_always());
+    plan = plan.granting("other", &ask_always());
+    plan.config.approvals = vec!["wait_seconds = 60".to_owned()];
+    let mut scene = plan.start().await;
+    let (own, _links) = client(&scene, tasks(), modern()).await;
+    let task = task(&own, "a").await;
+    let (other, _links) = client_of(&scene, "other", tasks(), modern()).await;
+    for _ in 0..2 {
+        assert!(other.get_task(GetTaskParams::new(task.as_str())).await.is_err());
+        let cancelled = other.cancel_task(CancelTaskParams::new(task.as_str())).await;
+        assert!(cancelled.is_err(), "{cancelled:?}");
+        scene.gateway.kill().await;
+        scene.gateway.restart().await;
+    }
+    let found = own.get_task(GetTaskParams::new(task.as_str())).await.expect("a task");
+    assert!(matches!(found.task.payload, TaskPayload::Working));
+    own.cancel_task(CancelTaskParams::new(task.as_str())).await.expect("it is its own");
+    assert!(matches!(ended(&own, &task).await, TaskPayload::Cancelled));
+    // Withdrawn, it stays so.
+    scene.gateway.kill().await;
+    scene.gateway.restart().await;
+    assert!(own.get_task(GetTaskParams::new(task.as_str())).await.is_err());
+    assert_eq!(scene.log.executed_count(), 0);
 }
 
 /// Makes a held call by a client that takes links: it accepts, nothing runs, a person approves.

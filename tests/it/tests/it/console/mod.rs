@@ -1,6 +1,6 @@
 //! The console of whole processes, as browsers ask it.
 
-mod people;
+pub(crate) mod people;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -60,6 +60,30 @@ impl Browser {
             .with("Origin", &origin)
             .with("Sec-Fetch-Site", "same-origin");
         self.send(ask).await
+    }
+
+    /// The hidden fields of the form of that id on a page, as a body.
+    pub(crate) async fn form(&mut self, page: &str, id: &str) -> String {
+        let shown = self.open(page).await.text();
+        let form = shown.split("<form").find(|form| form.contains(&format!("id=\"{id}\"")));
+        let form = form.unwrap_or_else(|| panic!("{page} has no such form: {shown}"));
+        let form = form.split("</form>").next().unwrap_or_default();
+        let fields = form.split("type=\"hidden\" name=\"").skip(1).filter_map(|field| {
+            let (name, rest) = field.split_once("\" value=\"")?;
+            Some(format!("{name}={}", rest.split('"').next()?))
+        });
+        fields.collect::<Vec<_>>().join("&")
+    }
+
+    /// A form that is filled in and not sent yet.
+    pub(crate) fn filled(&self, to: &str, body: &str) -> Ask {
+        let ask = Ask { body: body.to_owned().into_bytes(), ..Ask::bare("POST", to) };
+        let origin = format!("http://{}", self.console);
+        ask.with("Content-Type", "application/x-www-form-urlencoded")
+            .with("Origin", &origin)
+            .with("Sec-Fetch-Site", "same-origin")
+            .with("Cookie", &self.cookie_line())
+            .with("User-Agent", "Test/1")
     }
 
     pub(crate) async fn sign_in(&mut self, email: &str, password: &str) -> Answer {

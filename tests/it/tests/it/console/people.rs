@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Browser;
 
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// Paths of the links that the process printed, oldest first.
 fn printed(gateway: &Gateway) -> Vec<String> {
@@ -23,7 +23,7 @@ async fn with_ada() -> (Scene, Browser) {
 }
 
 /// Ada makes the first account.
-async fn set_up(gateway: &Gateway) -> Browser {
+pub(crate) async fn set_up(gateway: &Gateway) -> Browser {
     let link = printed(gateway).pop().expect("a link is printed");
     let mut browser = Browser::new(gateway.console);
     let fields = "organisation=Engines&email=ada%40example.com&display=Ada\
