@@ -27,7 +27,7 @@ function say(text, kind = "info") {
 }
 
 async function begin(root) {
-  const { address, server, base, csrf } = root.dataset;
+  const { address, server, base, csrf, tool } = root.dataset;
   const edits = "edits" in root.dataset;
   const answer = await fetch(`${address}/begin`, { credentials: "same-origin", redirect: "error" });
   if (!answer.ok) throw new Error(`status ${answer.status}`);
@@ -44,7 +44,6 @@ async function begin(root) {
   let redo = [];
   let last = begun.text;
   let lastTyped = 0;
-  let form = null;
   let found = { problems: [], lints: [] };
   let timer = 0;
   let turn = 0;
@@ -61,7 +60,7 @@ async function begin(root) {
   // --- Asking ------------------------------------------------------------------------------------
 
   async function ask(more) {
-    const body = { server: server || null, text: editor.text, selected: list.chosen, ...more };
+    const body = { server: server || null, text: editor.text, selected: list.chosen, find: list.find, ...more };
     kept ||= editor.text !== saved || "edit" in more || "recommended" in more;
     if (edits && kept) body.keep = Number(base);
     const answer = await fetch(`${address}/look`, {
@@ -120,7 +119,12 @@ async function begin(root) {
   // --- Showing -----------------------------------------------------------------------------------
 
   const go = (place) => editor.go(place.start, place.end);
-  const list = makeList(document.getElementById("builder-tools"), begun.tools, () => { rules.forget(); look(false); }, () => document.getElementById("rules-title").focus());
+  const list = makeList(document.getElementById("builder-tools"), !server, {
+    chosen: () => { rules.forget(); look(false); },
+    find: () => look(false),
+    all: () => ask({ find: { ...list.find, all: true } }).then((looked) => looked.found.all, (error) => { say(error.message, "warn"); return []; }),
+    enter: () => document.getElementById("rules-title").focus(),
+  });
   const rules = makeRules(document.getElementById("rules"), edits, {
     send: (edit, choose) => change({ edit }, choose),
     recommend: (tools) => change({ recommended: tools }),
@@ -129,10 +133,12 @@ async function begin(root) {
   });
 
   function show(looked) {
-    form = looked.form;
+    const { form } = looked;
     found.problems = looked.problems;
     if (looked.lints || looked.problems.length) found.lints = looked.lints ?? [];
-    if (form) list.update(form);
+    list.update(looked.found);
+    const odd = looked.unseen.map((one) => el("li", {}, el("button", { class: "link", onclick: () => go(one) }, `Line ${one.line}`), `: ${one.characters}`));
+    document.getElementById("unseen").replaceChildren(...(odd.length ? [el("div", { class: "notice warn" }, el("strong", {}, "Characters that nobody sees stand in the text"), el("ul", {}, odd))] : []));
     rules.show(form, looked.chosen, [...found.problems, ...found.lints]);
     showMarks(looked.text === null);
   }
@@ -191,11 +197,12 @@ async function begin(root) {
     if (event.key === "/" && !typing(event.target)) { event.preventDefault(); document.getElementById("tool-search").focus(); }
   });
   document.getElementById("check")?.addEventListener("click", (event) => { event.preventDefault(); look(true); });
-  document.getElementById("text-form").addEventListener("submit", () => { leaves = true; });
+  document.getElementById("text-form")?.addEventListener("submit", () => { leaves = true; });
   addEventListener("beforeunload", (event) => { if ((busy || timer) && editor.text !== saved && !leaves) event.preventDefault(); });
 
   for (const id of ["builder-tools", "builder-rules"]) document.getElementById(id).hidden = false;
   root.classList.add("live");
   changed();
+  if (tool) list.choose({ section: "tools", selector: tool });
   await look(true);
 }

@@ -2,7 +2,11 @@
 
 const USUAL = { button: { type: "button" }, input: { type: "text", autocomplete: "off", spellcheck: "false" } };
 
-/** An element; text is always text. Attributes that are false or null are left out. */
+/** What nobody sees in a text, or what turns it around; `look::is_unseen` is the server's list. */
+export const UNSEEN = /[^\P{C}\n\t]|[\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\u{e0100}-\u{e01ef}]/gu;
+const seen = (text) => (typeof text === "string" ? text.replace(UNSEEN, (c) => `[U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`) : text);
+
+/** An element; text is always text, and what others wrote hides nothing. Attributes that are false or null are left out. */
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   // What does not fit into a field is whole in its title.
@@ -11,9 +15,9 @@ export function el(name, attributes = {}, ...children) {
     if (value === false || value === null || value === undefined) continue;
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (key === "value" || key === "checked" || key === "hidden" || key === "disabled") element[key] = value;
-    else element.setAttribute(key, value === true ? "" : value);
+    else element.setAttribute(key, value === true ? "" : seen(value));
   }
-  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false).map(seen));
   if (name === "select" && attributes.value !== undefined) element.value = attributes.value;
   return element;
 }

@@ -36,6 +36,12 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
     return own.map((mark) => el("p", { class: `notice ${mark.code ? "warn" : "bad"} small` }, `${mark.code ? `${mark.code} ` : ""}${mark.message}${mark.help ? `; ${mark.help}` : ""} `, link(`Line ${mark.line}`, () => go(mark))));
   }
 
+  /** A rule or limit with errors or warnings is underlined as its place in the text is. */
+  function lined(marks, pointer) {
+    const own = marks.filter((mark) => mark.pointer === pointer || mark.pointer.startsWith(`${pointer}/`));
+    return own.length ? (own.every((mark) => mark.code) ? "rule doubted" : "rule marked") : "rule";
+  }
+
   // --- One block ---------------------------------------------------------------------------------
 
   function actions(block, verdict, name) {
@@ -62,7 +68,7 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
       ? opaque(condition.opaque, condition.opaque.sentence)
       : el("div", { class: "line-of" }, conditionFields(condition.test, shown.known, "known-paths", (changed) => send({ replace_condition: { ...where, index: number, condition: changed } })).element,
         button("Remove", () => send({ remove_condition: { ...where, index: number } }), { "aria-label": `Remove condition ${number + 1}` }))));
-    return el("li", { class: "rule" }, el("p", { class: "sentence" }, at.sentence), marksOf(shown.marks, at.place.pointer), conditions,
+    return el("li", { class: lined(shown.marks, at.place.pointer) }, el("p", { class: "sentence" }, at.sentence), marksOf(shown.marks, at.place.pointer), conditions,
       drafts[key] ? draft(key, (condition) => send({ add_condition: { ...where, condition } }), shown) : null,
       line(button("Add a condition", () => { drafts[key] = true; shown.again(); }), place(at.place),
         button("Remove the rule", () => send({ remove_rule: where }), { class: "tiny danger" })),
@@ -106,7 +112,7 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
     const counts = at.increment_from ? "from" : at.increment ? "units" : "calls";
     const numbers = shown.known.filter((argument) => ["number", "integer"].includes(argument.kind) && !argument.path.includes("[*]"));
     const windows = WINDOWS.includes(at.window) ? WINDOWS : [...WINDOWS, at.window];
-    return el("li", { class: "rule" }, el("p", { class: "sentence" }, sentence), marksOf(shown.marks, where.pointer),
+    return el("li", { class: lined(shown.marks, where.pointer) }, el("p", { class: "sentence" }, sentence), marksOf(shown.marks, where.pointer),
       row(
         text("At most", at.max, (max) => max && set({ max }), DECIMAL),
         field("In each", pick([...windows.map((word) => [word, word === "in_flight" ? "running at once" : /^\d/.test(word) ? `${word} seconds` : word]), ["other", "so many seconds…"]], at.window, (value) => set({ window: value === "other" ? "60" : value }))),
@@ -133,6 +139,7 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
     const parts = [el("div", { class: "stack-tight" }, el("h3", { class: "wrap-any" }, name), el("p", { class: "line" }, isAll || block.section !== "tools" ? el("span", { class: "tag" }, block.section) : null, tool ? el("span", {}, EFFECTS[tool.effect]) : null),
       tool?.description ? more("What its server says of it", false, el("p", { class: "wrap-any muted described" }, tool.description)) : null,
       tool?.also.length ? el("p", { class: "small line" }, "These apply as well: ", tool.also.map((also) => link(also.block.section === "all_tools" ? "all_tools" : also.block.selector, () => choose(also.block)))) : null)];
+    if (tool?.unnameable) parts.push(el("p", { class: "notice warn" }, "No entry can name this tool alone: it begins with @ or holds a *. A glob reaches it."));
     if (hides) parts.push(el("p", { class: "notice warn" }, "`hide` names it, which wins over everything here. ", edits ? button("Stop hiding it", () => send({ unhide: [block.selector] })) : null));
     if (!isAll) parts.push(actions(block, verdict, "action"));
     if (!entry && !isAll) {

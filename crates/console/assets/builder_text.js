@@ -1,7 +1,7 @@
 // The text of the policy: a plain field with line numbers and marks. The field knows only LF; the real text keeps its author's line
 // ends, and what is typed is put into it by difference.
 
-import { el } from "./builder_fields.js";
+import { el, UNSEEN } from "./builder_fields.js";
 
 /** Where a place of the real text is in the field. */
 function toShown(real, at) {
@@ -51,6 +51,9 @@ export function makeText(field, holder, onTyped) {
     under.scrollLeft = field.scrollLeft;
   }
 
+  // What has no width is left out below the field, where nobody could tell that it is there.
+  const bare = (from, to) => field.value.slice(from, to).replace(UNSEEN, "");
+
   /** Draws what is underlined: pieces of the text in order, none inside another. */
   function draw(pieces) {
     const parts = [];
@@ -58,10 +61,10 @@ export function makeText(field, holder, onTyped) {
     for (const piece of [...pieces].sort((a, b) => a.start - b.start)) {
       const [start, end] = [toShown(real, piece.start), toShown(real, piece.end)];
       if (start < at) continue;
-      parts.push(field.value.slice(at, start), el("span", { class: piece.kind }, field.value.slice(start, Math.max(end, start + 1))));
+      parts.push(bare(at, start), el("span", { class: piece.kind }, bare(start, Math.max(end, start + 1))));
       at = Math.max(end, start + 1);
     }
-    parts.push(field.value.slice(at), "\n ");
+    parts.push(bare(at), "\n ");
     under.firstChild.replaceChildren(...parts);
     follow();
   }

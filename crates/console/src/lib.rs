@@ -70,6 +70,8 @@ pub struct Console {
     pub lints: ops::builder::Lints,
     /// Places for live views.
     pub views: ui::Views,
+    /// Tools of servers, kept between two questions.
+    pub pinned: ops::Pinned,
     /// Walks over the audit's chain.
     pub walks: ops::chain::Walks,
     /// What is looked at for the page of health.

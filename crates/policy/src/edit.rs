@@ -26,7 +26,7 @@ mod write;
 mod tests;
 
 pub use block::Block;
-pub use change::{Edit, List};
+pub use change::{Edit, List, NewEntry};
 pub use effect::{Effect, effect};
 pub use form::{
     ApprovalForm, ConditionForm, Entry, Form, LimitForm, Mode, Opaque, Place, RateForm, RuleForm,
@@ -48,6 +48,8 @@ pub const BATCH_MAX: usize = 64;
 pub struct Edited {
     /// The whole text.
     pub text: String,
+    /// What it says.
+    pub document: Document,
     /// Its form.
     pub form: Form,
     /// What takes the text back to what it was, byte for byte.
@@ -87,9 +89,18 @@ pub enum EditError {
 /// # Errors
 /// Every problem of the text, as [`Document::parse`] finds them.
 pub fn form(text: &str) -> Result<Form, Vec<Problem>> {
-    Document::parse(text)?;
+    read_off(text).map(|(_document, form)| form)
+}
+
+/// A policy's text, and its form.
+///
+/// # Errors
+/// As [`form`].
+pub fn read_off(text: &str) -> Result<(Document, Form), Vec<Problem>> {
+    let document = Document::parse(text)?;
     let tree = crate::parse::parse_tree(text).map_err(|_fault| Vec::new())?;
-    Ok(read::form(text, &tree))
+    let form = read::form(text, &tree);
+    Ok((document, form))
 }
 
 /// Applies one edit to the text of a policy.
@@ -100,10 +111,27 @@ pub fn apply(text: &str, edit: &Edit) -> Result<Edited, EditError> {
     let before = form(text).map_err(EditError::Text)?;
     let expected = wanted::after(&before, edit)?;
     let written = write::write(text, edit)?;
-    let after = form(&written).map_err(EditError::Result)?;
+    let (document, after) = read_off(&written).map_err(EditError::Result)?;
     if after != expected {
         return Err(EditError::Differs);
     }
     let undo = Splice::between(&written, text);
-    Ok(Edited { text: written, form: after, undo })
+    Ok(Edited { text: written, document, form: after, undo })
+}
+
+/// Puts one more test (one JSON object, POLICY section 10) at the end of a policy's `tests`, numbers as they are
+/// written.
+///
+/// # Errors
+/// As [`apply`]: among others a test that is none.
+pub fn add_test(text: &str, test: &str) -> Result<Edited, EditError> {
+    let before = form(text).map_err(EditError::Text)?;
+    let written = write::add_test(text, test)?;
+    let (document, after) = read_off(&written).map_err(EditError::Result)?;
+    let plain = |form: Form| Form { opaque: Vec::new(), ..form };
+    if plain(before) != plain(after.clone()) {
+        return Err(EditError::Differs);
+    }
+    let undo = Splice::between(&written, text);
+    Ok(Edited { text: written, document, form: after, undo })
 }

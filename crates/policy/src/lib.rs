@@ -3,7 +3,6 @@
 //! Nothing in this crate reads a clock, a random source, a file, the network or the environment, and nothing
 //! in it panics: time and facts are arguments, and what cannot be known is `Undefined`, which denies.
 
-mod append;
 mod approval;
 mod canonical;
 mod cases;
@@ -36,7 +35,6 @@ mod value;
 #[cfg(test)]
 mod differential;
 
-pub use append::append_test;
 pub use approval::{
     ApprovalId, ApprovalIdError, ApprovalRecord, ApprovalState, Approver, Ask, AskRule,
     PENDING_PER_GRANT_MAX, Settled, approvers_met, settle,

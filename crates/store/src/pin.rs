@@ -132,6 +132,22 @@ impl Store {
         .await
     }
 
+    /// One tool's pin.
+    pub async fn pin(
+        &self,
+        server: &ServerSlug,
+        tool: &str,
+    ) -> Result<Option<PinRecord>, ReadError> {
+        let (server, tool) = (server.clone(), tool.to_owned());
+        self.read(move |connection| {
+            let sql = format!("{COLUMNS} WHERE server = ?1 AND tool = ?2");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let found = statement.query_row([server.as_str(), &tool], read).optional()?;
+            found.transpose()
+        })
+        .await
+    }
+
     /// The pins of all servers.
     pub async fn all_pins(&self) -> Result<Vec<PinRecord>, ReadError> {
         self.read(read_all).await

@@ -78,6 +78,7 @@ async fn api() -> Api {
         check_server: Arc::new(|_record| Ok(())),
         long_work: LongWork::default(),
         hashing: Hashing::default(),
+        pinned: crate::ops::Pinned::default(),
         walks: Walks::default(),
         checks: Arc::new(Vec::new),
         site: Arc::default(),

@@ -4,70 +4,32 @@
 //! What never lives here: how a text is edited (`policy::edit`), pages.
 
 mod arguments;
+mod from_call;
+mod listed;
 mod marks;
-mod recommend;
 mod summary;
 
 use std::collections::HashSet;
 
-use policy::edit::{self, Block, Edit, EditError, Effect, Entry, Form, Verdict};
-use policy::{Document, Policy, ToolDefinition, ToolFacts};
+use policy::edit::{self, Block, Edit, EditError, Edited, Effect, Entry, Form, NewEntry, Verdict};
+use policy::{DefaultAction, Document, Policy, ToolDefinition, ToolFacts};
 use serde::Serialize;
-use store::{PinRecord, PinState, ServerSlug};
+use store::{PinLine, ServerSlug};
 
 pub use arguments::Argument;
+pub use from_call::{
+    Chosen, FromCall, NewRule, NewTest, Refusal, Suggested, from_call, put_rule, put_test,
+};
+pub(crate) use from_call::{invalid, is_cut, test_text};
+pub use listed::{Find, FindKind, Found, LISTED_MAX, Row};
 pub use marks::Mark;
-pub use recommend::recommended;
 pub use summary::{Lints, Summary, summaries};
 
-use super::{Actor, OpError, Permission};
+use super::{Actor, OpError, Permission, recommend};
 use crate::Console;
 
 /// Blocks whose entries are shown at once, at most; of further ones only the number.
 pub const BLOCKS_SHOWN_MAX: usize = 50;
-/// Selectors that are no tool's name and are listed, at most.
-pub const PATTERNS_SHOWN_MAX: usize = 2_000;
-
-/// A tool as the builder lists it.
-#[derive(Debug, Serialize)]
-pub struct BuilderTool {
-    /// Its name.
-    pub name: String,
-    /// The class of its pin.
-    pub class: Option<&'static str>,
-    /// The risk of its pin.
-    pub risk: Option<&'static str>,
-    /// Whether it waits for somebody to accept its definition.
-    pub quarantined: bool,
-    /// Whether no selector can name it alone: it begins with `@` or holds `*`.
-    pub unnameable: bool,
-}
-
-/// The tools of a policy's server in the order in which [`Looked`] speaks of them: by name.
-pub async fn tools(
-    console: &Console,
-    actor: &Actor,
-    server: Option<&ServerSlug>,
-) -> Result<Vec<BuilderTool>, OpError> {
-    actor.may(Permission::Read)?;
-    let Some(server) = server else { return Ok(Vec::new()) };
-    Ok(console.store.pins(server).await?.into_iter().map(tool).collect())
-}
-
-fn tool(pin: PinRecord) -> BuilderTool {
-    BuilderTool {
-        class: pin.class.map(policy::Class::as_str),
-        risk: pin.risk.map(policy::Risk::as_str),
-        quarantined: pin.state == PinState::Quarantined,
-        unnameable: is_unnameable(&pin.tool),
-        name: pin.tool,
-    }
-}
-
-/// Whether a selector of that spelling would be a class or a glob (POLICY section 2).
-fn is_unnameable(tool: &str) -> bool {
-    tool.starts_with('@') || tool.contains('*')
-}
 
 /// What a page wants of a text.
 #[derive(Debug)]
@@ -80,6 +42,8 @@ pub struct Asked {
     pub change: Change,
     /// The blocks whose rules the page shows.
     pub selected: Vec<Block>,
+    /// What of the tools and entries is listed.
+    pub find: Find,
     /// Whether warnings are wanted as well, which take longest.
     pub warnings: Warnings,
 }
@@ -119,6 +83,8 @@ pub struct Looked {
     pub lints: Option<Vec<Mark>>,
     /// The form; none while the text has errors.
     pub form: Option<Shown>,
+    /// The tools and entries that were looked for.
+    pub found: Found,
 }
 
 /// Why a change was refused.
@@ -134,17 +100,11 @@ pub struct Refused {
 #[derive(Debug, Serialize)]
 pub struct Shown {
     /// `default`
-    pub default: policy::DefaultAction,
+    pub default: DefaultAction,
     /// `description`
     pub description: Option<String>,
     /// `hide`
     pub hide: Vec<String>,
-    /// One letter for each tool: `a`llow, `d`eny, `h`ide, `u`nlisted, a`p`prove, `c`ustom.
-    pub effects: String,
-    /// Entries whose selector is no tool of the server.
-    pub patterns: Vec<Pattern>,
-    /// How many of them there are.
-    pub patterns_count: usize,
     /// The entries of the selected blocks.
     pub entries: Vec<Selected>,
     /// How many of the selected blocks are written.
@@ -182,10 +142,21 @@ pub struct ToolShown {
     pub description: Option<String>,
     /// Its arguments as its pinned schema names them.
     pub arguments: Vec<Argument>,
+    /// Whether no selector can name it alone: it begins with `@` or holds `*` (POLICY section 2).
+    pub unnameable: bool,
     /// What the whole policy comes to for it.
     pub effect: Effect,
     /// Other blocks whose rules apply to it as well.
     pub also: Vec<Pattern>,
+}
+
+/// What is known of the tools of a policy's server.
+struct Known {
+    lines: std::sync::Arc<Vec<PinLine>>,
+    /// The definition of the one selected tool.
+    selected: Option<String>,
+    /// All definitions, where warnings are wanted.
+    definitions: Option<std::sync::Arc<Vec<ToolDefinition>>>,
 }
 
 /// Looks at a text, after a change of it.
@@ -194,14 +165,20 @@ pub async fn look(console: &Console, actor: &Actor, asked: Asked) -> Result<Look
     if !matches!(asked.change, Change::None) {
         actor.may(Permission::EditPolicies)?;
     }
-    let pins = match &asked.server {
-        Some(server) => console.store.pins(server).await?,
-        None => Vec::new(),
-    };
-    console.long_work.check(move || looked(&asked, &pins)).await
+    let mut known = Known { lines: std::sync::Arc::default(), selected: None, definitions: None };
+    if let Some(server) = &asked.server {
+        known.lines = console.pinned.lines(&console.store, server).await?;
+        if let [Block::Tools(name)] = asked.selected.as_slice() {
+            known.selected = console.store.pin(server, name).await?.map(|pin| pin.definition);
+        }
+        if asked.warnings == Warnings::Wanted {
+            known.definitions = Some(console.pinned.definitions(&console.store, server).await?);
+        }
+    }
+    console.long_work.check(move || looked(&asked, &known)).await
 }
 
-fn looked(asked: &Asked, pins: &[PinRecord]) -> Looked {
+fn looked(asked: &Asked, known: &Known) -> Looked {
     let mut looked = Looked {
         text: None,
         refused: None,
@@ -209,61 +186,104 @@ fn looked(asked: &Asked, pins: &[PinRecord]) -> Looked {
         problems: Vec::new(),
         lints: None,
         form: None,
+        found: Found::default(),
     };
-    let edit = match &asked.change {
-        Change::None => None,
-        Change::Edit(edit) => {
-            let (edit, told) = of_written_blocks(edit, &asked.text);
+    let read = changed(asked, known, &mut looked);
+    let text = looked.text.as_deref().unwrap_or(&asked.text);
+    match read {
+        Ok((document, form)) => {
+            if asked.warnings == Warnings::Wanted {
+                let tools = known.definitions.as_ref().map(|tools| tools.as_slice());
+                looked.lints = Some(marks::of_lints(text, &policy::lint(&document, tools)));
+            }
+            let policy = Policy::compile(&document);
+            looked.found = asked.find.run(&known.lines, Some((&form, &policy)));
+            looked.form = Some(shown(form, &policy, known, &asked.selected));
+        }
+        Err(problems) => {
+            looked.problems = marks::of_problems(text, &problems);
+            looked.found = asked.find.run(&known.lines, None);
+        }
+    }
+    looked
+}
+
+/// The text after what is to be done to it, read; what cannot be done is said, and the text stays.
+fn changed(
+    asked: &Asked,
+    known: &Known,
+    looked: &mut Looked,
+) -> Result<(Document, Form), Vec<policy::Problem>> {
+    let before = edit::read_off(&asked.text);
+    let edit = match (&asked.change, &before) {
+        (Change::None, _) | (_, Err(_)) => None,
+        (Change::Edit(edit), Ok((_, form))) => {
+            let (edit, told) = of_written_blocks(edit, form);
             looked.told = told;
             Some(edit)
         }
-        Change::Recommended(names) => match edit::form(&asked.text) {
-            Ok(form) => {
-                let (edit, told) = recommended(&form, pins, names);
-                looked.told = Some(told);
-                edit
-            }
-            Err(_problems) => None,
-        },
-    };
-    match edit.map(|edit| edit::apply(&asked.text, &edit)) {
-        None => {}
-        Some(Ok(edited)) => looked.text = Some(edited.text),
-        Some(Err(EditError::Text(_problems))) => {}
-        Some(Err(error)) => looked.refused = Some(refused(&error)),
-    }
-    let text = looked.text.as_deref().unwrap_or(&asked.text);
-    let document = match Document::parse(text) {
-        Ok(document) => document,
-        Err(problems) => {
-            looked.problems = marks::of_problems(text, &problems);
-            return looked;
+        (Change::Recommended(names), Ok((_, form))) => {
+            let (edit, told) = recommended(form, &known.lines, names);
+            looked.told = Some(told);
+            edit
         }
     };
-    if asked.warnings == Warnings::Wanted {
-        let tools: Vec<ToolDefinition> = pins.iter().map(super::policies::definition).collect();
-        let known = asked.server.is_some().then_some(tools.as_slice());
-        looked.lints = Some(marks::of_lints(text, &policy::lint(&document, known)));
+    match edit.map(|edit| edit::apply(&asked.text, &edit)) {
+        None => before,
+        Some(Ok(Edited { text, document, form, .. })) => {
+            looked.text = Some(text);
+            Ok((document, form))
+        }
+        Some(Err(error)) => {
+            looked.refused = Some(refused(&error));
+            before
+        }
     }
-    looked.form = edit::form(text).ok().map(|form| shown(form, &document, pins, &asked.selected));
-    looked
+}
+
+/// The edit that gives tools what is recommended for them, and what it does in words. Tools about which the policy
+/// says something by their own name are left as they are, and so are names that no selector can be. No names: all
+/// tools of the server.
+fn recommended(form: &Form, lines: &[PinLine], names: &[String]) -> (Option<Edit>, String) {
+    let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let said: HashSet<&str> =
+        form.tools.iter().map(|e| &e.selector).chain(&form.hide).map(String::as_str).collect();
+    let mut entries = Vec::new();
+    let (mut left, mut unnameable) = (0_usize, 0_usize);
+    for line in lines.iter().filter(|l| names.is_empty() || wanted.contains(l.tool.as_str())) {
+        if said.contains(line.tool.as_str()) {
+            left += 1;
+        } else if let Some(rules) = recommend::for_tool(&line.tool, line.class).rules {
+            let block = Block::Tools(line.tool.clone());
+            entries.push(NewEntry { block, rules: rules.to_string() });
+        } else {
+            unnameable += 1;
+        }
+    }
+    let mut told = format!("Tools given what is recommended for their class: {}.", entries.len());
+    if left > 0 {
+        let count = left.to_string();
+        told.extend([" Left as they are, since they have their own entry: ", &count, "."]);
+    }
+    if unnameable > 0 {
+        let count = unnameable.to_string();
+        told.extend([" Left out, since no selector can be their name: ", &count, "."]);
+    }
+    if form.default == DefaultAction::Allow {
+        told.push_str(" The default still allows what no entry names.");
+    }
+    ((!entries.is_empty()).then_some(Edit::AddEntries(entries)), told)
 }
 
 /// An edit of many blocks without those that are not written, and how many these are: only an action lists a tool
 /// that nobody listed.
-fn of_written_blocks(edit: &Edit, text: &str) -> (Edit, Option<String>) {
+fn of_written_blocks(edit: &Edit, form: &Form) -> (Edit, Option<String>) {
     let mut edit = edit.clone();
     let Some(blocks) = edit.written_blocks().filter(|blocks| blocks.len() > 1) else {
         return (edit, None);
     };
-    let Ok(form) = edit::form(text) else { return (edit, None) };
     let all = blocks.len();
-    let names = |entries: &[Entry], block: fn(String) -> Block| {
-        entries.iter().map(|entry| block(entry.selector.clone())).collect::<Vec<_>>()
-    };
-    let mut written: HashSet<Block> = names(&form.tools, Block::Tools).into_iter().collect();
-    written.extend(names(&form.resources, Block::Resources));
-    written.extend(names(&form.prompts, Block::Prompts));
+    let written: HashSet<Block> = form.blocks().collect();
     blocks.retain(|block| *block == Block::AllTools || written.contains(block));
     let left = all - blocks.len();
     let told = format!("Left as they are, since they have no entry: {left}.");
@@ -288,32 +308,16 @@ fn refused(error: &EditError) -> Refused {
     }
 }
 
-fn facts(pin: &PinRecord) -> ToolFacts<'_> {
-    ToolFacts { name: &pin.tool, class: pin.class, risk: pin.risk, schema: None }
+fn facts(line: &PinLine) -> ToolFacts<'_> {
+    ToolFacts { name: &line.tool, class: line.class, risk: line.risk, schema: None }
 }
 
-fn shown(form: Form, document: &Document, pins: &[PinRecord], selected: &[Block]) -> Shown {
-    let policy = Policy::compile(document);
-    let effects = pins.iter().map(|pin| letter(edit::effect(&policy, &facts(pin)))).collect();
-    let names: HashSet<&str> = pins.iter().map(|pin| pin.tool.as_str()).collect();
-    let all = form.all_tools.iter().map(|entry| (Block::AllTools, entry));
-    let tools = form.tools.iter().filter(|entry| !names.contains(entry.selector.as_str()));
-    let tools = tools.map(|entry| (Block::Tools(entry.selector.clone()), entry));
-    let resources = form.resources.iter().map(|e| (Block::Resources(e.selector.clone()), e));
-    let prompts = form.prompts.iter().map(|e| (Block::Prompts(e.selector.clone()), e));
-    let mut patterns: Vec<Pattern> = all
-        .chain(tools)
-        .chain(resources)
-        .chain(prompts)
-        .map(|(block, entry)| Pattern { block, verdict: entry.verdict() })
-        .collect();
-    let patterns_count = patterns.len();
-    patterns.truncate(PATTERNS_SHOWN_MAX);
-    let tool = match selected {
-        [Block::Tools(name)] => pins.iter().find(|pin| pin.tool == *name),
+fn shown(form: Form, policy: &Policy, known: &Known, selected: &[Block]) -> Shown {
+    let line = match selected {
+        [Block::Tools(name)] => known.lines.iter().find(|line| line.tool == *name),
         _ => None,
     };
-    let tool = tool.map(|pin| tool_shown(pin, &form, &policy));
+    let tool = line.map(|line| tool_shown((line, known.selected.as_deref()), &form, policy));
     let entries: Vec<Selected> = selected
         .iter()
         .take(BLOCKS_SHOWN_MAX)
@@ -323,44 +327,36 @@ fn shown(form: Form, document: &Document, pins: &[PinRecord], selected: &[Block]
         })
         .collect();
     let blocks: HashSet<&Block> = selected.iter().collect();
-    let written = form.tools.iter().filter(|e| blocks.contains(&Block::Tools(e.selector.clone())));
+    let written = form.blocks().filter(|block| blocks.contains(block)).count();
     Shown {
-        written: written.count(),
+        written,
         default: form.default,
         description: form.description,
         hide: form.hide,
-        effects,
-        patterns,
-        patterns_count,
         entries,
         opaque: form.opaque,
         tool,
     }
 }
 
-fn letter(effect: Effect) -> char {
-    match effect {
-        Effect::Allow => 'a',
-        Effect::Deny => 'd',
-        Effect::Hide => 'h',
-        Effect::Unlisted => 'u',
-        Effect::Approve => 'p',
-        Effect::Custom => 'c',
-    }
-}
-
-fn tool_shown(pin: &PinRecord, form: &Form, policy: &Policy) -> ToolShown {
-    let definition: Option<serde_json::Value> = serde_json::from_str(&pin.definition).ok();
+fn tool_shown(
+    (line, definition): (&PinLine, Option<&str>),
+    form: &Form,
+    policy: &Policy,
+) -> ToolShown {
+    let definition: Option<serde_json::Value> =
+        definition.and_then(|definition| serde_json::from_str(definition).ok());
     let text = |key: &str| Some(definition.as_ref()?.get(key)?.as_str()?.to_owned());
     let schema = definition.as_ref().and_then(|definition| definition.get("inputSchema"));
-    let applies = |entry: &&Entry| entry.selector != pin.tool && matches(&entry.selector, pin);
+    let applies = |entry: &&Entry| entry.selector != line.tool && matches(&entry.selector, line);
     let others = form.tools.iter().filter(applies);
     let others = others.map(|entry| (Block::Tools(entry.selector.clone()), entry));
     let all = form.all_tools.iter().map(|entry| (Block::AllTools, entry));
     ToolShown {
         description: text("description"),
         arguments: schema.map(arguments::of_schema).unwrap_or_default(),
-        effect: edit::effect(policy, &facts(pin)),
+        unnameable: line.tool.starts_with('@') || line.tool.contains('*'),
+        effect: edit::effect(policy, &facts(line)),
         also: others
             .chain(all)
             .take(BLOCKS_SHOWN_MAX)
@@ -370,12 +366,12 @@ fn tool_shown(pin: &PinRecord, form: &Form, policy: &Policy) -> ToolShown {
 }
 
 /// Whether a selector that is no name applies to a tool (POLICY section 2).
-fn matches(selector: &str, pin: &PinRecord) -> bool {
+fn matches(selector: &str, line: &PinLine) -> bool {
     if let Some(word) = selector.strip_prefix('@') {
-        return pin.class.is_some_and(|class| class.as_str() == word)
-            || pin.risk.is_some_and(|risk| risk.as_str() == word);
+        return line.class.is_some_and(|class| class.as_str() == word)
+            || line.risk.is_some_and(|risk| risk.as_str() == word);
     }
-    selector.contains('*') && policy::Glob::new(selector).matches(&pin.tool)
+    selector.contains('*') && policy::Glob::new(selector).matches(&line.tool)
 }
 
 #[cfg(test)]

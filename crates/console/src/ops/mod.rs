@@ -13,6 +13,7 @@ pub mod inventory;
 mod long_work;
 pub mod notifications;
 pub mod overview;
+mod pinned;
 pub mod policies;
 pub mod recommend;
 pub mod replay;
@@ -26,6 +27,7 @@ pub mod wanted;
 
 pub use actor::{Actor, Forbidden, Permission, Proof};
 pub use long_work::LongWork;
+pub use pinned::Pinned;
 
 use policy::Problem;
 use store::{AccountError, NameError, NoEntropy, ReadError, TokenError, WriteError};

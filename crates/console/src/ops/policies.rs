@@ -6,8 +6,7 @@ use std::sync::Arc;
 use policy::{Document, Policy, ToolDefinition, UnixMillis};
 use serde_json::json;
 use store::{
-    NewPolicy, PinRecord, PolicyDraft, PolicyMode, PolicyName, PolicyRecord, PolicyVersion,
-    ServerSlug,
+    NewPolicy, PolicyDraft, PolicyMode, PolicyName, PolicyRecord, PolicyVersion, ServerSlug,
 };
 
 use super::{Actor, OpError, Permission, not_found};
@@ -45,16 +44,11 @@ pub async fn versions(
 pub async fn definitions(
     console: &Console,
     server: Option<&ServerSlug>,
-) -> Result<Vec<ToolDefinition>, OpError> {
-    let Some(server) = server else { return Ok(Vec::new()) };
-    Ok(console.store.pins(server).await?.iter().map(definition).collect())
-}
-
-/// A tool as it is pinned.
-pub(super) fn definition(pin: &PinRecord) -> ToolDefinition {
-    let raw: Option<serde_json::Value> = serde_json::from_str(&pin.definition).ok();
-    let schema = raw.and_then(|d| d.get("inputSchema").map(ToString::to_string));
-    ToolDefinition::new(pin.tool.clone(), schema, pin.class, pin.risk)
+) -> Result<Arc<Vec<ToolDefinition>>, OpError> {
+    match server {
+        Some(server) => console.pinned.definitions(&console.store, server).await,
+        None => Ok(Arc::default()),
+    }
 }
 
 /// Seconds that a policy's own tests may take here.

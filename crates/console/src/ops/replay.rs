@@ -13,7 +13,7 @@ use store::{
 };
 
 use self::recorded::{Row, row};
-use super::policies::definition;
+use super::pinned::definition;
 use super::{Actor, OpError, Permission};
 use crate::{Clock, Console};
 

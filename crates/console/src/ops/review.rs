@@ -2,12 +2,12 @@
 //!
 //! What never lives here: saving (`policies`), recorded calls (`replay`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use policy::edit::{Block, Entry, Form};
 use policy::{
     DenyAll, Document, Lint, Outlook, OutlookPart, Policy, Problem, Target, ToolDefinition,
 };
-use serde_json::Value;
 use store::{PolicyName, ServerSlug};
 
 use super::policies::{self, Checked, definitions};
@@ -26,8 +26,22 @@ pub struct Review {
     pub more: usize,
     /// Tools for which nothing does.
     pub same: usize,
-    /// Sections of the document that are about no tool and differ: `default`, `resources`, `prompts`.
-    pub sections: Vec<&'static str>,
+    /// What else is said otherwise: the default, entries for every tool, patterns, resources, prompts; at most
+    /// [`CHANGES_SHOWN_MAX`].
+    pub beyond: Vec<Beyond>,
+}
+
+/// Something that is about no known tool alone, and differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beyond {
+    /// The part of the document: `default`, `hide`, `all_tools`, `tools`, `resources`, `prompts`.
+    pub section: &'static str,
+    /// The selector; empty for `default` and `all_tools`.
+    pub selector: String,
+    /// What is no longer said, in plain words.
+    pub gone: Vec<String>,
+    /// What is said from then on.
+    pub new: Vec<String>,
 }
 
 /// One tool for which something changes.
@@ -120,8 +134,66 @@ fn compared(old: Option<&str>, new: &str, tools: &[ToolDefinition]) -> Review {
             review.more += 1;
         }
     }
-    review.sections = sections(old.as_ref(), &new);
+    let read = |document: &Document| policy::edit::form(document.text()).ok();
+    let known: HashSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    let told = |document: Option<&Document>| {
+        document.and_then(read).map(|form| said(&form, &known)).unwrap_or_default()
+    };
+    review.beyond = beyond(&told(old.as_ref()), &told(Some(&new)));
     review
+}
+
+/// What a document says of other things than known tools, by section and selector, in plain words.
+type Said = BTreeMap<(&'static str, String), Vec<String>>;
+
+fn said(form: &Form, known: &HashSet<&str>) -> Said {
+    let default = match form.default {
+        policy::DefaultAction::Allow => "What no entry names is allowed.",
+        policy::DefaultAction::Deny => "What no entry names is denied and not shown.",
+    };
+    let mut said = Said::from([(("default", String::new()), vec![default.to_owned()])]);
+    for selector in form.hide.iter().filter(|selector| !known.contains(selector.as_str())) {
+        let words = vec!["Hidden: for the agent it does not exist.".to_owned()];
+        said.insert(("hide", selector.clone()), words);
+    }
+    for block in form.blocks() {
+        let Some(entry) = form.entry(&block) else { continue };
+        if !(matches!(block, Block::Tools(_)) && known.contains(entry.selector.as_str())) {
+            said.insert((block.section(), entry.selector.clone()), in_words(entry));
+        }
+    }
+    said
+}
+
+fn in_words(entry: &Entry) -> Vec<String> {
+    let rules = entry.require.iter().chain(&entry.deny_if).map(|rule| rule.sentence.0.clone());
+    let limits = entry.limits.iter().map(|limit| limit.sentence.0.clone());
+    std::iter::once(entry.sentence.0.clone()).chain(rules).chain(limits).collect()
+}
+
+fn beyond(old: &Said, new: &Said) -> Vec<Beyond> {
+    const ORDER: [&str; 6] = ["default", "hide", "all_tools", "tools", "resources", "prompts"];
+    let nothing = Vec::new();
+    let keys: BTreeSet<&(&'static str, String)> = old.keys().chain(new.keys()).collect();
+    let mut changes: Vec<Beyond> = keys
+        .into_iter()
+        .filter_map(|key| {
+            let (was, is) = (old.get(key).unwrap_or(&nothing), new.get(key).unwrap_or(&nothing));
+            let only = |one: &Vec<String>, other: &Vec<String>| {
+                one.iter().filter(|words| !other.contains(words)).cloned().collect::<Vec<_>>()
+            };
+            let (section, selector) = (key.0, key.1.clone());
+            (was != is).then(|| Beyond {
+                section,
+                selector,
+                gone: only(was, is),
+                new: only(is, was),
+            })
+        })
+        .collect();
+    changes.sort_by_key(|change| ORDER.iter().position(|section| *section == change.section));
+    changes.truncate(CHANGES_SHOWN_MAX);
+    changes
 }
 
 fn change(tool: &ToolDefinition, was: &Outlook, is: &Outlook) -> ToolChange {
@@ -137,17 +209,4 @@ fn change(tool: &ToolDefinition, was: &Outlook, is: &Outlook) -> ToolChange {
         gone: only(&was.parts, &is.parts),
         new: only(&is.parts, &was.parts),
     }
-}
-
-fn sections(old: Option<&Document>, new: &Document) -> Vec<&'static str> {
-    let read = |document: &Document| serde_json::from_str::<Value>(document.canonical()).ok();
-    let (old, new) = (old.and_then(read), read(new));
-    let differs = |name: &&str| {
-        let member = |document: &Option<Value>| {
-            let found = document.as_ref().and_then(|document| document.get(name)).cloned();
-            found.filter(|value| !value.as_object().is_some_and(serde_json::Map::is_empty))
-        };
-        member(&old) != member(&new)
-    };
-    ["default", "resources", "prompts"].into_iter().filter(differs).collect()
 }

@@ -3,7 +3,9 @@
 //!
 //! What never lives here: what a text means and how it is changed (`ops::builder`), saving (`review`).
 
+mod from_call;
 mod sent;
+mod unseen;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -13,20 +15,29 @@ use policy::edit::{Block, Edit};
 use serde::{Deserialize, Serialize};
 use store::{PolicyName, ServerSlug};
 
+use self::from_call::Offer;
+pub(super) use self::from_call::put as put_from_call;
 use self::sent::Sent;
+use self::unseen::{Unseen, unseen};
 use super::form::{Posted, PostedText};
 use super::look::{When, filters};
 use super::page::{Frame, Place, Trouble, encoded, see_other, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
-use crate::ops::builder::{self, BuilderTool, Change, Looked, Mark, Warnings};
+use crate::ops::builder::{self, Change, Find, Looked, Mark, Warnings};
 use crate::ops::{OpError, Permission, policies};
 
-/// What was done before.
+/// What was done before, and what is to be worked on.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
     told: String,
+    /// The tool whose rules are opened.
+    tool: String,
+    /// The position of a recorded call of which a rule is to be made, or a test.
+    from: Option<i64>,
+    /// `test`: a test is to be made of it.
+    r#as: String,
 }
 
 /// The text that is worked on, and where it comes from.
@@ -96,6 +107,10 @@ struct Builder {
     may_edit: bool,
     problems: Vec<Mark>,
     lints: Vec<Mark>,
+    unseen: Vec<Unseen>,
+    /// The tool whose rules are opened; empty: none.
+    opened: String,
+    offer: Option<Offer>,
 }
 
 impl Builder {
@@ -113,22 +128,38 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
     let work = work(&console, &visitor, &name).await?;
+    let may_edit = !work.managed && visitor.actor.may(Permission::EditPolicies).is_ok();
+    let offer = match asked.from.filter(|_| may_edit) {
+        Some(seq) => Some(Offer::of(&console, &visitor, (seq, asked.r#as == "test")).await?),
+        None => None,
+    };
+    Ok(shown(&page(&console, &visitor, (work, asked), offer).await?))
+}
+
+async fn page(
+    console: &Console,
+    visitor: &Visitor,
+    (work, asked): (Work, Asked),
+    offer: Option<Offer>,
+) -> Result<Builder, Trouble> {
     let looked = builder::Asked {
         server: work.server.clone(),
         text: work.text.clone(),
         change: Change::None,
         selected: Vec::new(),
+        find: Find::default(),
         warnings: Warnings::Wanted,
     };
-    let looked = builder::look(&console, &visitor.actor, looked).await?;
+    let looked = builder::look(console, &visitor.actor, looked).await?;
     let told = (!asked.told.is_empty()).then_some(asked.told);
-    let frame = Frame::of(&console, &visitor, Place::Policies, work.name.as_str()).await?;
+    let frame = Frame::of(console, visitor, Place::Policies, work.name.as_str()).await?;
     let may_edit = !work.managed && frame.may(Permission::EditPolicies);
-    Ok(shown(&Builder {
+    Ok(Builder {
         frame: frame.telling(told),
         address: format!("/policies/{}", encoded(work.name.as_str())),
         name: work.name.as_str().to_owned(),
         server: work.server.map(|server| server.as_str().to_owned()).unwrap_or_default(),
+        unseen: unseen(&work.text),
         text: work.text,
         base: work.base,
         newest: work.newest,
@@ -137,25 +168,25 @@ pub(super) async fn show(
         may_edit,
         problems: looked.problems,
         lints: looked.lints.unwrap_or_default(),
-    }))
+        opened: offer.as_ref().map_or(asked.tool, |offer| offer.tool.clone()),
+        offer,
+    })
 }
 
 /// What the page's script begins with.
 #[derive(Debug, Serialize)]
 struct Begin {
     text: String,
-    tools: Vec<BuilderTool>,
 }
 
-/// The text, line ends as they are, and the tools of the server.
+/// The text, line ends as they are.
 pub(super) async fn begin(
     State(console): State<Console>,
     visitor: Visitor,
     Path(name): Path<String>,
 ) -> Result<Response, Trouble> {
     let work = work(&console, &visitor, &name).await?;
-    let tools = builder::tools(&console, &visitor.actor, work.server.as_ref()).await?;
-    Ok(json(&Begin { text: work.text, tools }))
+    Ok(json(&Begin { text: work.text }))
 }
 
 /// What the page's script asks.
@@ -172,6 +203,8 @@ pub(super) struct Question {
     recommended: Option<Vec<String>>,
     #[serde(default)]
     selected: Vec<Block>,
+    #[serde(default)]
+    find: Find,
     #[serde(default)]
     warnings: bool,
     /// Whether the text is to be kept as the visitor's unsaved one, and the version that it began from.
@@ -201,15 +234,27 @@ pub(super) async fn look(
         text: body.text.clone(),
         change,
         selected: body.selected,
+        find: body.find,
         warnings: if body.warnings { Warnings::Wanted } else { Warnings::Spared },
     };
     let looked: Looked = builder::look(&console, &visitor.actor, asked).await?;
+    let body_text = body.text;
     if let Some(base) = body.keep {
-        let text = looked.text.clone().unwrap_or(body.text);
+        let text = looked.text.clone().unwrap_or_else(|| body_text.clone());
         let kept = (server, text, base);
         policies::keep_draft(&console, &visitor.actor, &name, kept).await?;
     }
-    Ok(json(&looked))
+    let unseen = unseen(looked.text.as_deref().unwrap_or(&body_text));
+    Ok(json(&Answer { looked, unseen }))
+}
+
+/// What the page's script is answered.
+#[derive(Debug, Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    looked: Looked,
+    /// Lines with characters that nobody sees.
+    unseen: Vec<Unseen>,
 }
 
 fn json(body: &impl Serialize) -> Response {

@@ -69,6 +69,7 @@ pub fn router(console: Console) -> Router {
         .route("/policies/{name}/begin", get(builder::begin))
         .route("/policies/{name}/look", post(builder::look))
         .route("/policies/{name}/text", post(builder::keep))
+        .route("/policies/{name}/from-call", post(builder::put_from_call))
         .route("/policies/{name}/discard", post(builder::discard))
         .route("/assets/{mark}/{name}", get(assets::show))
         .merge(people_router())

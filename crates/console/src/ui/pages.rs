@@ -145,7 +145,7 @@ pub const PAGES: &[PageEntry] = &[
     page("/policies", "Policies: mode, version, tests, warnings, who changed each last"),
     form("/policies", Permission::EditPolicies, "Begins a policy"),
     page("/policies/{name}", "The policy builder: tools, rules, text"),
-    page("/policies/{name}/begin", "The text and the tools that the builder begins with"),
+    page("/policies/{name}/begin", "The text that the builder begins with"),
     form(
         "/policies/{name}/look",
         Permission::Read,
@@ -155,6 +155,11 @@ pub const PAGES: &[PageEntry] = &[
         "/policies/{name}/text",
         Permission::EditPolicies,
         "Keeps a text, and checks or reviews it",
+    ),
+    form(
+        "/policies/{name}/from-call",
+        Permission::EditPolicies,
+        "Makes a rule or a test of a recorded call, in an unsaved text",
     ),
     form("/policies/{name}/discard", Permission::EditPolicies, "Forgets an unsaved text"),
 ];

@@ -17,13 +17,14 @@ use super::look::{Badge, filters};
 use super::page::{Frame, Place, Trouble, encoded, see_other};
 use super::visitor::Visitor;
 use crate::Console;
-use crate::ops::trial::{self, Bench, Trial, Tried, bench, try_call};
+use crate::ops::builder::is_cut;
+use crate::ops::trial::{self, BEFORE_MAX, Bench, Counters, Source, Trial, Tried, bench, try_call};
 use crate::ops::{OpError, Permission, audit};
 
 /// Bytes of a member of the address, at most.
 const MEMBER_BYTES_MAX: usize = 32 * 1024;
-/// Tools that the choice offers, at most; a further one is typed into the address.
-const TOOLS_SHOWN_MAX: usize = 2_000;
+/// Tools that a choice offers, at most; where there are more, the name is typed.
+const TOOLS_SHOWN_MAX: usize = 500;
 
 /// What the address or a form says: names with their values, those of arguments among them.
 type Members = Vec<(String, String)>;
@@ -41,12 +42,87 @@ fn bounded(members: &Members) -> Result<(), OpError> {
 }
 
 /// What was asked, as far as it could be read.
+#[derive(Clone, Default)]
 struct Asked {
     grant: Option<GrantRecord>,
-    tool: String,
+    kind: Kind,
+    /// The name of a tool or prompt, or the URI of a resource.
+    name: String,
     arguments: String,
     client: String,
     at: String,
+    /// `force`, `newest` or `unsaved`.
+    text: String,
+    /// `after` or `now`.
+    counters: String,
+    before: String,
+}
+
+/// What is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Kind {
+    #[default]
+    Tool,
+    Resource,
+    Prompt,
+}
+
+impl Kind {
+    fn of(word: &str) -> Self {
+        match word {
+            "resource" => Self::Resource,
+            "prompt" => Self::Prompt,
+            _ => Self::Tool,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Resource => "resource",
+            Self::Prompt => "prompt",
+        }
+    }
+
+    fn policys(self) -> policy::Kind {
+        match self {
+            Self::Tool => policy::Kind::Tool,
+            Self::Resource => policy::Kind::Resource,
+            Self::Prompt => policy::Kind::Prompt,
+        }
+    }
+}
+
+impl Asked {
+    /// What the address or the form says, but the arguments.
+    fn of(members: &Members, grant: Option<GrantRecord>) -> Self {
+        let text = |name: &str| member(members, name).to_owned();
+        let kind = Kind::of(member(members, "kind"));
+        let name = if kind == Kind::Tool { text("tool") } else { text("name") };
+        Self {
+            grant,
+            kind,
+            name,
+            arguments: String::new(),
+            client: text("client"),
+            at: text("at"),
+            text: text("text"),
+            counters: text("counters"),
+            before: text("before"),
+        }
+    }
+
+    fn source(&self) -> Source {
+        match self.text.as_str() {
+            "newest" => Source::Newest,
+            "unsaved" => Source::Unsaved,
+            _ => Source::InForce,
+        }
+    }
+
+    fn is(&self, kind: &str) -> bool {
+        self.kind.word() == kind
+    }
 }
 
 /// A grant that can be chosen.
@@ -72,13 +148,15 @@ struct Page {
     frame: Frame,
     grants: Vec<Choice>,
     tools: Vec<(String, bool)>,
+    tools_count: usize,
     asked: Asked,
     fields: Vec<Field>,
     /// What came; nothing: nothing was tried yet, or it could not be read.
     tried: Option<Tried>,
     conditions: Vec<Shown>,
     wrong: Option<String>,
-    policy: Option<(String, u32, &'static str)>,
+    /// The policy, and which text of it judged.
+    judge: Option<(String, String)>,
     /// Said where the arguments were taken from a recorded call that does not hold all of them.
     partial: bool,
 }
@@ -89,11 +167,11 @@ impl Page {
     }
 
     fn may_keep(&self) -> bool {
-        self.tried.is_some() && self.policy.is_some() && self.frame.may(Permission::EditPolicies)
+        self.tried.is_some() && self.judge.is_some() && self.frame.may(Permission::EditPolicies)
     }
 
     fn policy_path(&self) -> String {
-        let name = self.policy.as_ref().map_or("", |(name, _, _)| name);
+        let name = self.judge.as_ref().map_or("", |(name, _)| name);
         format!("/policies/{}", encoded(name))
     }
 }
@@ -134,28 +212,27 @@ async fn asked(
     }
     let id = member(members, "grant");
     let grant = grants.iter().find(|grant| grant.id.as_str() == id).or_else(|| grants.first());
-    let asked = Asked {
-        grant: grant.cloned(),
-        tool: member(members, "tool").to_owned(),
-        arguments: String::new(),
-        client: member(members, "client").to_owned(),
-        at: member(members, "at").to_owned(),
-    };
-    Ok((asked, false))
+    Ok((Asked::of(members, grant.cloned()), false))
 }
 
 fn of_record(entry: &AuditEntry, grants: &[GrantRecord]) -> (Asked, bool) {
     let id = entry.grant_id.as_deref().and_then(|id| GrantId::parse(id).ok());
     let grant = grants.iter().find(|grant| Some(&grant.id) == id.as_ref());
     let arguments = entry.arguments_json.clone().unwrap_or_default();
-    let partial = ["[redacted]", "\"<", "…"].iter().any(|mark| arguments.contains(mark));
+    let partial = is_cut(&arguments);
     let client = entry.client.as_deref().and_then(|client| client.split('/').next());
     let asked = Asked {
         grant: grant.or_else(|| grants.first()).cloned(),
-        tool: entry.tool.clone().unwrap_or_default(),
+        kind: match entry.method.as_deref() {
+            Some("resources/read" | "resources/subscribe") => Kind::Resource,
+            Some("prompts/get") => Kind::Prompt,
+            Some(_) | None => Kind::Tool,
+        },
+        name: entry.tool.clone().unwrap_or_default(),
         arguments,
         client: client.unwrap_or_default().to_owned(),
         at: super::look::rfc3339(entry.time),
+        ..Asked::default()
     };
     (asked, partial)
 }
@@ -172,18 +249,26 @@ fn instant(text: &str) -> Result<Option<UnixMillis>, OpError> {
 
 /// The call that the members describe.
 fn trial_of(asked: &Asked) -> Result<Trial, OpError> {
+    let counters = match (asked.counters.as_str(), asked.before.trim()) {
+        ("now", _) => Counters::AsTheyAre,
+        (_, "") => Counters::After(0),
+        (_, number) => Counters::After(number.parse().map_err(|_no_number| {
+            OpError::Invalid("the calls before it are not a number".to_owned())
+        })?),
+    };
     Ok(Trial {
-        tool: asked.tool.clone(),
+        kind: asked.kind.policys(),
+        name: asked.name.clone(),
         arguments: asked.arguments.clone(),
         client: Some(asked.client.clone()).filter(|client| !client.is_empty()),
         at: instant(&asked.at)?,
+        counters,
     })
 }
 
 /// The arguments: what was typed as JSON, or what the fields of the schema hold.
 fn typed(members: &Members, bench: &Bench, asked: &mut Asked) -> Result<(), OpError> {
-    let schema = bench.tools.iter().find(|tool| tool.name == asked.tool);
-    let schema = schema.and_then(|tool| tool.input_schema.as_deref());
+    let schema = schema_of(bench, asked);
     if asked.arguments.is_empty() {
         let json = member(members, "args");
         let by_form = member(members, "by") == "form" || json.trim().is_empty();
@@ -191,6 +276,12 @@ fn typed(members: &Members, bench: &Bench, asked: &mut Asked) -> Result<(), OpEr
             if by_form { arguments(schema, members)? } else { json.trim().to_owned() };
     }
     Ok(())
+}
+
+/// The schema of the chosen tool.
+fn schema_of<'b>(bench: &'b Bench, asked: &Asked) -> Option<&'b str> {
+    let tool = bench.tools.iter().find(|tool| asked.is("tool") && tool.name == asked.name);
+    tool.and_then(|tool| tool.input_schema.as_deref())
 }
 
 /// The page.
@@ -214,22 +305,17 @@ pub(super) async fn show(
         frame: frame.telling(told),
         grants: choices,
         tools: Vec::new(),
+        tools_count: 0,
         fields: Vec::new(),
         tried: None,
         conditions: Vec::new(),
         wrong: None,
-        policy: None,
+        judge: None,
         partial,
-        asked: Asked {
-            grant: asked.grant.clone(),
-            tool: asked.tool.clone(),
-            arguments: String::new(),
-            client: asked.client.clone(),
-            at: asked.at.clone(),
-        },
+        asked: Asked { arguments: String::new(), ..asked.clone() },
     };
     if let Some(grant) = asked.grant.clone() {
-        let bench = bench(&console, &visitor.actor, grant).await?;
+        let bench = bench(&console, &visitor.actor, (grant, asked.source())).await?;
         fill(&console, &members, (&bench, &mut asked), &mut page).await?;
         page.asked = asked;
     }
@@ -243,18 +329,16 @@ async fn fill(
     (bench, asked): (&Bench, &mut Asked),
     page: &mut Page,
 ) -> Result<(), Trouble> {
-    page.policy = bench
-        .policy
-        .as_ref()
-        .map(|record| (record.name.to_string(), record.version, record.mode.as_str()));
-    let offered = bench.tools.iter().take(TOOLS_SHOWN_MAX);
-    page.tools = offered.map(|tool| (tool.name.clone(), tool.name == asked.tool)).collect();
-    if asked.tool.is_empty() {
+    page.judge = bench.judge.as_ref().map(|judge| (judge.policy.to_string(), judge.what.clone()));
+    page.tools_count = bench.tools.len();
+    let shown = if page.tools_count > TOOLS_SHOWN_MAX { 0 } else { TOOLS_SHOWN_MAX };
+    let offered = bench.tools.iter().take(shown);
+    page.tools = offered.map(|tool| (tool.name.clone(), tool.name == asked.name)).collect();
+    if asked.name.is_empty() {
         return Ok(());
     }
     let read = typed(members, bench, asked);
-    let schema = bench.tools.iter().find(|tool| tool.name == asked.tool);
-    page.fields = fields(schema.and_then(|tool| tool.input_schema.as_deref()), &asked.arguments);
+    page.fields = fields(schema_of(bench, asked), &asked.arguments);
     let tried = match read.and_then(|()| trial_of(asked)) {
         Ok(trial) => try_call(console, bench, trial).await,
         Err(wrong) => Err(wrong),
@@ -282,18 +366,12 @@ pub(super) async fn keep(
     let id = member(&form, "grant");
     let grant = grants.into_iter().find(|grant| grant.id.as_str() == id);
     let grant = grant.ok_or_else(|| OpError::Invalid("this grant is not there any more".into()))?;
-    let bench = bench(&console, &visitor.actor, grant).await?;
-    let asked = Asked {
-        grant: None,
-        tool: member(&form, "tool").to_owned(),
-        arguments: member(&form, "args").to_owned(),
-        client: member(&form, "client").to_owned(),
-        at: member(&form, "at").to_owned(),
-    };
+    let asked = Asked { arguments: member(&form, "args").to_owned(), ..Asked::of(&form, None) };
+    let bench = bench(&console, &visitor.actor, (grant, asked.source())).await?;
     let trial = trial_of(&asked)?;
     let tried = try_call(&console, &bench, trial.clone()).await?;
     let what = (&bench, &trial, &tried);
-    let policy = trial::keep_as_test(&console, &visitor.actor, what, member(&form, "name")).await?;
+    let policy = trial::keep_as_test(&console, &visitor.actor, what, member(&form, "test")).await?;
     let told = encoded("The call is a test of your text now. Save it to keep it.");
     Ok(see_other(&format!("/policies/{}/review?told={told}", encoded(policy.as_str()))))
 }

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use policy::{Group, UnixMillis, Word};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use store::{PolicyDraft, PolicyMode, PolicyName, PolicyRecord, WriteError};
 
 use super::diff::{Line, between};
@@ -44,6 +45,9 @@ pub(super) struct Form {
     note: String,
     /// The newest version when the page was made; 0: there was none.
     expected: u32,
+    /// The mark of the text that the page was about; without it nothing is saved.
+    #[serde(default)]
+    seen: String,
 }
 
 /// The text under review, and what it is to take the place of.
@@ -89,6 +93,13 @@ impl Subject {
         }
     }
 
+    /// Changes with the text and its server: what was reviewed is what is saved.
+    fn mark(&self) -> String {
+        let server = self.server.as_ref().map_or("", store::ServerSlug::as_str);
+        let digest = Sha256::digest(format!("{server}\n{}", self.text));
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     fn newest_version(&self) -> u32 {
         self.newest.as_ref().map_or(0, |newest| newest.version)
     }
@@ -118,7 +129,11 @@ fn changed(group: &Group, since: UnixMillis) -> Changed {
             group.would.word.as_str(),
             group.would.reason.map(policy::Reason::as_str),
         ),
-        why: if rule.is_empty() { reason.to_owned() } else { format!("{reason}: {rule}") },
+        why: match (super::look::reason(reason), rule.is_empty()) {
+            ("", _) => rule.to_string(),
+            (words, true) => words.to_owned(),
+            (words, false) => format!("{words}: {rule}"),
+        },
         calls: grouped(group.calls),
         doubt: group.doubt.map(|doubt| match doubt {
             policy::Doubt::Values => "a rule reads a value that was not recorded",
@@ -138,6 +153,8 @@ struct Week {
     unsure: String,
     unjudged: String,
     groups: Vec<Changed>,
+    /// What could not be judged or is not sure, and why, in lines.
+    gaps: Vec<String>,
     stopped: Option<String>,
 }
 
@@ -152,12 +169,37 @@ impl Week {
             same: grouped(report.same),
             unsure: grouped(unsure),
             unjudged: grouped(unjudged.into_iter().fold(0, u64::saturating_add)),
+            gaps: gaps(found),
             groups: report.groups().into_iter().map(|group| changed(group, since)).collect(),
             stopped: found
                 .stopped
                 .map(|(at, why)| format!("{}: {}", rfc3339(at), replay_stopped_because(why))),
         }
     }
+}
+
+/// Why calls are unsure, or not judged at all.
+fn gaps(found: &Replayed) -> Vec<String> {
+    let report = &found.report;
+    let reasons = [
+        (report.unsure_values, "unsure: a rule reads a value that the log did not keep"),
+        (report.unsure_counters, "unsure: what the limits had taken before is not known"),
+        (report.unknown_tools, "not judged: their tools are not pinned any more"),
+        (report.unreadable, "not judged: the log kept no readable arguments"),
+        (report.skipped, "not judged: refused before any policy was asked"),
+        (report.ungrouped, "change or are unsure beyond the groups shown"),
+    ];
+    let mut gaps: Vec<String> = reasons
+        .into_iter()
+        .filter(|(calls, _)| *calls > 0)
+        .map(|(calls, why)| format!("{} {why}", grouped(calls)))
+        .collect();
+    if !found.from_the_start && report.calls > 0 {
+        gaps.push(
+            "The log does not go back to the first call: limits begin as if empty.".to_owned(),
+        );
+    }
+    gaps
 }
 
 /// "42 calls would now be denied, 3 tools."
@@ -329,6 +371,16 @@ pub(super) async fn save(
     visitor.actor.may(Permission::EditPolicies).map_err(OpError::from)?;
     let mode: PolicyMode = form.mode.parse().map_err(OpError::from)?;
     let subject = Subject::of(&console, &visitor, &name).await?;
+    if subject.mark() != form.seen {
+        let mut page = page(&console, &visitor, subject, &Asked::default()).await?;
+        page.note = form.note;
+        page.notice = Some(
+            "Nothing was saved: your text changed after the review was made. What follows is about \
+             the text as it is now."
+                .to_owned(),
+        );
+        return Ok(answer(StatusCode::CONFLICT, &page));
+    }
     let note = Some(form.note.trim().to_owned()).filter(|note| !note.is_empty());
     let draft = Draft {
         name: subject.name.clone(),

@@ -81,6 +81,7 @@ fn console(dir: &TempDir) -> Console {
         tally: crate::ops::overview::Tally::default(),
         lints: crate::ops::builder::Lints::default(),
         views: super::Views::default(),
+        pinned: crate::ops::Pinned::default(),
         walks: crate::ops::chain::Walks::default(),
         checks: Arc::new(|| {
             vec![crate::health::Check {

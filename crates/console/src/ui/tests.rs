@@ -110,6 +110,7 @@ impl World {
             tally: crate::ops::overview::Tally::default(),
             lints: crate::ops::builder::Lints::default(),
             views: super::Views::default(),
+            pinned: crate::ops::Pinned::default(),
             walks: Walks::default(),
             checks: Arc::new(Vec::new),
             site: Arc::default(),

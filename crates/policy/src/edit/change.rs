@@ -25,6 +25,16 @@ impl List {
     }
 }
 
+/// An entry that is not there yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewEntry {
+    /// Its block.
+    pub block: Block,
+    /// What is said there, a JSON object.
+    pub rules: String,
+}
+
 /// One change of a form. Indices count from 0 in the order of the text. Edits of several blocks make those
 /// that are not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,6 +197,8 @@ pub enum Edit {
     Hide(Vec<String>),
     /// Takes selectors out of `hide`.
     Unhide(Vec<String>),
+    /// Adds entries that are not there.
+    AddEntries(Vec<NewEntry>),
     /// Several edits as one, in this order; no batch inside a batch.
     Batch(Vec<Edit>),
 }
@@ -216,6 +228,7 @@ impl Edit {
             | Self::Rename { .. }
             | Self::Hide(_)
             | Self::Unhide(_)
+            | Self::AddEntries(_)
             | Self::Batch(_) => None,
         }
     }

@@ -246,6 +246,15 @@ pub struct RateForm {
 }
 
 impl Form {
+    /// The blocks that are written.
+    pub fn blocks(&self) -> impl Iterator<Item = Block> + '_ {
+        let all = self.all_tools.iter().map(|_entry| Block::AllTools);
+        let tools = self.tools.iter().map(|entry| Block::Tools(entry.selector.clone()));
+        let resources = self.resources.iter().map(|entry| Block::Resources(entry.selector.clone()));
+        let prompts = self.prompts.iter().map(|entry| Block::Prompts(entry.selector.clone()));
+        all.chain(tools).chain(resources).chain(prompts)
+    }
+
     /// The entry of a block.
     pub fn entry(&self, block: &Block) -> Option<&Entry> {
         let (entries, selector) = match block {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::json::{FIELD, Json};
 use super::{
     Action, BATCH_MAX, BLOCKS_MAX, Block, ConditionForm, Edit, EditError, Entry, Form, LimitForm,
-    List, Opaque, RateForm, RuleForm, TestForm,
+    List, NewEntry, Opaque, RateForm, RuleForm, TestForm,
 };
 
 /// The form after the edit.
@@ -56,6 +56,7 @@ impl Form {
             Edit::Rename { block, to } => self.rename(block, to)?,
             Edit::Hide(selectors) => self.hide(selectors)?,
             Edit::Unhide(selectors) => self.unhide(selectors)?,
+            Edit::AddEntries(entries) => self.add_entries(entries)?,
             Edit::Batch(edits) => self.batch(edits)?,
             Edit::RemoveRule { .. }
             | Edit::SetRuleId { .. }
@@ -112,6 +113,7 @@ impl Form {
             | Edit::Rename { .. }
             | Edit::Hide(_)
             | Edit::Unhide(_)
+            | Edit::AddEntries(_)
             | Edit::Batch(_) => {}
         }
         Ok(())
@@ -127,6 +129,42 @@ impl Form {
             }
             self.run(edit)?;
         }
+        Ok(())
+    }
+
+    /// What the entries say is read off a document that holds nothing else.
+    fn add_entries(&mut self, entries: &[NewEntry]) -> Result<(), EditError> {
+        bounded(entries.len())?;
+        let mut document = vec![
+            ("version".to_owned(), Json::text("1")),
+            ("default".to_owned(), Json::text("deny")),
+        ];
+        let all = entries.iter().filter(|entry| entry.block == Block::AllTools);
+        for entry in all {
+            document.push(("all_tools".to_owned(), Json::parse(&entry.rules)?));
+        }
+        for section in ["tools", "resources", "prompts"] {
+            let own = entries.iter().filter(|entry| entry.block.section() == section);
+            let named = own.filter_map(|entry| Some((entry.block.selector()?, &entry.rules)));
+            let members = named.map(|(name, rules)| Ok((name.to_owned(), Json::parse(rules)?)));
+            let members = members.collect::<Result<Vec<_>, EditError>>()?;
+            document.push((section.to_owned(), Json::Object(members)));
+        }
+        let there: HashSet<Block> = self.blocks().collect();
+        if let Some(entry) = entries.iter().find(|entry| there.contains(&entry.block)) {
+            let pointer = entry.block.pointer();
+            return Err(EditError::Value(format!("{pointer} is in the policy already")));
+        }
+        let new = super::form(&Json::Object(document).line(FIELD)).map_err(EditError::Result)?;
+        let mut read =
+            new.all_tools.iter().chain(&new.tools).chain(&new.resources).chain(&new.prompts);
+        if read.any(|entry| entry.opaque().is_some()) {
+            return Err(EditError::Value("write `any` and `not` in the text".to_owned()));
+        }
+        self.tools.extend(new.tools);
+        self.resources.extend(new.resources);
+        self.prompts.extend(new.prompts);
+        self.all_tools = self.all_tools.take().or(new.all_tools);
         Ok(())
     }
 

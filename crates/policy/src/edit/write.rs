@@ -10,8 +10,8 @@ use super::json::Json;
 use super::page::{Page, Sheet, array, member, object};
 use super::splice::Splice;
 use super::{
-    ApprovalForm, Block, ConditionForm, Edit, EditError, LimitForm, List, RateForm, RuleForm,
-    TermsForm, TestForm,
+    ApprovalForm, Block, ConditionForm, Edit, EditError, LimitForm, List, NewEntry, RateForm,
+    RuleForm, TermsForm, TestForm,
 };
 
 const DOCUMENT: [&str; 10] = [
@@ -38,6 +38,23 @@ const RATE: [&str; 2] = ["max", "window"];
 pub(super) fn write(text: &str, edit: &Edit) -> Result<String, EditError> {
     let mut sheet = Sheet::new(text);
     run(&mut sheet, edit)?;
+    Ok(sheet.into_text())
+}
+
+/// The text with one more of its own tests. What it says is checked by the caller.
+pub(super) fn add_test(text: &str, test: &str) -> Result<String, EditError> {
+    let test = Json::parse(test)?;
+    let mut sheet = Sheet::new(text);
+    sheet.step(|page| {
+        let root = page.root()?;
+        let Some(list) = member(root, "tests").and_then(array) else {
+            let list = Json::Array(vec![test]);
+            return Ok(page.set_member(root, ("tests", list), &DOCUMENT, Shape::Lines));
+        };
+        let container = page.items_of_array(list);
+        let last = container.items.len().checked_sub(1);
+        Ok(page.insert(&container, last, &[New::Element(test)], Shape::Lines))
+    })?;
     Ok(sheet.into_text())
 }
 
@@ -105,6 +122,7 @@ fn run(sheet: &mut Sheet, edit: &Edit) -> Result<(), EditError> {
         Edit::Rename { block, to } => rename(sheet, block, to),
         Edit::Hide(selectors) => hide(sheet, selectors),
         Edit::Unhide(selectors) => unhide(sheet, selectors),
+        Edit::AddEntries(entries) => add_entries(sheet, entries),
         Edit::Batch(edits) => edits.iter().try_for_each(|edit| run(sheet, edit)),
     }
 }
@@ -155,6 +173,33 @@ fn ensure(sheet: &mut Sheet, blocks: &[Block], missing: Missing) -> Result<(), E
             let container = page.items_of_object(found);
             let new: Vec<New> =
                 new.into_iter().map(|(key, value)| New::Member(key, value)).collect();
+            Ok(page.insert(&container, container.items.len().checked_sub(1), &new, Shape::Lines))
+        })?;
+    }
+    Ok(())
+}
+
+/// Puts new entries at the end of their sections, which are made where they are not there.
+fn add_entries(sheet: &mut Sheet, entries: &[NewEntry]) -> Result<(), EditError> {
+    for entry in entries.iter().filter(|entry| entry.block == Block::AllTools) {
+        set_in_document(sheet, "all_tools", Some(Json::parse(&entry.rules)?))?;
+    }
+    for section in ["tools", "resources", "prompts"] {
+        let own = entries.iter().filter(|entry| entry.block.section() == section);
+        let named = own.filter_map(|entry| Some((entry.block.selector()?, &entry.rules)));
+        let members = named.map(|(name, rules)| Ok((name.to_owned(), Json::parse(rules)?)));
+        let members = members.collect::<Result<Vec<_>, EditError>>()?;
+        if members.is_empty() {
+            continue;
+        }
+        sheet.step(|page| {
+            let root = page.root()?;
+            let Some(found) = member(root, section).and_then(object) else {
+                let new = (section, Json::Object(members));
+                return Ok(page.set_member(root, new, &DOCUMENT, Shape::Lines));
+            };
+            let container = page.items_of_object(found);
+            let new: Vec<New> = members.into_iter().map(|(k, v)| New::Member(k, v)).collect();
             Ok(page.insert(&container, container.items.len().checked_sub(1), &new, Shape::Lines))
         })?;
     }

@@ -57,6 +57,7 @@ impl Installation {
             check_server: Arc::new(crate::serve::check_server),
             long_work: LongWork::default(),
             hashing: Hashing::default(),
+            pinned: console::ops::Pinned::default(),
             walks: Walks::default(),
             checks: Arc::new(Vec::new),
             site: Arc::default(),

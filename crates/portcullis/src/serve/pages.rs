@@ -48,6 +48,7 @@ pub(super) fn console(store: &Store, gateway: &Gateway, (site, checks): (Site, C
         tally: console::ops::overview::Tally::default(),
         lints: console::ops::builder::Lints::default(),
         views: console::ui::Views::default(),
+        pinned: console::ops::Pinned::default(),
         walks: Walks::default(),
         checks,
         site: Arc::new(site),

@@ -104,6 +104,7 @@ fn console(store: Store, now: &Arc<AtomicI64>) -> Console {
         tally: crate::ops::overview::Tally::default(),
         lints: crate::ops::builder::Lints::default(),
         views: crate::ui::Views::default(),
+        pinned: crate::ops::Pinned::default(),
         walks: Walks::default(),
         checks: Arc::new(Vec::new),
         site: Arc::default(),

@@ -92,7 +92,7 @@ fn kind(schema: &Value) -> &'static str {
 }
 
 /// A step of a path (POLICY section 4): plain where the grammar takes it, else quoted.
-fn step(name: &str) -> String {
+pub(super) fn step(name: &str) -> String {
     let odd = |c: char| matches!(c, '.' | '[' | ']' | '"' | '*') || c.is_whitespace();
     if name.is_empty() || name.contains(odd) {
         let mut quoted = String::new();

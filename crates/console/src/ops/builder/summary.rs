@@ -92,7 +92,7 @@ async fn look(
     console: &Console,
     records: Vec<PolicyRecord>,
 ) -> Result<Vec<(PolicyName, Found)>, OpError> {
-    let mut servers: HashMap<ServerSlug, Vec<ToolDefinition>> = HashMap::new();
+    let mut servers: HashMap<ServerSlug, Arc<Vec<ToolDefinition>>> = HashMap::new();
     for server in records.iter().filter_map(|record| record.server.as_ref()) {
         if !servers.contains_key(server) {
             let tools = policies::definitions(console, Some(server)).await?;
@@ -103,7 +103,7 @@ async fn look(
         let found = |record: PolicyRecord| {
             let tools = record.server.as_ref().and_then(|server| servers.get(server));
             let document = Document::parse(&record.text).ok();
-            let lints = document.as_ref().map(|d| policy::lint(d, tools.map(Vec::as_slice)).len());
+            let lints = document.as_ref().map(|d| policy::lint(d, tools.map(|tools| tools.as_slice())).len());
             let tests = document.map(|document| document.tests().len());
             (record.name, Found { tests, lints: lints.unwrap_or_default() })
         };

@@ -1,53 +1,62 @@
 //! The builder's questions: forms of texts, edits, marks, arguments and what is recommended.
 
+use std::sync::Arc;
+
 use policy::edit::{Action, Block, Edit, Mode};
-use policy::{Class, Risk, UnixMillis};
-use serde_json::json;
-use store::{PinRecord, PinState, ServerSlug};
+use policy::{Class, Risk};
+use store::{PinLine, PinState, ServerSlug};
 
 use super::*;
 
-fn pin(tool: &str, class: Option<Class>) -> PinRecord {
-    let definition = json!({"name": tool, "description": "What it does.", "inputSchema": {
-        "type": "object",
-        "required": ["amount"],
-        "properties": {
-            "amount": {"type": ["number", "null"], "description": "How much."},
-            "a.b": {"enum": ["x", 1]},
-            "to": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
-        },
-    }});
-    PinRecord {
+const DEFINITION: &str = r#"{"name": "pay", "description": "What it does.", "inputSchema": {
+    "type": "object",
+    "required": ["amount"],
+    "properties": {
+        "amount": {"type": ["number", "null"], "description": "How much."},
+        "a.b": {"enum": ["x", 1]},
+        "to": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}}
+    }
+}}"#;
+
+fn line(tool: &str, class: Option<Class>) -> PinLine {
+    PinLine {
         server: ServerSlug::parse("s").unwrap(),
         tool: tool.to_owned(),
         state: PinState::Accepted,
-        digest: String::new(),
-        definition: definition.to_string(),
-        accepted_digest: None,
-        accepted_definition: None,
+        is_new: false,
         class,
         risk: class.map(|_| Risk::High),
-        seen_at: UnixMillis(0),
-        accepted_at: None,
-        accepted_by: None,
     }
 }
 
-fn pins() -> Vec<PinRecord> {
-    vec![
-        pin("delete", Some(Class::Destructive)),
-        pin("get", Some(Class::Read)),
-        pin("odd*", Some(Class::Read)),
-        pin("pay", Some(Class::Financial)),
-        pin("put", Some(Class::Write)),
-        pin("run", Some(Class::Execute)),
-        pin("what", None),
-    ]
+fn known_of(lines: Vec<PinLine>) -> Known {
+    let definition = |line: &PinLine| {
+        ToolDefinition::new(line.tool.clone(), Some("{}".to_owned()), line.class, line.risk)
+    };
+    let definitions = lines.iter().map(definition).collect::<Vec<_>>();
+    Known {
+        lines: Arc::new(lines),
+        selected: Some(DEFINITION.to_owned()),
+        definitions: Some(Arc::new(definitions)),
+    }
+}
+
+fn pins() -> Known {
+    known_of(vec![
+        line("delete", Some(Class::Destructive)),
+        line("get", Some(Class::Read)),
+        line("odd*", Some(Class::Read)),
+        line("pay", Some(Class::Financial)),
+        line("put", Some(Class::Write)),
+        line("run", Some(Class::Execute)),
+        line("what", None),
+    ])
 }
 
 fn asked(text: &str, change: Change, selected: Vec<Block>) -> Asked {
     let server = Some(ServerSlug::parse("s").unwrap());
-    Asked { server, text: text.to_owned(), change, selected, warnings: Warnings::Wanted }
+    let (text, find) = (text.to_owned(), Find::default());
+    Asked { server, text, change, selected, find, warnings: Warnings::Wanted }
 }
 
 const EMPTY: &str = "{\n  // é𝄞\n  \"version\": \"1\",\n  \"default\": \"deny\"\n}\n";
@@ -62,21 +71,35 @@ fn what_is_recommended_is_what_the_classes_get() {
           "version": "1",
           "default": "deny",
           "tools": {
-            "get": {},
-            "run": {
-              "rate_limit": "10/minute"
-            },
-            "put": {
-              "rate_limit": "30/minute"
-            },
             "delete": {
               "action": "hide"
             },
+            "get": {},
             "pay": {
               "deny_if": [
                 {
                   "conditions": [],
                   "on_deny": "Requires human approval."
+                }
+              ]
+            },
+            "put": {
+              "limits": [
+                {
+                  "window": "minute",
+                  "max": 30,
+                  "scope": "grant",
+                  "counter": "put_rate"
+                }
+              ]
+            },
+            "run": {
+              "limits": [
+                {
+                  "window": "minute",
+                  "max": 10,
+                  "scope": "grant",
+                  "counter": "run_rate"
                 }
               ]
             },
@@ -92,7 +115,8 @@ fn what_is_recommended_is_what_the_classes_get() {
         looked.told.unwrap(),
         "Tools given what is recommended for their class: 6. Left out, since no selector can be their name: 1."
     );
-    assert_eq!(looked.form.unwrap().effects, "haupccp");
+    let effects: Vec<&str> = looked.found.rows.iter().filter_map(|row| row.effect).collect();
+    assert_eq!(effects, ["hide", "allow", "unlisted", "approve", "custom", "custom", "approve"]);
 }
 
 #[test]
@@ -110,10 +134,12 @@ fn an_edit_comes_back_with_its_form() {
     let block = Block::Tools("pay".to_owned());
     let edit = Edit::SetAction { blocks: vec![block.clone()], action: Action::Approve };
     let text = r#"{"version":"1","default":"deny","all_tools":{},"tools":{"p*":{},"@financial":{}},"resources":{"*":{}}}"#;
-    let looked = looked(&asked(text, Change::Edit(Box::new(edit)), vec![block]), &pins());
+    let mut ask = asked(text, Change::Edit(Box::new(edit)), vec![block]);
+    ask.find.kind = FindKind::Others;
+    let looked = looked(&ask, &pins());
     let form = looked.form.unwrap();
     assert_eq!(form.entries[0].verdict, Some(Verdict::Approve));
-    let patterns: Vec<String> = form.patterns.iter().map(|p| p.block.pointer()).collect();
+    let patterns: Vec<String> = looked.found.rows.iter().map(|p| p.block.pointer()).collect();
     assert_eq!(patterns, ["/all_tools", "/tools/p*", "/tools/@financial", "/resources/*"]);
     let tool = form.tool.unwrap();
     let also: Vec<String> = tool.also.iter().map(|p| p.block.pointer()).collect();
@@ -172,4 +198,32 @@ fn an_edit_of_many_blocks_leaves_those_that_are_not_written() {
     );
     assert_eq!(looked.told.as_deref(), Some("Left as they are, since they have no entry: 1."));
     assert_eq!(looked.form.unwrap().written, 2);
+}
+
+#[test]
+fn ten_thousand_tools_are_listed_a_hundred_at_a_time() {
+    let class = |n: usize| if n.is_multiple_of(2) { Class::Read } else { Class::Write };
+    let lines = (0..10_000).map(|n| line(&format!("Tool_{n:05}"), Some(class(n)))).collect();
+    let known = known_of(lines);
+    let text =
+        r#"{"version":"1","default":"deny","tools":{"*7":{},"Tool_00007":{"action":"deny"}}}"#;
+    let found = |find: Find| {
+        let mut ask = asked(text, Change::None, Vec::new());
+        ask.find = find;
+        ask.warnings = Warnings::Spared;
+        looked(&ask, &known).found
+    };
+    let first = found(Find::default());
+    assert_eq!((first.rows.len(), first.from, first.count, first.of), (100, 0, 10_000, 10_000));
+    assert!(first.all.is_none());
+    let last = found(Find { from: 999_999, ..Find::default() });
+    assert_eq!((last.rows.len(), last.from), (100, 9_900));
+    let words = "tool 07".to_owned();
+    let some = found(Find { words, class: "write".to_owned(), all: true, ..Find::default() });
+    assert_eq!(some.all.as_ref().map(Vec::len), Some(some.count));
+    assert!(some.count > 100 && some.rows.iter().all(|row| row.class == Some("write")));
+    let denied = found(Find { effect: "deny".to_owned(), ..Find::default() });
+    assert_eq!((denied.count, denied.rows[0].block.selector()), (1, Some("Tool_00007")));
+    let none = found(Find { risk: "low".to_owned(), ..Find::default() });
+    assert_eq!((none.count, none.of, none.from), (0, 10_000, 0));
 }

@@ -167,6 +167,7 @@ fn world(change: impl FnOnce(&mut Settings)) -> World {
         tally: crate::ops::overview::Tally::default(),
         lints: crate::ops::builder::Lints::default(),
         views: crate::ui::Views::default(),
+        pinned: crate::ops::Pinned::default(),
         walks: Walks::default(),
         checks: Arc::new(Vec::new),
         site: Arc::new(Site { sign_on, ..Site::default() }),

@@ -48,6 +48,7 @@ impl World {
             tally: crate::ops::overview::Tally::default(),
             lints: crate::ops::builder::Lints::default(),
             views: crate::ui::Views::default(),
+            pinned: crate::ops::Pinned::default(),
             walks: Walks::default(),
             checks: Arc::new(Vec::new),
         };

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 use policy::UnixMillis;
+use sha2::{Digest as _, Sha256};
 use store::{
     ApiRole, AuditMode, Email, Entropy, GrantId, Label, NewGrant, NewPolicy, PersonId, PinRecord,
     PinState, PolicyMode, PolicyName, Role, ServerSlug, Store, StoreConfig, TokenHash,
@@ -54,6 +55,7 @@ impl Pages {
             tally: crate::ops::overview::Tally::default(),
             lints: crate::ops::builder::Lints::default(),
             views: crate::ui::Views::default(),
+            pinned: crate::ops::Pinned::default(),
             walks: crate::ops::chain::Walks::default(),
             checks: Arc::new(Vec::new),
         };
@@ -142,7 +144,20 @@ impl Pages {
     }
 
     async fn save(&self, mode: &str, expected: u32) -> (StatusCode, String) {
-        let form = Form { mode: mode.to_owned(), note: "why".to_owned(), expected };
+        let actor = visitor(ApiRole::PolicyManager).actor;
+        let draft = policies::draft(&self.console, &actor, &name()).await.unwrap();
+        let text = match draft {
+            Some(draft) => draft.text,
+            None => self.console.store.policy(&name(), None).await.unwrap().unwrap().text,
+        };
+        self.save_seen((mode, expected), &text).await
+    }
+
+    /// Saves from a page that was about `text`.
+    async fn save_seen(&self, (mode, expected): (&str, u32), text: &str) -> (StatusCode, String) {
+        let digest = Sha256::digest(format!("pay\n{text}"));
+        let seen = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let form = Form { mode: mode.to_owned(), note: "why".to_owned(), expected, seen };
         let posted = posted(form);
         let saved = save(State(self.console.clone()), Path("p".to_owned()), posted).await;
         body(saved.unwrap_or_else(axum::response::IntoResponse::into_response)).await
@@ -216,6 +231,7 @@ async fn a_review_says_what_changes_before_anything_else_and_saves_it() {
     assert!(page.contains("2 of 2 tools") && page.contains("not listed"), "{page}");
     assert!(page.contains("class=\"badge financial\""), "{page}");
     assert!(page.contains("<code>default</code>"), "{page}");
+    assert!(page.contains("What no entry names is allowed."), "{page}");
     let (status, place) = pages.save("observe", 1).await;
     assert_eq!(status, StatusCode::SEE_OTHER, "{place}");
     assert!(place.starts_with("/policies/p/history?told=Saved%20as%20version%202"), "{place}");
@@ -241,6 +257,41 @@ async fn a_version_that_came_in_between_is_told_and_nothing_is_lost() {
     assert_eq!(record.version, 2);
     let (status, _) = pages.save("enforce", 2).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_review_says_what_changes_beside_the_known_tools() {
+    let pages = Pages::new().await;
+    let text = r#"{ "version": "1", "default": "allow", "hide": ["h*"],
+      "all_tools": { "rate_limit": "9/minute" }, "tools": { "pay*": { "action": "approve" } },
+      "resources": { "file:///<b>": { "action": "deny" } }, "prompts": { "p": { "limits": [{ "window": "day", "max": 3 }] } } }"#;
+    pages.kept(text, 1).await;
+    let page = pages.review(ApiRole::PolicyManager).await;
+    for part in [
+        "<code>hide</code> <code>h*</code>",
+        "At most 9 calls per minute.",
+        "<code>tools</code> <code>pay*</code>",
+        "<code>resources</code> <code>file:///&lt;b&gt;</code>",
+        "Every call is denied, and nobody can approve it.",
+        "At most 3 calls per day for each grant.",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("<code>default</code>"), "{page}");
+}
+
+#[tokio::test]
+async fn what_was_reviewed_is_what_is_saved() {
+    let pages = Pages::new().await;
+    pages.kept(STRICT, 1).await;
+    let reviewed = STRICT.to_owned();
+    // The same person goes on writing in another window.
+    pages.kept(OPEN, 1).await;
+    let (status, page) = pages.save_seen(("enforce", 1), &reviewed).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(page.contains("your text changed after the review") && page.contains("value=\"why\""));
+    let record = pages.console.store.policy(&name(), None).await.unwrap().unwrap();
+    assert_eq!(record.version, 1);
 }
 
 #[tokio::test]
@@ -319,7 +370,7 @@ async fn a_tried_call_shows_each_condition_and_becomes_a_test() {
         ("tool", "pay"),
         ("args", r#"{"amount": 12.50}"#),
         ("at", "2027-01-01T09:30:00Z"),
-        ("name", "large ones are denied"),
+        ("test", "large ones are denied"),
     ];
     let form = form.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let posted = posted(form);
@@ -337,4 +388,61 @@ async fn a_tried_call_shows_each_condition_and_becomes_a_test() {
     );
     assert_eq!(policy::Document::parse(&draft.text).unwrap().tests().len(), 1);
     assert_eq!(pages.save("enforce", 2).await.0, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn resources_prompts_drafts_and_counters_are_tried_as_well() {
+    let pages = Pages::new().await;
+    let limited = r#"{ "version": "1", "default": "deny",
+      "tools": { "pay": { "limits": [{ "window": "day", "max": 3 }] } },
+      "resources": { "file:///a*": {} }, "prompts": { "p": { "action": "deny", "reason": "No prompts." } } }"#;
+    pages.kept(limited, 1).await;
+    let grant = GrantId::from_bytes([1; 16]).to_string();
+    let try_it = async |more: &[(&str, &str)]| {
+        let first = [("grant", grant.as_str()), ("text", "unsaved")];
+        pages.play(&[&first, more].concat()).await
+    };
+    let page = try_it(&[("kind", "resource"), ("name", "file:///a/../b")]).await;
+    assert!(page.contains("/resources") && page.contains("class=\"badge deny\""), "{page}");
+    let page = try_it(&[("kind", "resource"), ("name", "file:///ab")]).await;
+    assert!(page.contains("class=\"badge allow\"") && page.contains("your unsaved text"), "{page}");
+    let page = try_it(&[("kind", "prompt"), ("name", "p")]).await;
+    assert!(page.contains("No prompts.") && page.contains("class=\"badge deny\""), "{page}");
+    let page = try_it(&[("tool", "pay"), ("before", "2")]).await;
+    assert!(
+        page.contains("class=\"badge allow\"") && page.contains("Takes 1 of 3 per day"),
+        "{page}"
+    );
+    let page = try_it(&[("tool", "pay"), ("before", "3")]).await;
+    assert!(page.contains("class=\"badge limit\"") && page.contains("3 such calls"), "{page}");
+    let page = try_it(&[("tool", "pay"), ("counters", "now")]).await;
+    assert!(page.contains("counters of the gateway were asked"), "{page}");
+    let page = try_it(&[("tool", "pay"), ("before", "many")]).await;
+    assert!(page.contains("not a number"), "{page}");
+    // The version in force lets it pass, whatever the draft says.
+    let page = pages.play(&[("grant", grant.as_str()), ("tool", "pay"), ("before", "9")]).await;
+    assert!(
+        page.contains("class=\"badge allow\"") && page.contains("version 1 (enforce)"),
+        "{page}"
+    );
+    let form = [
+        ("grant", grant.as_str()),
+        ("text", "unsaved"),
+        ("kind", "tool"),
+        ("tool", "pay"),
+        ("args", "{}"),
+        ("at", "2027-01-01T09:30:00Z"),
+        ("before", "3"),
+        ("test", "the fourth"),
+    ];
+    let form = form.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let kept = playground::keep(State(pages.console.clone()), posted(form)).await;
+    let (status, place) =
+        body(kept.unwrap_or_else(axum::response::IntoResponse::into_response)).await;
+    assert_eq!(status, StatusCode::SEE_OTHER, "{place}");
+    let actor = visitor(ApiRole::PolicyManager).actor;
+    let draft = policies::draft(&pages.console, &actor, &name()).await.unwrap().unwrap();
+    let document = policy::Document::parse(&draft.text).unwrap();
+    assert_eq!(document.tests().len(), 2, "{}", draft.text);
+    assert!(policy::run_document_tests(&document, &[]).is_empty(), "{}", draft.text);
 }

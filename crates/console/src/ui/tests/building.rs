@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use policy::UnixMillis;
 use serde_json::{Value, json};
-use store::{ApiRole, NewPolicy, PolicyMode, PolicyName};
+use store::{ApiRole, AuditKind, AuditOpen, NewPolicy, PolicyMode, PolicyName};
 
 use super::{Answer, Asked, SignedIn, World, cli};
 use crate::ops::policies;
@@ -22,6 +22,23 @@ impl World {
             note: None,
         };
         self.console.store.save_policy(policy, None, UnixMillis(0)).await.unwrap();
+    }
+
+    /// A recorded call, and its position.
+    async fn called(&self, tool: &str, arguments: &str) -> i64 {
+        let row = AuditOpen {
+            kind: AuditKind::Decision,
+            request_id: "req_1",
+            server: Some("pay"),
+            method: Some("tools/call"),
+            tool: Some(tool),
+            arguments_json: Some(arguments),
+            policy: Some("pay"),
+            verdict: "allow",
+            ..AuditOpen::default()
+        };
+        self.console.store.record(&row, self.now()).await.unwrap();
+        1
     }
 
     async fn look(&self, who: &SignedIn, question: Value) -> Answer {
@@ -134,4 +151,78 @@ async fn a_question_is_taken_only_as_the_script_sends_it() {
     assert_eq!(world.send(odd).await.status, StatusCode::BAD_REQUEST);
     let unknown = Asked { json: Some("{\"text\":\"\",\"txet\":1}".to_owned()), ..asked };
     assert_eq!(world.send(unknown).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn whoever_may_only_read_is_offered_no_form() {
+    let world = World::new().await;
+    world.saved("pay", TEXT).await;
+    let seq = world.called("pay", "{}").await;
+    for role in [ApiRole::Viewer, ApiRole::Approver] {
+        let who = world.session(role).await;
+        for path in ["/policies/pay".to_owned(), format!("/policies/pay?from={seq}")] {
+            let page = world.get(&path, Some(&who)).await;
+            assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+            assert!(!page.text.contains("action=\"/policies"), "{role:?}: {}", page.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn characters_that_nobody_sees_are_listed_above_the_text() {
+    let world = World::new().await;
+    let text =
+        "{\r\n  \"version\": \"1\",\r\n  // \u{202e}x\u{200b}\u{200b}\r\n  \"default\": \"deny\" }";
+    world.saved("pay", text).await;
+    world.saved("plain", TEXT).await;
+    let who = world.session(ApiRole::PolicyManager).await;
+    let page = world.get("/policies/pay", Some(&who)).await;
+    assert!(page.text.contains("<li>Line 3: U+202E, U+200B</li>"), "{}", page.text);
+    let looked = read(&world.look(&who, json!({ "text": text })).await);
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let start = usize::try_from(looked["unseen"][0]["start"].as_u64().unwrap()).unwrap();
+    assert_eq!(units[start], 0x202e);
+    let plain = world.get("/policies/plain", Some(&who)).await;
+    assert!(!plain.text.contains("Characters that nobody sees"));
+}
+
+#[tokio::test]
+async fn a_recorded_call_becomes_a_rule_or_a_test_of_the_unsaved_text() {
+    let world = World::new().await;
+    let text = "{ \"version\": \"1\", // mine\n \"default\": \"allow\" }";
+    world.saved("pay", text).await;
+    let seq = world.called("pay", r#"{"amount": 12.50, "note": "<b>"}"#).await;
+    let who = world.session(ApiRole::PolicyManager).await;
+    let page = world.get(&format!("/policies/pay?from={seq}"), Some(&who)).await;
+    let parts = ["A rule from a call of", "args.amount", "value=\"12.50\"", "data-tool=\"pay\""];
+    for part in parts {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    // Nothing happens before somebody agrees.
+    assert!(!page.text.contains("kept for you"));
+    let form = format!(
+        "from={seq}&refusal=ask&keep.0=yes&op.0=gte&value.0=12.50&op.1=eq&value.1=%22x%22&message=Ask+first."
+    );
+    let put = world.post("/policies/pay/from-call", Some(&who), &form).await;
+    assert_eq!(put.status, StatusCode::SEE_OTHER, "{}", put.text);
+    assert!(put.location().ends_with("&tool=pay"), "{}", put.location());
+    let form =
+        format!("from={seq}&as=test&name=as+it+was&args=%7B%22amount%22%3A12.50%7D&verdict=hold");
+    let put = world.post("/policies/pay/from-call", Some(&who), &form).await;
+    assert_eq!(put.status, StatusCode::SEE_OTHER, "{}", put.text);
+    let begun = read(&world.get("/policies/pay/begin", Some(&who)).await);
+    let text = begun["text"].as_str().unwrap();
+    assert!(text.starts_with("{ \"version\": \"1\", // mine\n \"default\": \"allow\""), "{text}");
+    let document = policy::Document::parse(text).unwrap();
+    assert_eq!(document.tests().len(), 1);
+    assert!(policy::run_document_tests(&document, &[]).is_empty(), "{text}");
+    // What is no value comes back with the form, and the text stays.
+    let form = format!("from={seq}&refusal=deny&keep.0=yes&op.0=eq&value.0=%7B");
+    let wrong = world.post("/policies/pay/from-call", Some(&who), &form).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.text.contains("Nothing was changed"), "{}", wrong.text);
+    assert_eq!(read(&world.get("/policies/pay/begin", Some(&who)).await)["text"], text);
+    let viewer = world.session(ApiRole::Viewer).await;
+    let refused = world.post("/policies/pay/from-call", Some(&viewer), &form).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
 }

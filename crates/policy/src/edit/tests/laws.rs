@@ -8,11 +8,12 @@ use jsonc_parser::ast::Value as Ast;
 use jsonc_parser::common::Ranged as _;
 use proptest::prelude::*;
 
-use crate::DefaultAction;
+use super::second::{self, comments, contains_all};
 use crate::edit::{
     Action, ApprovalForm, Block, ConditionForm, Edit, EditError, Form, LimitForm, List, Mode,
-    RateForm, RuleForm, Splice, TermsForm, TestForm, apply, form, wanted,
+    NewEntry, RateForm, RuleForm, Splice, TermsForm, TestForm, apply, form, wanted,
 };
+use crate::{DefaultAction, Document};
 
 /// A document before it is spelled.
 #[derive(Debug, Clone)]
@@ -379,6 +380,16 @@ fn edit() -> impl Strategy<Value = Edit> {
         2 => (blocks(), limit_form())
             .prop_map(|(blocks, limit)| Edit::AddLimit { blocks, limit }),
         1 => blocks().prop_map(|blocks| Edit::RemoveBlocks { blocks }),
+        2 => prop::collection::vec((block(), rules()), 1..3).prop_map(|new| {
+            let entry = |(block, rules): (Block, Tree)| {
+                let noise = [0];
+                let (style, out) = (Style::Compact, String::new());
+                let mut speller = Speller { noise: noise.iter().cycle(), style, comments: 0, out };
+                speller.spell(&rules, 0);
+                NewEntry { block, rules: speller.out }
+            };
+            Edit::AddEntries(new.into_iter().map(entry).collect())
+        }),
     ];
     let index = 0..2usize;
     let place = || (block(), list(), 0..2usize, 0..2usize);
@@ -445,6 +456,9 @@ fn parts(text: &str) -> HashMap<String, Range<usize>> {
 fn about(edit: &Edit) -> (Vec<Block>, bool) {
     match edit {
         Edit::SetDefault(_) | Edit::SetDescription(_) | Edit::Hide(_) => (Vec::new(), false),
+        Edit::AddEntries(entries) => {
+            (entries.iter().map(|entry| entry.block.clone()).collect(), false)
+        }
         Edit::Unhide(_) | Edit::Batch(_) => (Vec::new(), true),
         Edit::SetAction { blocks, .. }
         | Edit::AddRule { blocks, .. }
@@ -470,46 +484,6 @@ fn cut(text: &str, range: Range<usize>) -> &str {
     text.get(range).unwrap()
 }
 
-fn comments(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    let mut quoted = false;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let step = if quoted {
-            match rest.as_bytes()[0] {
-                b'\\' => 2,
-                b'"' => {
-                    quoted = false;
-                    1
-                }
-                _ => rest.chars().next().unwrap().len_utf8(),
-            }
-        } else if rest.starts_with("//") {
-            let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
-            found.push(cut(rest, 0..end).to_owned());
-            end
-        } else if rest.starts_with("/*") {
-            let end = rest.find("*/").unwrap() + 2;
-            found.push(cut(rest, 0..end).to_owned());
-            end
-        } else {
-            quoted = rest.starts_with('"');
-            rest.chars().next().unwrap().len_utf8()
-        };
-        at += step;
-    }
-    found.sort();
-    found
-}
-
-fn contains_all(all: &[String], some: &[String]) -> bool {
-    let mut all = all.to_vec();
-    some.iter().all(|one| {
-        let found = all.iter().position(|other| other == one);
-        found.map(|index| all.swap_remove(index)).is_some()
-    })
-}
-
 fn opaque_texts(form: &Form) -> Vec<String> {
     let entries =
         form.tools.iter().chain(&form.resources).chain(&form.prompts).chain(&form.all_tools);
@@ -521,6 +495,18 @@ fn opaque_texts(form: &Form) -> Vec<String> {
         .collect();
     texts.sort();
     texts
+}
+
+/// What a text says, without comments and spaces; numbers in one spelling.
+fn meaning(text: &str) -> serde_json::Value {
+    let document = Document::parse(text).unwrap_or_else(|problems| panic!("{text}\n{problems:?}"));
+    second::settled(serde_json::from_str(document.canonical()).unwrap())
+}
+
+/// What it should say after an edit, by the second reading.
+fn naive(text: &str, edit: &Edit) -> serde_json::Value {
+    let edited = second::edited(&meaning(text), &serde_json::to_value(edit).unwrap());
+    meaning(&edited.to_string())
 }
 
 /// The law: everything that the edit is not about is there, byte for byte.
@@ -585,6 +571,7 @@ proptest! {
             Ok(edited) => {
                 prop_assert_eq!(&form(&edited.text).unwrap(), &wanted::after(&before, &edit).unwrap());
                 prop_assert_eq!(opaque_texts(&edited.form), opaque_texts(&before));
+                prop_assert_eq!(meaning(&edited.text), naive(&text, &edit));
                 prop_assert_eq!(edited.undo.apply(&edited.text), Some(text.clone()));
                 assert_local(&text, &edited.text, &edit);
             }
@@ -626,6 +613,23 @@ proptest! {
     fn an_edit_survives_the_way_as_json(edit in edit()) {
         let text = serde_json::to_string(&edit).unwrap();
         prop_assert_eq!(serde_json::from_str::<Edit>(&text).unwrap(), edit);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_second_reading_finds_the_same_blocks(text in document()) {
+        let plain: HashMap<String, Range<usize>> = parts(&text)
+            .into_iter()
+            .filter_map(|(pointer, range)| Some((pointer.strip_suffix(" with its key")?.to_owned(), range)))
+            .collect();
+        let second: HashMap<String, Range<usize>> = second::parts(&text)
+            .into_iter()
+            .filter(|(pointer, _)| pointer.matches('/').count() > 1)
+            .collect();
+        prop_assert_eq!(second, plain);
     }
 }
 
