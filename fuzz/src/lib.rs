@@ -5,6 +5,7 @@
 
 pub mod json_mutator;
 pub mod policy_decide;
+pub mod policy_edit;
 pub mod policy_parse;
 pub mod policy_words;
 pub mod server_message;

@@ -36,7 +36,7 @@ async function builder(stage, wish) {
   if (wish?.keyboard) await keyboardOnly(admin);
   await admin.open("/policies/accounting");
   await admin.page.getByRole("option", { name: /pay_invoice/ }).waitFor();
-  return { admin, page: admin.page, text: () => admin.page.locator("#text").inputValue() };
+  return { gateway, admin, page: admin.page, text: () => admin.page.locator("#text").inputValue() };
 }
 
 /** Waits until the text is as it should be. */
@@ -109,4 +109,51 @@ scenario("a rule is changed with the keyboard alone, reviewed and saved", async 
   await page.keyboard.press("Enter");
   await page.waitForURL((url) => !url.pathname.endsWith("/review") || url.searchParams.has("told"));
   assert.match(await page.locator("main").innerText(), /version 3/i);
+});
+
+scenario("a recorded call becomes a rule and a test of the unsaved text", async (stage, t) => {
+  const gateway = await stage.gateway();
+  const { grant } = await payments(stage, gateway);
+  const agent = await stage.agent(gateway, "pay", grant.token);
+  await agent.call("pay_invoice", { invoice_id: "inv-7", amount: 120, currency: "EUR" });
+  const admin = await firstAdmin(stage, gateway);
+  const { page } = admin;
+  const text = () => page.locator("#text").inputValue();
+  await admin.open("/activity?tool=pay_invoice");
+  await page.locator("main table a[href^='/activity/']").first().click();
+  await page.getByRole("link", { name: "Make a rule from this" }).click();
+  await page.getByRole("heading", { name: /A rule from a call of/ }).waitFor();
+  await everyLook(admin, t, "builder-from-call");
+  const before = await text();
+  await page.getByLabel("A person decides").check();
+  await page.getByLabel("Message when it refuses").first().fill("Ask Mara first.");
+  await page.getByRole("button", { name: "Put the rule into my text" }).click();
+  await page.getByText("The rule is in your text now.").waitFor();
+  await page.locator(".rule").first().waitFor();
+  assert.ok((await text()).includes("Ask Mara first.") && !before.includes("Ask Mara first."));
+  assert.match(await page.locator("#rules").innerText(), /pay_invoice/, "the tool is open");
+  await admin.open("/activity?tool=pay_invoice");
+  await page.locator("main table a[href^='/activity/']").first().click();
+  await page.getByRole("link", { name: "Add as a test" }).click();
+  await page.getByLabel("It must be").selectOption("hold");
+  await page.getByRole("button", { name: "Put the test into my text" }).click();
+  await becomes(text, "the test in the text", (now) => now.includes('"tests"'));
+  await page.getByRole("button", { name: "Review and save" }).click();
+  await page.waitForURL("**/review**");
+  await axe(admin);
+});
+
+scenario("two people save one policy: the second is told, and nothing is lost", async (stage) => {
+  const { gateway, admin, page, text } = await builder(stage);
+  await page.locator("#text").fill(POLICY.replace("500", "40"));
+  await page.getByRole("button", { name: "Review and save" }).click();
+  await page.waitForURL("**/review**");
+  const { server } = await gateway.api("GET", "policies/accounting");
+  const { headers } = await gateway.ask("GET", "policies/accounting");
+  await gateway.api("PUT", "policies/accounting", { server, text: POLICY.replace("500", "60") }, { "If-Match": headers.get("etag") });
+  admin.expecting(409);
+  await page.getByRole("button", { name: "Save and enforce" }).click();
+  await page.getByText("Nothing was saved: version 3 came in between").waitFor();
+  await admin.open("/policies/accounting");
+  assert.ok((await text()).includes("40"), "the own text is still there");
 });

@@ -9,7 +9,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use policy::{Group, UnixMillis, Word};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use store::{PolicyDraft, PolicyMode, PolicyName, PolicyRecord, WriteError};
 
 use super::diff::{Line, between};
@@ -96,8 +95,7 @@ impl Subject {
     /// Changes with the text and its server: what was reviewed is what is saved.
     fn mark(&self) -> String {
         let server = self.server.as_ref().map_or("", store::ServerSlug::as_str);
-        let digest = Sha256::digest(format!("{server}\n{}", self.text));
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        policy::sha256(format!("{server}\n{}", self.text).as_bytes()).to_string()
     }
 
     fn newest_version(&self) -> u32 {

@@ -1,20 +1,57 @@
 //! What a tool's `inputSchema` says of a path: is it there, of which types, must it be given. Cautious: where a
 //! schema uses more than `type`, `properties`, `required`, `items`, nothing is said.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
 use serde_json::Value as Json;
 
-use crate::document::Selector;
+use crate::document::{Entry, Selector};
 use crate::{Step, ToolDefinition};
 
-/// The tools of a server with their schemas parsed.
+/// The tools of a server.
 pub(super) struct Server<'d> {
     pub tools: Vec<KnownTool<'d>>,
+    by_name: HashMap<&'d str, Vec<usize>>,
 }
 
 pub(super) struct KnownTool<'d> {
     pub definition: &'d ToolDefinition,
-    /// `None` where there is none or it is no JSON.
-    schema: Option<Json>,
+    /// Parsed when it is first asked for: most tools are in no condition. `None` where there is none or it is no JSON.
+    schema: OnceCell<Option<Json>>,
+}
+
+/// Entries by the tools that they reach: a look for each tool among thousands, and not at each of them.
+pub(super) struct Reach<'m, T> {
+    exact: HashMap<&'m str, Vec<&'m Entry<T>>>,
+    /// Globs and classes.
+    others: Vec<&'m Entry<T>>,
+}
+
+impl<'m, T> Reach<'m, T> {
+    pub(super) fn of(entries: &'m [Entry<T>]) -> Self {
+        let (mut exact, mut others) = (HashMap::<&str, Vec<_>>::new(), Vec::new());
+        for entry in entries {
+            match &entry.selector {
+                Selector::Exact(name) => exact.entry(&**name).or_default().push(entry),
+                Selector::Glob(..) | Selector::Class(_) | Selector::Risk(_) => others.push(entry),
+            }
+        }
+        Self { exact, others }
+    }
+
+    /// The entries that reach a tool, in the order of the text. Of one that is not known only the name counts.
+    pub(super) fn to(&self, name: &str, known: Option<&ToolDefinition>) -> Vec<&'m Entry<T>> {
+        let reaches = |entry: &&&'m Entry<T>| match (&entry.selector, known) {
+            (Selector::Glob(_, glob), _) => glob.matches(name),
+            (selector, Some(tool)) => selects(selector, tool),
+            (Selector::Exact(_) | Selector::Class(_) | Selector::Risk(_), None) => false,
+        };
+        let exact = self.exact.get(name).into_iter().flatten().copied();
+        let mut found: Vec<_> = exact.chain(self.others.iter().filter(reaches).copied()).collect();
+        found.sort_by_key(|entry| entry.at);
+        found
+    }
 }
 
 /// What a schema says of a path.
@@ -46,22 +83,29 @@ const OPAQUE: [&str; 12] = [
 
 impl<'d> Server<'d> {
     pub(super) fn new(tools: &'d [ToolDefinition]) -> Self {
-        let tools = tools.iter().map(|definition| KnownTool {
-            definition,
-            schema: definition
-                .input_schema
-                .as_deref()
-                .and_then(|text| serde_json::from_str(text).ok()),
-        });
-        Self { tools: tools.collect() }
+        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::with_capacity(tools.len());
+        for (index, definition) in tools.iter().enumerate() {
+            by_name.entry(&definition.name).or_default().push(index);
+        }
+        let known = |definition| KnownTool { definition, schema: OnceCell::new() };
+        Self { tools: tools.iter().map(known).collect(), by_name }
+    }
+
+    /// The tools of that name.
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &KnownTool<'d>> {
+        let indices = self.by_name.get(name).into_iter().flatten();
+        indices.filter_map(|index| self.tools.get(*index))
     }
 
     /// The tools that a selector matches; `None` is every tool.
     pub(super) fn matched(&self, selector: Option<&Selector>) -> Vec<&KnownTool<'d>> {
-        let matches = |tool: &&KnownTool<'d>| {
-            selector.is_none_or(|selector| selects(selector, tool.definition))
-        };
-        self.tools.iter().filter(matches).collect()
+        match selector {
+            None => self.tools.iter().collect(),
+            Some(Selector::Exact(name)) => self.named(name).collect(),
+            Some(selector) => {
+                self.tools.iter().filter(|tool| selects(selector, tool.definition)).collect()
+            }
+        }
     }
 }
 
@@ -76,9 +120,14 @@ pub(super) fn selects(selector: &Selector, tool: &ToolDefinition) -> bool {
 }
 
 impl KnownTool<'_> {
+    fn schema(&self) -> Option<&Json> {
+        let parsed = || serde_json::from_str(self.definition.input_schema.as_deref()?).ok();
+        self.schema.get_or_init(parsed).as_ref()
+    }
+
     /// What the schema says of a path below `args`.
     pub(super) fn look(&self, steps: &[Step]) -> Look {
-        let Some(mut node) = self.schema.as_ref() else { return Look::Open };
+        let Some(mut node) = self.schema() else { return Look::Open };
         for step in steps {
             if is_opaque(node) {
                 return Look::Open;
@@ -108,7 +157,7 @@ impl KnownTool<'_> {
 
     /// True if every key of the path must be given. An element by its number never must.
     pub(super) fn requires(&self, steps: &[Step]) -> bool {
-        let Some(mut node) = self.schema.as_ref() else { return false };
+        let Some(mut node) = self.schema() else { return false };
         for step in steps {
             let next = match step {
                 Step::Key(key) => {

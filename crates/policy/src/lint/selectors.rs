@@ -1,7 +1,9 @@
 //! Warnings about what selectors reach: L002, L007, L011, L012, L013.
 
+use std::sync::Arc;
+
 use super::Findings;
-use super::schema_view::{Server, selects};
+use super::schema_view::{Reach, Server};
 use crate::document::{Action, DefaultAction, Model, Rules, Selector};
 use crate::{Risk, ToolDefinition};
 
@@ -15,8 +17,9 @@ pub(super) fn check(found: &mut Findings<'_>, model: &Model, server: Option<&Ser
     if let Some(server) = server {
         matches_nothing(found, model, server);
         unpinned(found, model, server);
+        let (hide, listed) = (Reach::of(&model.hide), Reach::of(&model.tools));
         for tool in &server.tools {
-            unguarded(found, model, tool.definition);
+            unguarded(found, model, (&hide, &listed), tool.definition);
         }
     }
 }
@@ -27,12 +30,18 @@ fn tool_selectors(model: &Model) -> impl Iterator<Item = (&Selector, usize, &str
     hide.chain(model.tools.iter().map(|entry| (&entry.selector, entry.at, &*entry.pointer)))
 }
 
+/// Selectors for which a near name is looked for among all tools, at most: the first ones.
+const NEAR_NAMES_MAX: usize = 50;
+
 fn matches_nothing(found: &mut Findings<'_>, model: &Model, server: &Server<'_>) {
+    let mut looks = 0;
     for (selector, at, pointer) in tool_selectors(model) {
         if server.matched(Some(selector)).is_empty() {
             let message = format!("`{}` matches no tool of the server", selector.text());
             let names = server.tools.iter().map(|tool| tool.definition.name.as_str());
-            let help = crate::parse::did_you_mean(&selector.text(), names);
+            looks += 1;
+            let near = || crate::parse::did_you_mean(&selector.text(), names);
+            let help = if looks <= NEAR_NAMES_MAX { near() } else { None };
             found.add_with_help("L002", (at, pointer), message, help.as_deref());
         }
     }
@@ -61,19 +70,12 @@ fn unpinned(found: &mut Findings<'_>, model: &Model, server: &Server<'_>) {
 /// A tool that `tools` names exactly and `hide` takes away. A glob or class in `tools` that reaches further than
 /// `hide` is how a policy hides one of many, and no mistake.
 fn hidden_and_listed(found: &mut Findings<'_>, model: &Model, server: Option<&Server<'_>>) {
+    let reach = Reach::of(&model.hide);
     for entry in &model.tools {
         let Selector::Exact(name) = &entry.selector else { continue };
-        let known = server.and_then(|server| {
-            server.tools.iter().map(|tool| tool.definition).find(|tool| *tool.name == **name)
-        });
-        let hides = |selector: &Selector| match selector {
-            Selector::Exact(hidden) => hidden == name,
-            Selector::Glob(_, glob) => glob.matches(name),
-            Selector::Class(_) | Selector::Risk(_) => {
-                known.is_some_and(|tool| selects(selector, tool))
-            }
-        };
-        if let Some(hide) = model.hide.iter().find(|hide| hides(&hide.selector)) {
+        let known = server.and_then(|server| server.named(name).next());
+        let hiding = reach.to(name, known.map(|tool| tool.definition));
+        if let Some(hide) = hiding.first() {
             let message = format!("`{name}` is hidden by {}, so this says nothing", hide.pointer);
             found.add("L007", entry.at, &entry.pointer, message);
         }
@@ -81,13 +83,17 @@ fn hidden_and_listed(found: &mut Findings<'_>, model: &Model, server: Option<&Se
 }
 
 /// A high or critical tool that nothing holds back.
-fn unguarded(found: &mut Findings<'_>, model: &Model, tool: &ToolDefinition) {
+fn unguarded(
+    found: &mut Findings<'_>,
+    model: &Model,
+    (hide, listed): (&Reach<'_, ()>, &Reach<'_, Arc<Rules>>),
+    tool: &ToolDefinition,
+) {
     let Some(risk @ (Risk::High | Risk::Critical)) = tool.risk else { return };
-    if model.hide.iter().any(|entry| selects(&entry.selector, tool)) {
+    if !hide.to(&tool.name, Some(tool)).is_empty() {
         return;
     }
-    let matching = model.tools.iter().filter(|entry| selects(&entry.selector, tool));
-    let matching: Vec<_> = matching.collect();
+    let matching = listed.to(&tool.name, Some(tool));
     if matching.is_empty() && model.default == DefaultAction::Deny {
         return;
     }

@@ -302,7 +302,10 @@ pub(crate) fn invalid(error: EditError) -> OpError {
             let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
             OpError::Invalid(words.join("; "))
         }
-        other => OpError::Invalid(other.to_string()),
+        error @ (EditError::Missing(_)
+        | EditError::Opaque { .. }
+        | EditError::Value(_)
+        | EditError::Differs) => OpError::Invalid(error.to_string()),
     }
 }
 

@@ -103,7 +103,9 @@ async fn look(
         let found = |record: PolicyRecord| {
             let tools = record.server.as_ref().and_then(|server| servers.get(server));
             let document = Document::parse(&record.text).ok();
-            let lints = document.as_ref().map(|d| policy::lint(d, tools.map(|tools| tools.as_slice())).len());
+            let lints = document
+                .as_ref()
+                .map(|d| policy::lint(d, tools.map(|tools| tools.as_slice())).len());
             let tests = document.map(|document| document.tests().len());
             (record.name, Found { tests, lints: lints.unwrap_or_default() })
         };

@@ -7,7 +7,6 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 use policy::UnixMillis;
-use sha2::{Digest as _, Sha256};
 use store::{
     ApiRole, AuditMode, Email, Entropy, GrantId, Label, NewGrant, NewPolicy, PersonId, PinRecord,
     PinState, PolicyMode, PolicyName, Role, ServerSlug, Store, StoreConfig, TokenHash,
@@ -155,8 +154,7 @@ impl Pages {
 
     /// Saves from a page that was about `text`.
     async fn save_seen(&self, (mode, expected): (&str, u32), text: &str) -> (StatusCode, String) {
-        let digest = Sha256::digest(format!("pay\n{text}"));
-        let seen = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let seen = policy::sha256(format!("pay\n{text}").as_bytes()).to_string();
         let form = Form { mode: mode.to_owned(), note: "why".to_owned(), expected, seen };
         let posted = posted(form);
         let saved = save(State(self.console.clone()), Path("p".to_owned()), posted).await;

@@ -391,9 +391,14 @@ fn edit() -> impl Strategy<Value = Edit> {
             Edit::AddEntries(new.into_iter().map(entry).collect())
         }),
     ];
+    prop_oneof![1 => whole, 3 => many, 4 => edit_of_one()]
+}
+
+/// Edits of one block.
+fn edit_of_one() -> impl Strategy<Value = Edit> {
     let index = 0..2usize;
     let place = || (block(), list(), 0..2usize, 0..2usize);
-    let one = prop_oneof![
+    prop_oneof![
         place().prop_map(|(block, list, rule, _)| Edit::RemoveRule { block, list, rule }),
         (place(), text()).prop_map(|((block, list, rule, _), id)| Edit::SetRuleId {
             block,
@@ -424,8 +429,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         (block(), index).prop_map(|(block, index)| Edit::RemoveLimit { block, index }),
         (block(), prop::sample::select(SELECTORS.to_vec()))
             .prop_map(|(block, to)| Edit::Rename { block, to: to.to_owned() }),
-    ];
-    prop_oneof![1 => whole, 3 => many, 4 => one]
+    ]
 }
 
 /// The bytes of every block, by pointer, and those of every member of the document.

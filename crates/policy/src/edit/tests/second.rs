@@ -7,14 +7,14 @@ use std::ops::Range;
 use serde_json::{Map, Value as Json, json};
 
 /// The document after an edit that goes well, as [`settled`] leaves it.
-pub fn edited(document: &Json, edit: &Json) -> Json {
+pub(crate) fn edited(document: &Json, edit: &Json) -> Json {
     let mut out = document.clone();
     run(&mut out, edit);
     settled(out)
 }
 
 /// A document without lists in which nothing stands: an edit that takes the last element may leave the list or not.
-pub fn settled(mut document: Json) -> Json {
+pub(crate) fn settled(mut document: Json) -> Json {
     let is_empty = |value: &Json| value.as_array().is_some_and(Vec::is_empty);
     if let Some(root) = document.as_object_mut() {
         root.retain(|key, value| key != "hide" || !is_empty(value));
@@ -75,6 +75,23 @@ fn run(document: &mut Json, edit: &Json) {
             }
         }
         "remove_blocks" => blocks(asked).iter().for_each(|block| remove(document, block)),
+        "add_entries" => {
+            for entry in asked.as_array().unwrap() {
+                let rules: Json = serde_json::from_str(entry["rules"].as_str().unwrap()).unwrap();
+                let put = made(document, &entry["block"]);
+                assert_eq!(*put, json!({}), "an entry is put where one is");
+                *put = rules;
+            }
+        }
+        "batch" => asked.as_array().unwrap().iter().for_each(|edit| run(document, edit)),
+        "rename" | "hide" | "unhide" => run_on_selectors(document, name, asked),
+        _ => run_in_list(document, name, asked),
+    }
+}
+
+/// Edits of selectors.
+fn run_on_selectors(document: &mut Json, name: &str, asked: &Json) {
+    match name {
         "rename" => {
             let block = &asked["block"];
             let entry = there(document, block).unwrap().clone();
@@ -95,16 +112,7 @@ fn run(document: &mut Json, edit: &Json) {
             let gone = asked.as_array().unwrap();
             document["hide"].as_array_mut().unwrap().retain(|selector| !gone.contains(selector));
         }
-        "add_entries" => {
-            for entry in asked.as_array().unwrap() {
-                let rules: Json = serde_json::from_str(entry["rules"].as_str().unwrap()).unwrap();
-                let put = made(document, &entry["block"]);
-                assert_eq!(*put, json!({}), "an entry is put where one is");
-                *put = rules;
-            }
-        }
-        "batch" => asked.as_array().unwrap().iter().for_each(|edit| run(document, edit)),
-        _ => run_in_list(document, name, asked),
+        other => panic!("the edit `{other}` has no second reading"),
     }
 }
 
@@ -247,9 +255,9 @@ fn approval(form: &Json) -> Json {
 }
 
 fn limit(form: &Json) -> Json {
-    let number = |key: &str| match &form[key] {
-        Json::Null => Json::Null,
-        text => word_or_number(text),
+    let number = |key: &str| {
+        let text = &form[key];
+        if text.is_null() { Json::Null } else { word_or_number(text) }
     };
     given(vec![
         ("counter", form["counter"].clone()),
@@ -270,17 +278,17 @@ fn given(members: Vec<(&str, Json)>) -> Json {
 }
 
 /// The comments of a text, sorted.
-pub fn comments(text: &str) -> Vec<String> {
+pub(crate) fn comments(text: &str) -> Vec<String> {
     let mut found: Vec<String> = pieces(text)
-        .filter(|range| text[range.clone()].starts_with('/'))
-        .map(|range| text[range].to_owned())
+        .filter(|range| text.get(range.clone()).unwrap().starts_with('/'))
+        .map(|range| text.get(range).unwrap().to_owned())
         .collect();
     found.sort();
     found
 }
 
 /// Whether all of `some` are among `all`, as often.
-pub fn contains_all(all: &[String], some: &[String]) -> bool {
+pub(crate) fn contains_all(all: &[String], some: &[String]) -> bool {
     let mut all = all.to_vec();
     some.iter().all(|one| {
         let found = all.iter().position(|other| other == one);
@@ -315,7 +323,7 @@ fn pieces(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 
 /// The members of the document, and the blocks of its sections, each from its key to the end of its value, by JSON
 /// Pointer, escapes in keys as they are written.
-pub fn parts(text: &str) -> Vec<(String, Range<usize>)> {
+pub(crate) fn parts(text: &str) -> Vec<(String, Range<usize>)> {
     let mut found = Vec::new();
     let mut keys: Vec<Option<Range<usize>>> = Vec::new();
     let mut end = 0;
@@ -333,7 +341,7 @@ pub fn parts(text: &str) -> Vec<(String, Range<usize>)> {
     };
     let mut last_string: Option<Range<usize>> = None;
     for range in pieces(text) {
-        let piece = &text[range.clone()];
+        let piece = text.get(range.clone()).unwrap();
         match piece.chars().next().unwrap() {
             '/' => continue,
             c if c.is_whitespace() || c == '\u{feff}' => continue,
@@ -349,11 +357,10 @@ pub fn parts(text: &str) -> Vec<(String, Range<usize>)> {
                 if let Some(slot) = keys.last_mut() {
                     *slot = None;
                 }
-                if piece != "," {
-                    keys.pop();
-                } else {
+                if piece == "," {
                     continue;
                 }
+                keys.pop();
             }
             '"' => last_string = Some(range.clone()),
             _ => {}

@@ -18,6 +18,7 @@ fn entry(method: &str, name: &str, arguments: &str) -> AuditEntry {
         client: Some("cli/1.2".to_owned()),
         method: Some(method.to_owned()),
         tool: Some(name.to_owned()),
+        risk: None,
         arguments_json: Some(arguments.to_owned()),
         policy: Some("p".to_owned()),
         policy_version: Some(1),
