@@ -23,6 +23,7 @@ fn line(tool: &str, class: Option<Class>) -> PinLine {
         server: ServerSlug::parse("s").unwrap(),
         tool: tool.to_owned(),
         state: PinState::Accepted,
+        digest: String::new(),
         is_new: false,
         class,
         risk: class.map(|_| Risk::High),
