@@ -160,6 +160,10 @@ fn ends_in_ours(program: &str) -> bool {
 fn find<'n>(root: &'n Node, target: Target<'_>) -> Result<&'n Node, WrapError> {
     let mut found = Vec::new();
     for container in target.containers {
+        // Readers differ in which of two tables of one name counts.
+        if stands_twice(root, container) {
+            return Err(WrapError::Ambiguous(target.server.to_owned()));
+        }
         for (project, node) in reach(root, container, None) {
             if target.project.is_none_or(|wanted| project == Some(wanted)) {
                 let named = named(node).into_iter();
@@ -172,6 +176,16 @@ fn find<'n>(root: &'n Node, target: Target<'_>) -> Result<&'n Node, WrapError> {
         [] => Err(WrapError::NotFound(target.server.to_owned())),
         _ => Err(WrapError::Ambiguous(target.server.to_owned())),
     }
+}
+
+/// Whether a name on the way to the servers stands twice in its table.
+fn stands_twice(node: &Node, path: &[&str]) -> bool {
+    let Some((name, rest)) = path.split_first() else { return false };
+    let mut below = node.table().iter();
+    if *name == "*" {
+        return below.any(|(name, below)| node.times(name) > 1 || stands_twice(below, rest));
+    }
+    node.times(name) > 1 || node.get(name).is_some_and(|below| stands_twice(below, rest))
 }
 
 /// A program and its arguments, and where they stand.

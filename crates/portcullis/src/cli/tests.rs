@@ -109,7 +109,7 @@ fn what_the_grammar_does_not_know_is_a_usage_error() {
         "audit query --since yesterday",
         "serve --port 1",
         "discover --client nobody",
-        "wrap cursor files",
+        "wrap cursor",
         "wrap cursor files --policy FILE --yes --dry-run",
         "policy explain P",
         "policy replay P --since yesterday",
