@@ -16,6 +16,7 @@ use crate::say;
 pub(crate) fn install(found: &Repository) -> Result<(), String> {
     npm(found, "tests/it/npm", "npm")?;
     npm(found, "tests/it/browser/npm", "browser")?;
+    npm(found, "tests/it/oidc", "oidc")?;
     python(found, "python", "requirements.txt")?;
     deny(found).map(drop)
 }

@@ -74,7 +74,9 @@ async fn check(State(further): State<Arc<Vec<String>>>, request: Request, next: 
         (Some(Ok(host)), None) => is_own(host, &further),
         _ => false,
     };
-    if own {
+    // A target that names an authority counts before `Host` (RFC 9112 section 3.2.2): it is ours as well.
+    let named = request.uri().authority().is_none_or(|named| is_own(named.as_str(), &further));
+    if own && named {
         return next.run(request).await;
     }
     let detail = "this listener does not answer under this name (see `listen.hosts`)";

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use policy::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use crate::deed::Deed;
 use crate::error::{ReadError, WriteError, damaged, exists_if_taken};
 use crate::name::{Label, NameError, Revision};
 use crate::store::Store;
@@ -91,9 +92,11 @@ impl Store {
     /// Makes an API token; [`WriteError::Exists`] if its label or hash is taken. The caller says
     /// nothing of `managed_by_file`: it is made outside the file.
     pub async fn create_api_token(&self, token: ApiTokenRecord) -> Result<Revision, WriteError> {
-        self.change(move |tx| {
-            insert(tx, &ApiTokenRecord { managed_by_file: false, ..token })?;
-            Ok(tx.bump_config()?)
+        self.act(move |tx| {
+            let token = ApiTokenRecord { managed_by_file: false, ..token };
+            insert(tx, &token)?;
+            let did = tx.did(Deed::CreateApiToken, token.label.as_str(), token.role.as_str())?;
+            Ok((tx.bump_config()?, did))
         })
         .await
     }
@@ -101,7 +104,7 @@ impl Store {
     /// Removes an API token. Not for tokens from the file.
     pub async fn remove_api_token(&self, label: &Label) -> Result<Revision, WriteError> {
         let label = label.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             let name = || label.as_str().to_owned();
             let managed: Option<bool> = tx
                 .query_row(
@@ -115,7 +118,8 @@ impl Store {
                 Some(true) => Err(WriteError::ManagedByFile { what: "API token", name: name() }),
                 Some(false) => {
                     tx.execute("DELETE FROM api_tokens WHERE label = ?1", [label.as_str()])?;
-                    Ok(tx.bump_config()?)
+                    let did = tx.did(Deed::RemoveApiToken, label.as_str(), "")?;
+                    Ok((tx.bump_config()?, did))
                 }
             }
         })

@@ -2,12 +2,14 @@
 //!
 //! What never lives here: reading the file.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use policy::{UnixMillis, sha256};
 
 use crate::api_token::{self, ApiTokenRecord, Role};
+use crate::deed::{By, Deed, Did};
 use crate::error::{ReadError, WriteError};
 use crate::grant::{self, GrantRecord};
 use crate::name::{Actor, GrantId, Label, PolicyName, Revision, ServerSlug};
@@ -112,20 +114,25 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Revision, WriteError> {
         let core = Arc::clone(self.core());
-        self.change(move |tx| {
-            let apply = Apply { tx, keys: &core.keys, now };
-            let changed = [
-                apply.servers(&objects.servers)?,
-                apply.policies(&objects.policies)?,
-                // Before the grants, so that none names a policy that left.
-                apply.remove_left(&objects)?,
-                apply.grants(&objects.grants)?,
-                apply.api_tokens(&objects.api_tokens)?,
-            ];
-            let changed = changed.contains(&Applied::Changed);
-            Ok(if changed { tx.bump_config()? } else { tx.revision()? })
-        })
-        .await
+        let by = By { actor: Actor::file(), from: "configuration file".to_owned(), at: now };
+        self.by(by)
+            .act(move |tx| {
+                let apply = Apply { tx, keys: &core.keys, now, changed: RefCell::default() };
+                let changed = [
+                    apply.servers(&objects.servers)?,
+                    apply.policies(&objects.policies)?,
+                    // Before the grants, so that none names a policy that left.
+                    apply.remove_left(&objects)?,
+                    apply.grants(&objects.grants)?,
+                    apply.api_tokens(&objects.api_tokens)?,
+                ];
+                if !changed.contains(&Applied::Changed) {
+                    return Ok((tx.revision()?, Did::nothing()));
+                }
+                let did = tx.did(Deed::ApplyFile, "", apply.changed.borrow().join(", "))?;
+                Ok((tx.bump_config()?, did))
+            })
+            .await
     }
 }
 
@@ -139,9 +146,16 @@ struct Apply<'a> {
     tx: &'a Tx<'a>,
     keys: &'a Keys,
     now: UnixMillis,
+    /// What changed, for the deed.
+    changed: RefCell<Vec<String>>,
 }
 
 impl Apply<'_> {
+    fn changed(&self, what: impl Into<String>) -> Applied {
+        self.changed.borrow_mut().push(what.into());
+        Applied::Changed
+    }
+
     fn servers(&self, servers: &[ServerRecord]) -> Result<Applied, WriteError> {
         let mut applied = Applied::Unchanged;
         let next = Revision(self.tx.revision()?.0.saturating_add(1));
@@ -166,7 +180,7 @@ impl Apply<'_> {
             if stored.as_ref() != Some(&wanted) {
                 let wanted = ServerRecord { revision: next, ..wanted };
                 server::save(self.tx, self.keys, &wanted, self.now)?;
-                applied = Applied::Changed;
+                applied = self.changed(format!("server {name}"));
             }
         }
         Ok(applied)
@@ -193,7 +207,10 @@ impl Apply<'_> {
             };
             match policy_text::save(self.tx, &new, Managed::ByFile, self.now)? {
                 Saved::Unchanged => {}
-                Saved::Version(_) => applied = Applied::Changed,
+                Saved::Version(version) => {
+                    let name = &policy.name;
+                    applied = self.changed(format!("policy {name}, version {version}"));
+                }
             }
         }
         Ok(applied)
@@ -225,7 +242,7 @@ impl Apply<'_> {
         for record in wanted.values() {
             grant::insert(self.tx, record)?;
         }
-        Ok(Applied::Changed)
+        Ok(self.changed("grants"))
     }
 
     fn api_tokens(&self, tokens: &[FileApiToken]) -> Result<Applied, WriteError> {
@@ -254,7 +271,7 @@ impl Apply<'_> {
         for token in &wanted {
             api_token::insert(self.tx, token)?;
         }
-        Ok(Applied::Changed)
+        Ok(self.changed("API tokens"))
     }
 
     /// Removes servers and policies that left the file; with a server go its pins and grants, and
@@ -264,13 +281,13 @@ impl Apply<'_> {
         for name in self.names("SELECT name FROM policies WHERE managed_by_file")? {
             if !objects.policies.iter().any(|policy| policy.name.as_str() == name) {
                 self.tx.execute("DELETE FROM policies WHERE name = ?1", [&name])?;
-                applied = Applied::Changed;
+                applied = self.changed(format!("policy {name} left the file"));
             }
         }
         for slug in self.names("SELECT slug FROM servers WHERE managed_by_file")? {
             if !objects.servers.iter().any(|server| server.slug.as_str() == slug) {
                 self.tx.execute("DELETE FROM servers WHERE slug = ?1", [&slug])?;
-                applied = Applied::Changed;
+                applied = self.changed(format!("server {slug} left the file"));
             }
         }
         Ok(applied)

@@ -12,6 +12,7 @@ mod audit;
 mod configuration;
 mod connection;
 mod data_dir;
+mod deed;
 mod delivery;
 mod entropy;
 mod error;
@@ -54,6 +55,7 @@ pub use audit::{
     BadRow, CursorError, VerifyError, VerifyProgress, VerifyReport,
 };
 pub use configuration::Configuration;
+pub use deed::{By, DEEDS_PAGE_ROWS_MAX, Deed, DeedFilter, DeedPage, DeedRecord};
 pub use delivery::{
     Attempted, DELIVERIES_PAGE_ROWS_MAX, DELIVERIES_WAITING_MAX, Delivery, DeliveryFilter,
     DeliveryId, DeliveryState, NewDelivery, Occasion, Unannounced, sign_delivery,

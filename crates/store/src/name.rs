@@ -166,7 +166,7 @@ impl Label {
     }
 }
 
-/// Who did something: `file`, `cli`, `api:<token label>` or a person's account.
+/// Who did something: `file`, `cli`, `api:<token label>`, a person's account, or `portcullis` itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Actor(Arc<str>);
 text_newtype!(Actor);
@@ -184,6 +184,11 @@ impl Actor {
     /// The configuration file.
     pub fn file() -> Actor {
         Actor("file".into())
+    }
+
+    /// The process itself, where nobody asked.
+    pub fn system() -> Actor {
+        Actor("portcullis".into())
     }
 }
 

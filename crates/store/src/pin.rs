@@ -5,9 +5,11 @@
 use policy::{Class, Risk, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
+use crate::deed::{Deed, Did};
 use crate::error::{ReadError, WriteError, damaged, is_unknown_reference};
 use crate::name::{Actor, Revision, ServerSlug};
 use crate::store::Store;
+use crate::writer::Tx;
 
 /// Whether a tool may be listed and called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +120,10 @@ const KEEP_OUT: &str = "INSERT INTO kept_out (server, tool, digest, actor, at)
     WHERE server = ?1 AND tool = ?2 AND digest = ?3 AND state = 'quarantined'
     ON CONFLICT (server, tool) DO UPDATE SET
         digest = excluded.digest, actor = excluded.actor, at = excluded.at";
+
+/// Definitions accepted at once that leave a deed each, at most; the pins themselves say who accepted
+/// them and when.
+const DEEDS_EACH_MAX: usize = 100;
 
 impl Store {
     /// The pins of one server, by tool name.
@@ -235,14 +241,23 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(), WriteError> {
         let (server, actor) = (server.clone(), actor.clone());
-        self.change(move |tx| {
+        self.act(move |tx| {
+            let mut did = Did::nothing();
             for (tool, digest) in &seen {
                 let kept = (server.as_str(), tool, digest, actor.as_str(), now.0);
                 if tx.prepare_cached(KEEP_OUT)?.execute(kept)? != 1 {
                     return Err(WriteError::Changed { what: "tool", name: tool.clone() });
                 }
+                if seen.len() <= DEEDS_EACH_MAX {
+                    let object = format!("{server}: {tool}");
+                    did = tx.did(Deed::KeepOutTool, &object, format!("definition {digest}"))?;
+                }
             }
-            Ok(())
+            if seen.len() > DEEDS_EACH_MAX {
+                let detail = format!("{} tools at once", seen.len());
+                did = tx.did(Deed::KeepOutTool, server.as_str(), detail)?;
+            }
+            Ok(((), did))
         })
         .await
     }
@@ -281,11 +296,12 @@ impl Store {
     ) -> Result<Revision, WriteError> {
         let (server, tool) = (pin.0.clone(), pin.1.to_owned());
         let (digest, actor) = (expected_digest.to_owned(), actor.clone());
-        self.change(move |tx| {
+        self.act(move |tx| {
             let accepted = (server.as_str(), &tool, &digest, now.0, actor.as_str());
             if tx.prepare_cached(ACCEPT)?.execute(accepted)? == 1 {
                 tx.prepare_cached(FORGET_KEPT_OUT)?.execute((server.as_str(), &tool))?;
-                return Ok(tx.bump_config()?);
+                let did = accepted_tool(tx, &server, (&tool, &digest))?;
+                return Ok((tx.bump_config()?, did));
             }
             let exists = "SELECT 1 FROM pins WHERE server = ?1 AND tool = ?2";
             let found = tx.prepare_cached(exists)?.exists((server.as_str(), &tool))?;
@@ -308,15 +324,23 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Revision, WriteError> {
         let (server, actor) = (server.clone(), actor.clone());
-        self.change(move |tx| {
+        self.act(move |tx| {
+            let mut did = Did::nothing();
             for (tool, digest) in &expected {
                 let accepted = (server.as_str(), tool, digest, now.0, actor.as_str());
                 if tx.prepare_cached(ACCEPT)?.execute(accepted)? != 1 {
                     return Err(WriteError::Changed { what: "tool", name: tool.clone() });
                 }
                 tx.prepare_cached(FORGET_KEPT_OUT)?.execute((server.as_str(), tool))?;
+                if expected.len() <= DEEDS_EACH_MAX {
+                    did = accepted_tool(tx, &server, (tool, digest))?;
+                }
             }
-            Ok(tx.bump_config()?)
+            if expected.len() > DEEDS_EACH_MAX {
+                let detail = format!("{} tools at once", expected.len());
+                did = tx.did(Deed::AcceptTool, server.as_str(), detail)?;
+            }
+            Ok((tx.bump_config()?, did))
         })
         .await
     }
@@ -328,16 +352,26 @@ impl Store {
         tool: &str,
     ) -> Result<Revision, WriteError> {
         let (server, tool) = (server.clone(), tool.to_owned());
-        self.change(move |tx| {
+        self.act(move |tx| {
             let sql = "DELETE FROM pins WHERE server = ?1 AND tool = ?2";
             if tx.execute(sql, (server.as_str(), &tool))? == 1 {
-                Ok(tx.bump_config()?)
+                let did = tx.did(Deed::ForgetTool, &format!("{server}: {tool}"), "")?;
+                Ok((tx.bump_config()?, did))
             } else {
                 Err(WriteError::NotFound { what: "tool", name: tool })
             }
         })
         .await
     }
+}
+
+fn accepted_tool(
+    tx: &Tx<'_>,
+    server: &ServerSlug,
+    (tool, digest): (&str, &str),
+) -> Result<Did, WriteError> {
+    let object = format!("{server}: {tool}");
+    Ok(tx.did(Deed::AcceptTool, &object, format!("definition {digest}"))?)
 }
 
 fn get(connection: &Connection, pin: &PinRecord) -> Result<Option<PinRecord>, ReadError> {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use policy::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use crate::deed::{Deed, Did};
 use crate::error::{ReadError, WriteError, damaged};
 use crate::name::{Actor, NameError, PolicyName, Revision, ServerSlug};
 use crate::store::Store;
@@ -172,7 +173,7 @@ impl Store {
         expected: Option<u32>,
         now: UnixMillis,
     ) -> Result<u32, WriteError> {
-        self.change(move |tx| {
+        self.act(move |tx| {
             let stored = stored(tx, &policy.name)?;
             let name = || policy.name.as_str().to_owned();
             if stored.as_ref().is_some_and(|stored| stored.managed_by_file) {
@@ -183,10 +184,14 @@ impl Store {
                 return Err(WriteError::Changed { what: "policy", name: name() });
             }
             match save(tx, &policy, Managed::Elsewhere, now)? {
-                Saved::Unchanged => Ok(newest),
+                Saved::Unchanged => Ok((newest, Did::nothing())),
                 Saved::Version(version) => {
                     tx.bump_config()?;
-                    Ok(version)
+                    let note = policy.note.as_deref().unwrap_or_default();
+                    let colon = if note.is_empty() { "" } else { ": " };
+                    let mode = policy.mode.as_str();
+                    let detail = format!("version {version}, {mode}{colon}{note}");
+                    Ok((version, tx.did(Deed::SavePolicy, policy.name.as_str(), detail)?))
                 }
             }
         })
@@ -197,7 +202,7 @@ impl Store {
     /// names it.
     pub async fn remove_policy(&self, name: &PolicyName) -> Result<Revision, WriteError> {
         let name = name.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             let stored = stored(tx, &name)?;
             let what = "policy";
             let text = || name.as_str().to_owned();
@@ -217,7 +222,8 @@ impl Store {
                 return Err(WriteError::InUse { what, name: text(), by });
             }
             remove(tx, &name)?;
-            Ok(tx.bump_config()?)
+            let did = tx.did(Deed::RemovePolicy, name.as_str(), "")?;
+            Ok((tx.bump_config()?, did))
         })
         .await
     }

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V5__deliveries", include_str!("../migrations/V5__deliveries.sql")),
     ("V6__approval_lists", include_str!("../migrations/V6__approval_lists.sql")),
     ("V7__servers_and_grants", include_str!("../migrations/V7__servers_and_grants.sql")),
+    ("V8__deeds", include_str!("../migrations/V8__deeds.sql")),
 ];
 
 /// Brings the database up to date: all missing migrations in one transaction or none.

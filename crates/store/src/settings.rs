@@ -4,6 +4,7 @@
 
 use rusqlite::Connection;
 
+use crate::deed::{Deed, Did};
 use crate::error::{ReadError, WriteError};
 use crate::store::Store;
 
@@ -41,10 +42,15 @@ impl Store {
 
     /// Replaces the settings.
     pub async fn save_settings(&self, settings: Settings) -> Result<(), WriteError> {
-        self.change(move |tx| {
+        self.act(move |tx| {
+            let before = read(tx)?;
+            if before == settings {
+                return Ok(((), Did::nothing()));
+            }
             let sql = "UPDATE settings SET own_calls = ?1 WHERE id = 1";
             tx.execute(sql, [settings.own_calls.as_str()])?;
-            Ok(())
+            let (from, to) = (before.own_calls.as_str(), settings.own_calls.as_str());
+            Ok(((), tx.did(Deed::ChangeSettings, "own calls", format!("{from} → {to}"))?))
         })
         .await
     }

@@ -17,6 +17,7 @@ use crate::approval::{self, ApprovalIndex};
 use crate::audit::ANCHOR_FILE;
 use crate::connection::{DATABASE_FILE, FileIdentity, open_writer};
 use crate::data_dir::DataDir;
+use crate::deed::{self, By, DEEDS_ANCHOR_FILE, Did};
 use crate::entropy::{Entropy, NoEntropy};
 use crate::error::{ReadError, Unavailable};
 use crate::name::Revision;
@@ -164,7 +165,11 @@ impl From<ReadError> for OpenError {
 /// The truth on disk: one handle for the whole process, cheap to clone. The writer ends when the
 /// last clone is dropped, after writing what is queued; [`Store::close`] waits for that.
 #[derive(Debug, Clone)]
-pub struct Store(Arc<Handle>);
+pub struct Store {
+    handle: Arc<Handle>,
+    /// Who asks for what this handle changes.
+    by: Option<Arc<By>>,
+}
 
 #[derive(Debug)]
 struct Handle {
@@ -254,6 +259,8 @@ impl Store {
         let mut connection = open_writer(&database)?;
         migrate(&mut connection)?;
         let keys = open_keys(&dir, &mut connection, &anchor)?;
+        let deeds_anchor = dir.file(DEEDS_ANCHOR_FILE);
+        deed::ensure_anchor(&connection, &keys, &deeds_anchor)?;
         writer::touch(&connection)?;
         drop(opening);
         let core = Arc::new(Core {
@@ -277,6 +284,7 @@ impl Store {
             core: core_of_writer,
             database,
             anchor,
+            deeds_anchor,
             connection,
             identity,
             key_check,
@@ -284,7 +292,8 @@ impl Store {
         };
         let writer = writer::start(start)
             .map_err(|source| OpenError::Files { path: config.data_dir.clone(), source })?;
-        Ok(Store(Arc::new(Handle { core, writer: Mutex::new(Some(writer)) })))
+        let handle = Arc::new(Handle { core, writer: Mutex::new(Some(writer)) });
+        Ok(Store { handle, by: None })
     }
 
     /// The revision in force, moved by every change of servers, pins, policies, grants and API
@@ -307,7 +316,7 @@ impl Store {
     /// refused. The last step of a drain.
     pub async fn close(&self) {
         self.core().queue.close();
-        let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.handle.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             let joined = spawn_blocking(move || writer.join().is_ok()).await;
             if !joined.unwrap_or(false) {
@@ -328,7 +337,7 @@ impl Store {
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.0.core
+        &self.handle.core
     }
 
     /// Runs a read on a connection of its own.
@@ -360,14 +369,36 @@ impl Store {
         }
     }
 
-    /// Runs a change in the writer's transaction; it is on disk when this returns.
+    /// The same store, for what `by` asks for: the deeds that its changes leave name them. Without,
+    /// they name the process itself.
+    #[must_use]
+    pub fn by(&self, by: By) -> Store {
+        Store { handle: Arc::clone(&self.handle), by: Some(Arc::new(by)) }
+    }
+
+    /// Runs a change for which somebody answers, with the deed that says so; both are on disk when
+    /// this returns, or neither.
+    pub(crate) async fn act<T, E, F>(&self, act: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Unavailable> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<(T, Did), E> + Send + 'static,
+    {
+        self.change(move |tx| act(tx).map(|(done, _did)| done)).await
+    }
+
+    /// Runs a change in the writer's transaction; it is on disk when this returns. For what the
+    /// process does by itself: whatever somebody asked for is an act ([`Store::act`]).
     pub(crate) async fn change<T, E, F>(&self, change: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Unavailable> + Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (change, done) = ClosureChange::new(change);
+        // A deed of the process itself is as old as the one before it.
+        let by = self.by.clone();
+        let by = by.unwrap_or_else(|| Arc::new(By::system(UnixMillis(0))));
+        let (change, done) = ClosureChange::new(change, (Arc::clone(self.core()), by));
         self.core().queue.push(Job::Change(Box::new(change)))?;
         match done.await {
             Ok(result) => result,

@@ -6,6 +6,7 @@ pub mod collector;
 pub mod driven;
 pub mod fixture;
 pub mod gateway;
+pub mod issuer;
 pub mod long;
 pub mod places;
 pub mod ports;

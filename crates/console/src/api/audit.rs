@@ -141,7 +141,10 @@ pub const CSV_HEADER: &str = "kind,time,request_id,grant,server,session,client,m
 
 /// A CSV field that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe.
 pub(super) fn csv_field(out: &mut String, value: &str) {
-    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    // Some spreadsheets read the full-width forms like the plain ones.
+    let formula = value.starts_with([
+        '=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+    ]);
     let quoted = formula || value.contains([',', '"', '\n', '\r']);
     if !quoted {
         out.push_str(value);

@@ -65,7 +65,7 @@ const AUDIT_QUERY: &[&str] = &[
 ];
 
 /// All of them, in the order of the documentation.
-pub const ENDPOINTS: [Endpoint; 31] = [
+pub const ENDPOINTS: [Endpoint; 32] = [
     Endpoint {
         method: "get",
         path: "/api/v1/openapi.json",
@@ -200,4 +200,11 @@ pub const ENDPOINTS: [Endpoint; 31] = [
         ),
         AUDIT_QUERY,
     ),
+    Endpoint {
+        permission: Some(Permission::SeePeople),
+        ..with(
+            read("/api/v1/deeds", "[DeedView]", "What people and programs changed, newest first"),
+            &["actor", "deed", "object", "since", "cursor", "limit"],
+        )
+    },
 ];

@@ -5,6 +5,7 @@
 mod approvals;
 mod audit;
 mod auth;
+mod deeds;
 mod endpoints;
 mod etag;
 mod grants;
@@ -19,6 +20,7 @@ mod servers;
 mod tests;
 
 pub use audit::{AuditView, CSV_HEADER};
+pub use deeds::DeedView;
 pub use endpoints::{ENDPOINTS, Endpoint};
 pub use openapi::document as openapi_document;
 pub use problem::{PlacedError, Problem};
@@ -89,6 +91,7 @@ pub fn router(console: Console) -> Router {
         .route("/api/v1/approvals/{id}/approve", post(approvals::approve))
         .route("/api/v1/approvals/{id}/reject", post(approvals::reject))
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/deeds", get(deeds::list))
         .fallback(missing)
         .method_not_allowed_fallback(|| async {
             let detail = "this endpoint does not know this method";

@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 
 use super::endpoints::{ENDPOINTS, Endpoint};
 use super::problem::{PlacedError, Problem};
-use super::{approvals, audit, grants, policies, replay, servers};
+use super::{approvals, audit, deeds, grants, policies, replay, servers};
 use crate::ops::Permission;
 
 #[derive(OpenApi)]
@@ -50,6 +50,7 @@ use crate::ops::Permission;
         approvals::StandsOnView,
         approvals::DecisionInput,
         audit::AuditView,
+        deeds::DeedView,
     ))
 )]
 struct Schemas;

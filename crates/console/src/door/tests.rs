@@ -60,6 +60,20 @@ async fn a_page_under_a_foreign_name_reads_nothing() {
 }
 
 #[tokio::test]
+async fn a_target_that_names_another_authority_reads_nothing() {
+    let pages = Router::new().route("/metrics", get(|| async { "numbers" }));
+    let guarded = guarded(pages, "127.0.0.1:1".parse().unwrap(), Vec::new());
+    for (target, status) in [
+        ("http://localhost:1/metrics", StatusCode::OK),
+        ("http://page.example/metrics", StatusCode::FORBIDDEN),
+    ] {
+        let asked = Request::builder().uri(target).header("host", "localhost:1");
+        let answer = guarded.clone().oneshot(asked.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_tells_browsers_to_do_nothing_with_it() {
     let pages = Router::new().route("/metrics", get(|| async { "numbers" }));
     for (listens, host) in

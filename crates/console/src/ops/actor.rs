@@ -2,8 +2,10 @@
 //!
 //! What never lives here: how somebody proved who they are.
 
-use store::ApiRole as Role;
+use store::{ApiRole as Role, By, Store};
 use thiserror::Error;
+
+use crate::Console;
 
 /// What a use case asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,6 +69,12 @@ pub enum Forbidden {
 }
 
 impl Actor {
+    /// The store for what this actor does: the deeds that it leaves name them.
+    pub(crate) fn store(&self, console: &Console) -> Store {
+        let (actor, from) = (self.name.clone(), self.from.clone());
+        console.store.by(By { actor, from, at: (console.clock)() })
+    }
+
     /// Asks for a permission; every use case begins with this. Somebody whose role would do, but
     /// whose proof is too old for it, gets [`Forbidden::StepUp`].
     pub fn may(&self, permission: Permission) -> Result<(), Forbidden> {

@@ -172,7 +172,7 @@ pub async fn decide_as_shown(
         reason,
     };
     let now = (console.clock)();
-    let decided = console.store.decide_as_shown(id, (decision, shown), now).await;
+    let decided = actor.store(console).decide_as_shown(id, (decision, shown), now).await;
     decided.map_err(|error| match error {
         DecideError::NotFound(id) => not_found("approval", id.as_str()),
         DecideError::AlreadyDecided(_) | DecideError::Expired(_) => {

@@ -101,7 +101,7 @@ pub async fn create(
         tags: wanted.tags,
         owner: wanted.owner,
     };
-    Ok((console.store.create_grant(grant, now).await?, token))
+    Ok((actor.store(console).create_grant(grant, now).await?, token))
 }
 
 /// Milliseconds that the old token may work beside the new one, at most: a week.
@@ -122,7 +122,7 @@ pub async fn rotate(
     let now = (console.clock)();
     let keep_old_until = (overlap_ms > 0).then(|| UnixMillis(now.0.saturating_add(overlap_ms)));
     let rotation = Rotation { token_hash: token.hash(), keep_old_until };
-    console.store.rotate_grant(id, rotation).await?;
+    actor.store(console).rotate_grant(id, rotation).await?;
     Ok(token)
 }
 
@@ -134,13 +134,13 @@ pub async fn attach(
     policy: Option<PolicyName>,
 ) -> Result<GrantRecord, OpError> {
     actor.may(Permission::EditPolicies)?;
-    console.store.attach_policy(id, policy).await?;
+    actor.store(console).attach_policy(id, policy).await?;
     get(console, actor, id).await
 }
 
 /// Revokes a grant, for good.
 pub async fn revoke(console: &Console, actor: &Actor, id: &GrantId) -> Result<(), OpError> {
     actor.may(Permission::Administer)?;
-    console.store.revoke_grant(id, (console.clock)()).await?;
+    actor.store(console).revoke_grant(id, (console.clock)()).await?;
     Ok(())
 }

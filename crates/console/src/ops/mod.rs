@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod audit;
 pub mod builder;
 pub mod chain;
+pub mod deeds;
 pub mod grants;
 pub mod inventory;
 mod long_work;

@@ -123,7 +123,7 @@ pub async fn save(
         actor: actor.name.clone(),
         note: draft.note,
     };
-    let version = console.store.save_policy(policy, expected, (console.clock)()).await?;
+    let version = actor.store(console).save_policy(policy, expected, (console.clock)()).await?;
     Ok((version, checked))
 }
 
@@ -203,7 +203,7 @@ pub async fn drop_draft(
 /// Removes a policy that no grant uses.
 pub async fn remove(console: &Console, actor: &Actor, name: &PolicyName) -> Result<(), OpError> {
     actor.may(Permission::EditPolicies)?;
-    console.store.remove_policy(name).await?;
+    actor.store(console).remove_policy(name).await?;
     Ok(())
 }
 

@@ -37,13 +37,13 @@ pub async fn save(
 ) -> Result<Revision, OpError> {
     actor.may(Permission::Administer)?;
     (console.check_server)(&record).map_err(OpError::Invalid)?;
-    Ok(console.store.save_server(record, expected, (console.clock)()).await?)
+    Ok(actor.store(console).save_server(record, expected, (console.clock)()).await?)
 }
 
 /// Removes a server with its pins and grants.
 pub async fn remove(console: &Console, actor: &Actor, slug: &ServerSlug) -> Result<(), OpError> {
     actor.may(Permission::Administer)?;
-    console.store.remove_server(slug).await?;
+    actor.store(console).remove_server(slug).await?;
     Ok(())
 }
 
@@ -186,7 +186,7 @@ pub async fn accept_many(
     seen: Vec<(String, String)>,
 ) -> Result<(), OpError> {
     actor.may(Permission::Administer)?;
-    console.store.accept_pins(slug, seen, &actor.name, (console.clock)()).await?;
+    actor.store(console).accept_pins(slug, seen, &actor.name, (console.clock)()).await?;
     Ok(())
 }
 
@@ -198,7 +198,7 @@ pub async fn keep_out(
     seen: Vec<(String, String)>,
 ) -> Result<(), OpError> {
     actor.may(Permission::Administer)?;
-    console.store.keep_out_pins(slug, seen, &actor.name, (console.clock)()).await?;
+    actor.store(console).keep_out_pins(slug, seen, &actor.name, (console.clock)()).await?;
     Ok(())
 }
 
@@ -258,7 +258,7 @@ pub async fn accept(
     let found = pins.iter().find(|p| p.tool == pin.1).ok_or_else(|| not_found("tool", pin.1))?;
     let now = (console.clock)();
     let digest = digest.unwrap_or(&found.digest);
-    console.store.accept_pin(pin, digest, &actor.name, now).await?;
+    actor.store(console).accept_pin(pin, digest, &actor.name, now).await?;
     Ok(now)
 }
 

@@ -18,5 +18,5 @@ pub async fn set_own_calls(
     own_calls: OwnCalls,
 ) -> Result<(), OpError> {
     actor.may(Permission::ManagePeople)?;
-    Ok(console.store.save_settings(Settings { own_calls }).await?)
+    Ok(actor.store(console).save_settings(Settings { own_calls }).await?)
 }

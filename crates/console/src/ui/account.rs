@@ -125,8 +125,9 @@ pub(super) async fn change_password(
         return of(&console, &visitor, None, Some((unprocessable, wrong))).await;
     }
     let passwords = (Secret::new(form.old), Secret::new(form.new));
-    match accounts::change_password(&console, &visitor.email, passwords, &browser).await {
-        Ok(session) => Ok(opened("/account?done=password", &session.secret)),
+    let of_them = (&visitor.email, visitor.session);
+    match accounts::change_password(&console, of_them, passwords, &browser).await {
+        Ok(session) => Ok(opened("/account?done=password", &session)),
         Err(OpError::WrongPassword) => {
             let wrong = "The current password is wrong.".to_owned();
             of(&console, &visitor, None, Some((unprocessable, wrong))).await
@@ -164,7 +165,7 @@ pub(super) async fn end_others(
     Posted { visitor, .. }: Posted<Nothing>,
 ) -> Response {
     let of = (&visitor.person, visitor.session);
-    match accounts::end_other_sessions(&console, of).await {
+    match accounts::end_other_sessions(&console, &visitor.actor, of).await {
         Ok(()) => see_other("/account?done=sessions"),
         Err(error) => Trouble::from(error).into_response(),
     }

@@ -78,10 +78,19 @@ impl FormError {
     }
 }
 
+/// Marks the answer to a form that was whole and right but for the secret of its session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfAnotherSession;
+
 impl IntoResponse for FormError {
     fn into_response(self) -> Response {
-        Trouble::new(self.status(), "This form was not taken", capitalised(&self.to_string()))
-            .into_response()
+        let text = capitalised(&self.to_string());
+        let trouble = Trouble::new(self.status(), "This form was not taken", text);
+        let mut answer = trouble.into_response();
+        if matches!(self, FormError::Token) {
+            answer.extensions_mut().insert(OfAnotherSession);
+        }
+        answer
     }
 }
 
@@ -235,7 +244,7 @@ pub(crate) fn is_same(presented: &str, secret: &str) -> bool {
     presented.as_bytes().ct_eq(secret.as_bytes()).into()
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")

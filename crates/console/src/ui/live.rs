@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use store::{AuditCursor, AuditEntry, AuditFilter, AuditOrder};
+use store::{AuditCursor, AuditEntry, AuditFilter, AuditOrder, TokenHash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
@@ -21,7 +21,7 @@ use super::activity::{Asked, Line, Lines};
 use super::page::Trouble;
 use super::visitor::Visitor;
 use crate::Console;
-use crate::ops::{Actor, OpError, audit};
+use crate::ops::{Actor, OpError, accounts, audit};
 
 /// Views that are open at a time: each takes a connection of the console.
 const VIEWS_MAX: usize = 64;
@@ -59,6 +59,7 @@ impl Views {
 struct View {
     console: Console,
     actor: Actor,
+    session: TokenHash,
     filter: AuditFilter,
     cursor: AuditCursor,
     looks: usize,
@@ -89,7 +90,8 @@ pub(super) async fn events(
         Some(cursor) => cursor,
         None => audit::end(&console, &visitor.actor).await?,
     };
-    let view = View { console, actor: visitor.actor, filter, cursor, looks: 0, _place: place };
+    let (actor, session) = (visitor.actor, visitor.session);
+    let view = View { console, actor, session, filter, cursor, looks: 0, _place: place };
     let events = stream::unfold(Some(view), |view| async {
         let mut view = view?;
         let events = view.next().await;
@@ -106,6 +108,9 @@ impl View {
     async fn next(&mut self) -> Option<Vec<Event>> {
         while self.looks < LOOKS_MAX {
             self.looks += 1;
+            if !accounts::goes_on(&self.console, &self.actor, self.session).await {
+                return None;
+            }
             // A store that is away ends the view: the browser says so, and tries again.
             let seen = self.look().await.ok()?;
             if !seen.rows.is_empty() || seen.lost > 0 {

@@ -9,12 +9,14 @@ mod approvals;
 mod assets;
 mod builder;
 mod call;
+mod deeds;
 pub mod diff;
 pub mod form;
 mod grants;
 mod health;
 mod history;
 mod inventory;
+mod kept;
 mod live;
 pub mod look;
 mod notifications;
@@ -32,10 +34,12 @@ mod setup_link;
 mod sign_in;
 mod sign_on;
 mod theme;
+mod told;
 mod tools;
 pub mod visitor;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
@@ -73,6 +77,7 @@ pub fn router(console: Console) -> Router {
         .route("/policies/{name}/discard", post(builder::discard))
         .route("/assets/{mark}/{name}", get(assets::show))
         .merge(people_router())
+        .layer(from_fn_with_state(console.clone(), kept::keeping))
         .layer(axum::middleware::from_fn(theme::with_choice))
         .with_state(console)
 }
@@ -103,6 +108,7 @@ fn people_router() -> Router<Console> {
         .route("/people/{id}/new-password", post(people::new_password))
         .route("/people/{id}/remove", post(people::remove))
         .route("/people/{id}/sessions/end", post(people::end_session))
+        .route("/deeds", get(deeds::show))
         .route("/settings", get(settings::show))
         .route("/settings/organisation", post(settings::rename))
         .route("/settings/own-calls", post(settings::own_calls))

@@ -71,6 +71,7 @@ pub const PAGES: &[PageEntry] = &[
     ),
     form("/people/{id}/remove", Permission::ManagePeople, "Remove an account"),
     form("/people/{id}/sessions/end", Permission::ManagePeople, "End a session of somebody"),
+    for_admins("/deeds", "Every change of the installation, and attempts to sign in"),
     page("/settings", "What the file and what the console decides"),
     form("/settings/organisation", Permission::Administer, "Rename the organisation"),
     form(

@@ -171,7 +171,7 @@ pub(super) async fn set_up(
     }
     let made = (account(&form), form.email.as_str(), form.organisation.as_str());
     match accounts::set_up(&console, &link, made, &browser).await {
-        Ok(session) => Ok(opened("/", &session.secret)),
+        Ok(session) => Ok(opened("/", &session)),
         Err(error) => again(&console, page, &form, error).await,
     }
 }
@@ -192,7 +192,7 @@ pub(super) async fn accept(
         return show(&console, page, &form, Some(wrong)).await;
     }
     match accounts::join(&console, &link, account(&form), &browser).await {
-        Ok(session) => Ok(opened("/", &session.secret)),
+        Ok(session) => Ok(opened("/", &session)),
         Err(error) => again(&console, page, &form, error).await,
     }
 }
@@ -201,7 +201,7 @@ pub(super) async fn accept(
 pub(super) async fn renew(
     State(console): State<Console>,
     Path(link): Path<String>,
-    PostedByAnyone { parts, form, .. }: PostedByAnyone<Fields>,
+    PostedByAnyone { browser, parts, form }: PostedByAnyone<Fields>,
 ) -> Result<Response, Trouble> {
     let csrf = before_session(&console, &parts.headers)?;
     let page = (Kind::NewPassword, link.as_str(), csrf.as_str());
@@ -209,7 +209,7 @@ pub(super) async fn renew(
         return show(&console, page, &form, Some(wrong)).await;
     }
     let password = Secret::new(form.password.clone());
-    match accounts::renew_password(&console, &link, password).await {
+    match accounts::renew_password(&console, &link, password, &browser).await {
         Ok(()) => Ok(see_other(super::visitor::SIGN_IN)),
         Err(error) => again(&console, page, &form, error).await,
     }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use store::{AccountError, Secret, Token};
 
 use super::form::{FORM_COOKIE, Posted, PostedByAnyone, form_secret};
+use super::kept::{self, Waiting};
 use super::look::{filters, span};
 use super::page::{self, Trouble};
 use super::visitor::{
@@ -18,9 +19,11 @@ use super::visitor::{
     with_next,
 };
 use crate::Console;
-use crate::ops::accounts::{self, SignIn};
+use crate::ops::accounts::{self, KNOWN_MS_MAX, Opened, SignIn};
 use crate::ops::{Forbidden, OpError};
 
+/// The cookie of a browser in which somebody signed in before; sealed.
+pub(super) const BROWSER_COOKIE: &str = "__Host-portcullis-browser";
 /// The page where people prove again who they are.
 pub(crate) const STEP_UP: &str = "/step-up";
 
@@ -97,10 +100,16 @@ pub(super) fn with_form_cookie(mut page: Response, secret: &str) -> Response {
     page
 }
 
-/// To a place, with the cookie of a session that was just opened.
-pub(super) fn opened(place: &str, secret: &Token) -> Response {
-    let mut answer = see_other(place);
-    answer.headers_mut().append(header::SET_COOKIE, session_cookie(secret));
+/// To a place, with the cookies of a session that was just opened.
+pub(super) fn opened(place: &str, session: &Opened) -> Response {
+    with_session(see_other(place), session)
+}
+
+/// An answer with the cookies of a session that was just opened.
+fn with_session(mut answer: Response, session: &Opened) -> Response {
+    let known = visitor::lasting_cookie((BROWSER_COOKIE, &session.known), KNOWN_MS_MAX / 1_000);
+    answer.headers_mut().append(header::SET_COOKIE, session_cookie(&session.secret));
+    answer.headers_mut().append(header::SET_COOKIE, known);
     answer
 }
 
@@ -121,9 +130,10 @@ pub(super) async fn sign_in(
         email: form.email.clone(),
         password: Secret::new(form.password),
         instead: session_of(&parts),
+        known: visitor::cookie(&parts.headers, BROWSER_COOKIE).map(str::to_owned),
     };
     match accounts::sign_in(&console, asked, &browser).await {
-        Ok(session) => Ok(opened(form.leads.place(), &session.secret)),
+        Ok(session) => Ok(opened(form.leads.place(), &session)),
         Err(error) => {
             let (status, wrong) = refusal(error)?;
             let csrf = before_session(&console, &parts.headers)?;
@@ -172,7 +182,7 @@ pub(super) async fn sign_out(
     State(console): State<Console>,
     posted: Posted<Nothing>,
 ) -> Result<Response, Trouble> {
-    accounts::sign_out(&console, posted.visitor.session).await?;
+    accounts::sign_out(&console, &posted.visitor.actor, posted.visitor.session).await?;
     let mut answer = see_other(SIGN_IN);
     answer.headers_mut().append(header::SET_COOKIE, visitor::no_cookie(SESSION_COOKIE));
     let clear = HeaderValue::from_static("\"cache\"");
@@ -189,21 +199,24 @@ struct StepUpPage<'a> {
     wrong: Option<String>,
     /// Where people prove it at the issuer of sign-on, if there is one.
     sign_on: Option<String>,
+    /// A form that waits for this, and was not sent.
+    waiting: Option<&'a Waiting>,
 }
 
-fn step_up_page(
+/// The page that asks for the password again.
+pub(super) fn step_up_page(
     console: &Console,
     visitor: &Visitor,
-    next: &str,
+    (next, waiting): (&str, Option<&Waiting>),
     refused: Option<(StatusCode, String)>,
 ) -> Response {
-    let (status, wrong) =
-        refused.map_or((StatusCode::OK, None), |(status, wrong)| (status, Some(wrong)));
+    let unasked = if waiting.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
+    let (status, wrong) = refused.map_or((unasked, None), |(status, wrong)| (status, Some(wrong)));
     let email = visitor.email.as_str();
     let configured = console.site.sign_on.is_some();
     let sign_on =
         configured.then(|| format!("/sign-in/on?again=1&next={}", visitor::percent_encoded(next)));
-    page::answer(status, &StepUpPage { csrf: &visitor.csrf, next, email, wrong, sign_on })
+    page::answer(status, &StepUpPage { csrf: &visitor.csrf, next, email, wrong, sign_on, waiting })
 }
 
 /// `GET /step-up`.
@@ -212,7 +225,7 @@ pub(super) async fn ask_again(
     visitor: Visitor,
     Query(leads): Query<Leads>,
 ) -> Response {
-    step_up_page(&console, &visitor, leads.place(), None)
+    step_up_page(&console, &visitor, (leads.place(), None), None)
 }
 
 #[derive(Deserialize)]
@@ -220,6 +233,8 @@ pub(super) struct Again {
     password: String,
     #[serde(flatten)]
     leads: Leads,
+    #[serde(flatten)]
+    waiting: kept::Carried,
 }
 
 /// `POST /step-up`.
@@ -229,11 +244,16 @@ pub(super) async fn step_up(
 ) -> Result<Response, Trouble> {
     let password = Secret::new(form.password);
     let of = (&visitor.email, visitor.session);
+    let waiting = form.waiting.form();
     match accounts::step_up(&console, of, password, &browser).await {
-        Ok(session) => Ok(opened(form.leads.place(), &session.secret)),
+        Ok(session) => Ok(match &waiting {
+            Some(waiting) => with_session(kept::confirm(&visitor, waiting), &session),
+            None => opened(form.leads.place(), &session),
+        }),
         Err(error) => {
             let refused = Some(refusal(error)?);
-            Ok(step_up_page(&console, &visitor, form.leads.place(), refused))
+            let page = (form.leads.place(), waiting.as_ref());
+            Ok(step_up_page(&console, &visitor, page, refused))
         }
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn finish(
     let browser = visitor::browser(&parts);
     let mut answer = match sign_on::finish(&console, carried, returned, &browser).await {
         // Sealed by this console, and held against the rule all the same.
-        Ok(ended) => opened(own_path(&ended.next).unwrap_or("/"), &ended.opened.secret),
+        Ok(ended) => opened(own_path(&ended.next).unwrap_or("/"), &ended.opened),
         Err(error) => trouble(error).into_response(),
     };
     answer.headers_mut().append(header::SET_COOKIE, no_cookie(FLOW_COOKIE));

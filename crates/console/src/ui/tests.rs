@@ -2,6 +2,8 @@
 
 mod attacks;
 mod building;
+mod guards;
+mod keeping;
 mod roles;
 
 use std::net::SocketAddr;

@@ -153,6 +153,14 @@ pub fn set_cookie(name: &str, value: &str) -> HeaderValue {
     cookie
 }
 
+/// A cookie of ours that outlives the browser's own session by so many seconds.
+pub(crate) fn lasting_cookie((name, value): (&str, &str), seconds: i64) -> HeaderValue {
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
+    let mut cookie = HeaderValue::try_from(text).unwrap_or_else(|_odd| no_cookie(name));
+    cookie.set_sensitive(true);
+    cookie
+}
+
 /// `303 See Other` to a path of ours.
 pub(crate) fn see_other(path: &str) -> Response {
     let location = HeaderValue::try_from(path).unwrap_or_else(|_odd| HeaderValue::from_static("/"));

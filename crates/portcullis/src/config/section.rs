@@ -193,7 +193,13 @@ impl<'t, 'd> Section<'t, 'd> {
             wrong_type(problems, value, key, "a table");
             return None;
         };
-        Some(Section::new(format!("[{key}]"), table, value.span()))
+        // A table within a table that stands once is called as the file writes it.
+        let outer = self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let name = match outer.filter(|outer| !outer.starts_with('[')) {
+            Some(outer) => format!("[{outer}.{key}]"),
+            None => format!("[{key}]"),
+        };
+        Some(Section::new(name, table, value.span()))
     }
 
     /// The tables written as `[[key]]`, in their order.

@@ -12,6 +12,7 @@ use store::{
     AUDIT_PAGE_ROWS_MAX, AuditEntry, AuditFilter, AuditOrder, AuditWouldEntry, VerifyError,
 };
 
+use super::deeds::DeedsArgs;
 use super::{Installation, inert};
 use crate::cli::ConfigArg;
 use crate::clock;
@@ -37,7 +38,12 @@ Example:
 Example:
   portcullis audit export --format csv --since 2026-11-01T00:00:00Z > november.csv")]
     Export(ExportArgs),
-    /// Walk the whole chain: finds any altered, missing, reordered or cut-off row
+    /// Show what people, programs and the configuration file changed, and who signed in
+    #[command(after_help = "\
+Example:
+  portcullis audit deeds --actor user:ada@example.com --limit 20")]
+    Deeds(DeedsArgs),
+    /// Walk both chains, of calls and of deeds: finds any altered, missing, reordered or cut-off row
     Verify(VerifyArgs),
 }
 
@@ -165,6 +171,7 @@ pub(crate) async fn run(command: AuditCommand) -> Result<Exit, Failure> {
         AuditCommand::Tail(args) => tail(args).await,
         AuditCommand::Query(args) => query(args).await,
         AuditCommand::Export(args) => export(args).await,
+        AuditCommand::Deeds(args) => super::deeds::run(args).await,
         AuditCommand::Verify(args) => verify(args).await,
     }
 }
@@ -273,13 +280,14 @@ async fn verify(args: VerifyArgs) -> Result<Exit, Failure> {
     let json = args.json.form() == Form::Json;
     match walked {
         Ok(report) => {
-            let value = serde_json::json!({ "intact": true, "rows": report.rows, "decisions": report.openings, "open": report.open });
+            let value = serde_json::json!({ "intact": true, "rows": report.rows, "decisions": report.openings, "open": report.open, "deeds": report.deeds });
             if json {
                 output::json(&value);
             } else {
                 output::line(format!(
-                    "The audit chain is intact: {} rows, {} decisions, {} without an outcome.",
-                    report.rows, report.openings, report.open
+                    "The audit chain is intact: {} rows, {} decisions, {} without an outcome; {} \
+                     deeds of people.",
+                    report.rows, report.openings, report.open, report.deeds
                 ));
             }
             Ok(Exit::Good)

@@ -6,6 +6,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod audit;
+mod deeds;
 pub(crate) mod grants;
 pub(crate) mod people;
 pub(crate) mod servers;

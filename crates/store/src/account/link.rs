@@ -13,6 +13,7 @@ use super::name::{Email, PasswordHash, PersonId};
 use super::people::{self, NewPerson};
 use super::session::{half_in_hex, is_half_in_hex};
 use crate::api_token::Role;
+use crate::deed::{Deed, Did};
 use crate::error::{ReadError, damaged};
 use crate::name::{Actor, Label, NameError};
 use crate::store::Store;
@@ -110,13 +111,13 @@ impl Store {
         (hash, made_by): (TokenHash, Actor),
         now: UnixMillis,
     ) -> Result<SetUpOffer, AccountError> {
-        self.change(move |tx| {
+        self.act(move |tx| {
             tx.execute("DELETE FROM account_links WHERE purpose = 'set_up'", [])?;
             if people::has_admin(tx)? {
-                return Ok(SetUpOffer::NotNeeded);
+                return Ok((SetUpOffer::NotNeeded, Did::nothing()));
             }
             insert(tx, &NewLink { hash, purpose: LinkFor::SetUp, made_by }, now)?;
-            Ok(SetUpOffer::Made)
+            Ok((SetUpOffer::Made, tx.did(Deed::OfferSetUp, "", "")?))
         })
         .await
     }
@@ -124,16 +125,17 @@ impl Store {
     /// Gives out an invitation, in place of each earlier one to the same address, or a link to
     /// choose another password, in place of each earlier one of the same person.
     pub async fn create_link(&self, link: NewLink, now: UnixMillis) -> Result<(), AccountError> {
-        self.change(move |tx| {
-            match &link.purpose {
+        self.act(move |tx| {
+            let did = match &link.purpose {
                 LinkFor::SetUp => return Err(AccountError::NotFound("link")),
-                LinkFor::Invitation { email, role: _ } => {
+                LinkFor::Invitation { email, role } => {
                     let sql = "SELECT 1 FROM people WHERE email = ?1";
                     if tx.prepare_cached(sql)?.exists([email.as_str()])? {
                         return Err(AccountError::Exists("e-mail address"));
                     }
                     let sql = "DELETE FROM account_links WHERE email = ?1";
                     tx.execute(sql, [email.as_str()])?;
+                    tx.did(Deed::Invite, email.as_str(), role.as_str())?
                 }
                 LinkFor::NewPassword(person) => {
                     let sql = "SELECT 1 FROM people WHERE id = ?1 AND disabled_at IS NULL";
@@ -142,9 +144,11 @@ impl Store {
                     }
                     let sql = "DELETE FROM account_links WHERE person = ?1";
                     tx.execute(sql, [person.as_str()])?;
+                    tx.did(Deed::OfferPassword, &people::named(tx, person)?.0, "")?
                 }
-            }
-            insert(tx, &link, now)
+            };
+            insert(tx, &link, now)?;
+            Ok(((), did))
         })
         .await
     }
@@ -196,12 +200,18 @@ impl Store {
     /// Withdraws a link, as a list calls it.
     pub async fn withdraw_link(&self, handle: &LinkHandle) -> Result<(), AccountError> {
         let handle = handle.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
+            let of = "SELECT coalesce(account_links.email, people.email, '') FROM account_links
+                LEFT JOIN people ON people.id = account_links.person
+                WHERE purpose <> 'set_up' AND lower(hex(substr(hash, 1, 16))) = ?1";
+            let email: Option<String> =
+                tx.query_row(of, [&handle.0], |row| row.get(0)).optional()?;
+            let email = email.ok_or(AccountError::NotFound("link"))?;
             let sql = "DELETE FROM account_links
                 WHERE purpose <> 'set_up' AND lower(hex(substr(hash, 1, 16))) = ?1";
             match tx.execute(sql, [handle.0])? {
                 0 => Err(AccountError::NotFound("link")),
-                _ => Ok(()),
+                _ => Ok(((), tx.did(Deed::WithdrawLink, &email, "")?)),
             }
         })
         .await
@@ -216,14 +226,15 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(), AccountError> {
         let core = std::sync::Arc::clone(self.core());
-        self.change(move |tx| {
+        self.act(move |tx| {
             let link = take(tx, hash, now)?;
             if link.purpose != LinkFor::SetUp || people::has_admin(tx)? {
                 return Err(AccountError::LinkOver);
             }
             tx.execute("DELETE FROM account_links WHERE purpose = 'set_up'", [])?;
             people::insert(tx, &core.keys, (&person, &email, Role::Admin), now)?;
-            Ok(people::name_organisation(tx, &organisation)?)
+            people::name_organisation(tx, &organisation)?;
+            Ok(((), tx.did(Deed::SetUp, email.as_str(), organisation)?))
         })
         .await
     }
@@ -236,11 +247,12 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(), AccountError> {
         let core = std::sync::Arc::clone(self.core());
-        self.change(move |tx| {
+        self.act(move |tx| {
             let LinkFor::Invitation { email, role } = take(tx, hash, now)?.purpose else {
                 return Err(AccountError::LinkOver);
             };
-            people::insert(tx, &core.keys, (&person, &email, role), now)
+            people::insert(tx, &core.keys, (&person, &email, role), now)?;
+            Ok(((), tx.did(Deed::Join, email.as_str(), role.as_str())?))
         })
         .await
     }
@@ -254,7 +266,7 @@ impl Store {
     ) -> Result<(), AccountError> {
         let core = std::sync::Arc::clone(self.core());
         let email = email.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             let sql = "SELECT hash FROM account_links
                 WHERE email = ?1 AND purpose = 'invitation' AND expires_at > ?2";
             let of = (email.as_str(), now.0);
@@ -263,7 +275,9 @@ impl Store {
             let LinkFor::Invitation { email, role } = take(tx, hash, now)?.purpose else {
                 return Err(AccountError::LinkOver);
             };
-            people::insert(tx, &core.keys, (&person, &email, role), now)
+            people::insert(tx, &core.keys, (&person, &email, role), now)?;
+            let detail = format!("{}, by sign-on", role.as_str());
+            Ok(((), tx.did(Deed::Join, email.as_str(), detail)?))
         })
         .await
     }
@@ -276,7 +290,7 @@ impl Store {
         now: UnixMillis,
     ) -> Result<PersonId, AccountError> {
         let core = std::sync::Arc::clone(self.core());
-        self.change(move |tx| {
+        self.act(move |tx| {
             let LinkFor::NewPassword(person) = take(tx, hash, now)?.purpose else {
                 return Err(AccountError::LinkOver);
             };
@@ -285,7 +299,9 @@ impl Store {
                 return Err(AccountError::LinkOver);
             }
             people::replace_password(tx, &core.keys, (&person, &password))?;
-            Ok(person)
+            let email = people::named(tx, &person)?.0;
+            let did = tx.did(Deed::ChangePassword, &email, "by a link")?;
+            Ok((person, did))
         })
         .await
     }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use super::name::{Email, PasswordHash, PersonId, Subject};
 use super::{AccountError, link};
 use crate::api_token::Role;
+use crate::deed::Deed;
 use crate::error::{ReadError, damaged};
 use crate::name::{Label, NameError};
 use crate::seal::Keys;
@@ -157,12 +158,14 @@ impl Store {
     /// Gives somebody another role; their sessions end, and what they offered is withdrawn.
     pub async fn set_role(&self, id: &PersonId, role: Role) -> Result<(), AccountError> {
         let id = id.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
+            let (email, before) = named(tx, &id)?;
             let sql = "UPDATE people SET role = ?2, version = version + 1 WHERE id = ?1";
-            let changed = tx.execute(sql, (id.as_str(), role.as_str()))?;
-            one(changed)?;
+            one(tx.execute(sql, (id.as_str(), role.as_str()))?)?;
             end_what_hangs_on(tx, &id)?;
-            keep_an_admin(tx)
+            keep_an_admin(tx)?;
+            let detail = format!("{before} → {}", role.as_str());
+            Ok(((), tx.did(Deed::ChangeRole, &email, detail)?))
         })
         .await
     }
@@ -174,15 +177,17 @@ impl Store {
         standing: Standing,
     ) -> Result<(), AccountError> {
         let id = id.clone();
-        self.change(move |tx| {
-            let disabled_at = match standing {
-                Standing::Active => None,
-                Standing::Disabled(at) => Some(at.0),
+        self.act(move |tx| {
+            let (disabled_at, deed) = match standing {
+                Standing::Active => (None, Deed::Enable),
+                Standing::Disabled(at) => (Some(at.0), Deed::Disable),
             };
+            let (email, _role) = named(tx, &id)?;
             let sql = "UPDATE people SET disabled_at = ?2, version = version + 1 WHERE id = ?1";
             one(tx.execute(sql, (id.as_str(), disabled_at))?)?;
             end_what_hangs_on(tx, &id)?;
-            keep_an_admin(tx)
+            keep_an_admin(tx)?;
+            Ok(((), tx.did(deed, &email, "")?))
         })
         .await
     }
@@ -190,10 +195,12 @@ impl Store {
     /// Removes an account with its sessions. What the person did stays in the records.
     pub async fn remove_person(&self, id: &PersonId) -> Result<(), AccountError> {
         let id = id.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
+            let (email, role) = named(tx, &id)?;
             end_what_hangs_on(tx, &id)?;
             one(tx.execute("DELETE FROM people WHERE id = ?1", [id.as_str()])?)?;
-            keep_an_admin(tx)
+            keep_an_admin(tx)?;
+            Ok(((), tx.did(Deed::RemovePerson, &email, role)?))
         })
         .await
     }
@@ -208,9 +215,10 @@ impl Store {
     ) -> Result<(), AccountError> {
         let id = id.clone();
         let core = std::sync::Arc::clone(self.core());
-        self.change(move |tx| {
+        self.act(move |tx| {
             check_version(tx, &id, version)?;
-            replace_password(tx, &core.keys, (&id, &password))
+            replace_password(tx, &core.keys, (&id, &password))?;
+            Ok(((), tx.did(Deed::ChangePassword, &named(tx, &id)?.0, "")?))
         })
         .await
     }
@@ -218,9 +226,10 @@ impl Store {
     /// What people call somebody.
     pub async fn set_display(&self, id: &PersonId, display: Label) -> Result<(), AccountError> {
         let id = id.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             let sql = "UPDATE people SET display = ?2 WHERE id = ?1";
-            one(tx.execute(sql, (id.as_str(), display.as_str()))?)
+            one(tx.execute(sql, (id.as_str(), display.as_str()))?)?;
+            Ok(((), tx.did(Deed::RenamePerson, &named(tx, &id)?.0, display)?))
         })
         .await
     }
@@ -229,14 +238,15 @@ impl Store {
     /// `Changed` if the account is tied to another subject there or elsewhere.
     pub async fn tie_subject(&self, id: &PersonId, subject: Subject) -> Result<(), AccountError> {
         let id = id.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             let sql = "UPDATE people SET issuer = ?2, subject = ?3 WHERE id = ?1
                 AND (subject IS NULL OR (issuer = ?2 AND subject = ?3))";
             let tied = tx.execute(sql, (id.as_str(), subject.issuer(), subject.subject()));
-            match unique(tied, "sign-on")? {
-                0 => Err(AccountError::Changed),
-                _ => Ok(()),
+            if unique(tied, "sign-on")? == 0 {
+                return Err(AccountError::Changed);
             }
+            let email = named(tx, &id)?.0;
+            Ok(((), tx.did(Deed::TieSignOn, &email, subject.issuer())?))
         })
         .await
     }
@@ -249,7 +259,11 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(), AccountError> {
         let core = std::sync::Arc::clone(self.core());
-        self.change(move |tx| insert(tx, &core.keys, (&person, &email, role), now)).await
+        self.act(move |tx| {
+            insert(tx, &core.keys, (&person, &email, role), now)?;
+            Ok(((), tx.did(Deed::CreatePerson, email.as_str(), role.as_str())?))
+        })
+        .await
     }
 
     /// What the people of this installation call themselves; empty before the set-up.
@@ -263,8 +277,20 @@ impl Store {
 
     /// Renames the organisation.
     pub async fn rename_organisation(&self, name: Label) -> Result<(), AccountError> {
-        self.change(move |tx| Ok(name_organisation(tx, &name)?)).await
+        self.act(move |tx| {
+            name_organisation(tx, &name)?;
+            Ok(((), tx.did(Deed::RenameOrganisation, name.as_str(), "")?))
+        })
+        .await
     }
+}
+
+/// Address and role of somebody, as deeds name them.
+pub(super) fn named(tx: &Tx<'_>, id: &PersonId) -> Result<(String, String), AccountError> {
+    let sql = "SELECT email, role FROM people WHERE id = ?1";
+    let found =
+        tx.query_row(sql, [id.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    found.ok_or(AccountError::NotFound("person"))
 }
 
 pub(super) fn name_organisation(tx: &Tx<'_>, name: &Label) -> Result<(), rusqlite::Error> {

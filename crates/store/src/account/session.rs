@@ -11,6 +11,8 @@ use rusqlite::OptionalExtension as _;
 use super::AccountError;
 use super::name::PersonId;
 use super::people::{self, COLUMNS, COLUMNS_NUMBER, PersonRecord};
+use crate::api_token::Role;
+use crate::deed::{Deed, Did};
 use crate::error::damaged;
 use crate::name::NameError;
 use crate::secret::Secret;
@@ -150,7 +152,7 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(), AccountError> {
         let person = person.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             people::check_version(tx, &person, version)?;
             if let Some(old) = instead {
                 tx.execute("DELETE FROM sessions WHERE hash = ?1", [old.0.as_slice()])?;
@@ -158,7 +160,8 @@ impl Store {
             insert(tx, (&person, &session), now)?;
             let sql = "UPDATE people SET signed_in_at = ?2 WHERE id = ?1";
             tx.execute(sql, (person.as_str(), now.0))?;
-            Ok(())
+            let email = people::named(tx, &person)?.0;
+            Ok(((), tx.did(Deed::SignIn, &email, cut(&session.browser))?))
         })
         .await
     }
@@ -196,6 +199,27 @@ impl Store {
         Ok(found)
     }
 
+    /// What the person of a session may do at this moment; `None` once it is over. For what goes on
+    /// for long under one session: a look does not count as its use.
+    pub async fn session_role(
+        &self,
+        hash: TokenHash,
+        now: UnixMillis,
+    ) -> Result<Option<Role>, AccountError> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT role FROM sessions JOIN people ON people.id = person
+                 WHERE hash = ?1 AND {LIVE}"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let of = (hash.0.as_slice(), now.0, idle_since(now));
+            let role: Option<String> = statement.query_row(of, |row| row.get(0)).optional()?;
+            let parsed = role.map(|role| role.parse()).transpose();
+            Ok(parsed.map_err(|error| damaged("session", "of a live view", &error))?)
+        })
+        .await
+    }
+
     /// Writes down that a session is in use. A store that cannot write lets it end a little early.
     async fn touch(&self, visit: &Visit, now: UnixMillis) {
         if now.0.saturating_sub(visit.session.used_at.0) < TOUCH_MS {
@@ -221,14 +245,14 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(), AccountError> {
         let person = person.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             people::check_version(tx, &person, version)?;
             let until = now.0.saturating_add(STEP_UP_MS_MAX);
             let sql = "UPDATE sessions SET hash = ?2, stepped_up_until = ?3, used_at = ?4
                 WHERE hash = ?1 AND person = ?5 AND expires_at > ?4";
             let of = (old.0.as_slice(), new.0.as_slice(), until, now.0, person.as_str());
             match tx.execute(sql, of)? {
-                1 => Ok(()),
+                1 => Ok(((), tx.did(Deed::StepUp, &people::named(tx, &person)?.0, "")?)),
                 _ => Err(AccountError::NotFound("session")),
             }
         })
@@ -257,9 +281,13 @@ impl Store {
 
     /// Ends one session; nothing happens if it is over.
     pub async fn end_session(&self, hash: TokenHash) -> Result<(), AccountError> {
-        self.change(move |tx| {
+        self.act(move |tx| {
+            let of = "SELECT email FROM sessions JOIN people ON people.id = person WHERE hash = ?1";
+            let email: Option<String> =
+                tx.query_row(of, [hash.0.as_slice()], |row| row.get(0)).optional()?;
+            let Some(email) = email else { return Ok(((), Did::nothing())) };
             tx.execute("DELETE FROM sessions WHERE hash = ?1", [hash.0.as_slice()])?;
-            Ok(())
+            Ok(((), tx.did(Deed::SignOut, &email, "")?))
         })
         .await
     }
@@ -271,12 +299,12 @@ impl Store {
         handle: &SessionHandle,
     ) -> Result<(), AccountError> {
         let (person, handle) = (person.clone(), handle.clone());
-        self.change(move |tx| {
+        self.act(move |tx| {
             let sql = "DELETE FROM sessions
                 WHERE person = ?1 AND lower(hex(substr(hash, 1, 16))) = ?2";
             match tx.execute(sql, (person.as_str(), handle.0))? {
                 0 => Err(AccountError::NotFound("session")),
-                _ => Ok(()),
+                _ => Ok(((), tx.did(Deed::EndSession, &people::named(tx, &person)?.0, "")?)),
             }
         })
         .await
@@ -289,10 +317,11 @@ impl Store {
         but: TokenHash,
     ) -> Result<(), AccountError> {
         let person = person.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             let sql = "DELETE FROM sessions WHERE person = ?1 AND hash <> ?2";
-            tx.execute(sql, (person.as_str(), but.0.as_slice()))?;
-            Ok(())
+            let ended = tx.execute(sql, (person.as_str(), but.0.as_slice()))?;
+            let email = people::named(tx, &person)?.0;
+            Ok(((), tx.did(Deed::EndOtherSessions, &email, format!("{ended} ended"))?))
         })
         .await
     }

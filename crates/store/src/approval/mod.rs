@@ -23,6 +23,7 @@ pub use inbox::{
 pub(crate) use index::{ApprovalIndex, Taken};
 pub(crate) use rows::{matching, read_live};
 
+use crate::deed::Deed;
 use crate::error::{ReadError, Unavailable};
 use crate::grant;
 use crate::name::Actor;
@@ -219,9 +220,15 @@ impl Store {
     ) -> Result<ApprovalRecord, DecideError> {
         self.core().approvals.look(now);
         let id = id.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             footing::check(tx, &id, shown.as_ref(), now)?;
-            decide(tx, &id, &decision, now)
+            let record = decide(tx, &id, &decision, now)?;
+            let deed = match decision.answer {
+                Answer::Approve => Deed::ApproveCall,
+                Answer::Reject => Deed::RejectCall,
+            };
+            let did = tx.did(deed, record.id.as_str(), &record.name)?;
+            Ok((record, did))
         })
         .await
     }

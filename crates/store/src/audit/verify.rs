@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::chain::{
     ANCHOR_FILE, Anchor, Head, HeadFault, RowKind, Texts, is_type_fault, read_head, row_hash,
 };
+use crate::deed::{self, DEEDS_ANCHOR_FILE, DeedsFault};
 use crate::error::{ReadError, Unavailable};
 use crate::seal::Keys;
 use crate::store::Store;
@@ -23,6 +24,8 @@ pub struct VerifyReport {
     pub openings: u64,
     /// Openings that a crash left without an outcome, or whose calls still run.
     pub open: u64,
+    /// Deeds, which have a chain of their own.
+    pub deeds: u64,
 }
 
 /// How far a verification is.
@@ -36,8 +39,10 @@ pub struct VerifyProgress {
 
 /// The first row that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("audit row {seq}: {why}")]
+#[error("{log} row {seq}: {why}")]
 pub struct BadRow {
+    /// Of which log: `audit`, or `deeds`.
+    pub log: &'static str,
     /// Its position; for a missing or cut-off row the position where it should stand.
     pub seq: i64,
     /// What is wrong.
@@ -61,6 +66,15 @@ impl From<Unavailable> for VerifyError {
     }
 }
 
+impl From<DeedsFault> for VerifyError {
+    fn from(fault: DeedsFault) -> VerifyError {
+        match fault {
+            DeedsFault::Bad(bad) => VerifyError::Broken(bad),
+            DeedsFault::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for VerifyError {
     fn from(error: rusqlite::Error) -> VerifyError {
         VerifyError::Read(error.into())
@@ -68,7 +82,7 @@ impl From<rusqlite::Error> for VerifyError {
 }
 
 impl Store {
-    /// Walks the whole log, in bounded memory, and says so now and then.
+    /// Walks the whole log and all deeds, in bounded memory, and says so now and then.
     pub async fn verify_audit(
         &self,
         progress: impl FnMut(VerifyProgress) + Send + 'static,
@@ -76,11 +90,15 @@ impl Store {
         self.flush().await;
         let core = Arc::clone(self.core());
         let anchor = self.data_dir().join(ANCHOR_FILE);
+        let deeds_anchor = self.data_dir().join(DEEDS_ANCHOR_FILE);
         self.read(move |connection| {
             // The anchor is read before the database is: it never runs ahead of what is committed,
             // so a database seen later must hold what it remembers.
             let anchor = Anchor::read(&anchor, &core.keys);
-            verify(connection, &core.keys, anchor, progress)
+            let remembered = deed::Remembered::read(&deeds_anchor, &core.keys);
+            let report = verify(connection, &core.keys, anchor, progress)?;
+            let deeds = deed::verify(connection, &core.keys, remembered)?;
+            Ok(VerifyReport { deeds, ..report })
         })
         .await
     }
@@ -90,7 +108,7 @@ impl Store {
 const PROGRESS_ROWS: u64 = 10_000;
 
 fn bad(seq: i64, why: impl Into<String>) -> VerifyError {
-    VerifyError::Broken(BadRow { seq, why: why.into() })
+    VerifyError::Broken(BadRow { log: "audit", seq, why: why.into() })
 }
 
 fn verify(
@@ -152,6 +170,7 @@ fn verify(
         rows: total,
         openings: u64::try_from(walk.openings).unwrap_or_default(),
         open: leaving.saturating_sub(ended),
+        deeds: 0,
     })
 }
 

@@ -10,6 +10,7 @@ use policy::UnixMillis;
 
 pub(crate) use rows::{insert, owner_of, read_all};
 
+use crate::deed::{Deed, Did};
 use crate::error::{ReadError, WriteError, exists_if_taken};
 use crate::name::{Actor, GrantId, Label, PolicyName, Revision, ServerSlug};
 use crate::store::Store;
@@ -114,7 +115,7 @@ impl Store {
         grant: NewGrant,
         now: UnixMillis,
     ) -> Result<GrantRecord, WriteError> {
-        self.change(move |tx| {
+        self.act(move |tx| {
             let record = GrantRecord {
                 id: grant.id,
                 label: grant.label,
@@ -131,7 +132,8 @@ impl Store {
             };
             insert(tx, &record)?;
             tx.bump_config()?;
-            Ok(record)
+            let did = tx.did(Deed::CreateGrant, &named(&record), with_policy(&record))?;
+            Ok((record, did))
         })
         .await
     }
@@ -143,7 +145,7 @@ impl Store {
         rotation: Rotation,
     ) -> Result<Revision, WriteError> {
         let id = id.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             let grant = editable(tx, &id)?;
             rows::check_token(tx, rotation.token_hash, &id)?;
             let previous = rotation.keep_old_until.map(|_until| grant.token_hash.0);
@@ -158,7 +160,9 @@ impl Store {
                 ),
             );
             exists_if_taken(result, "token of grant", grant.label.as_str())?;
-            Ok(tx.bump_config()?)
+            let old = if previous.is_some() { "the old one works on for a while" } else { "" };
+            let did = tx.did(Deed::RotateGrant, &named(&grant), old)?;
+            Ok((tx.bump_config()?, did))
         })
         .await
     }
@@ -170,14 +174,17 @@ impl Store {
         policy: Option<PolicyName>,
     ) -> Result<Revision, WriteError> {
         let id = id.clone();
-        self.change(move |tx| {
-            editable(tx, &id)?;
+        self.act(move |tx| {
+            let before = editable(tx, &id)?;
             rows::check_policy(tx, policy.as_ref())?;
             tx.execute(
                 "UPDATE grants SET policy = ?2 WHERE id = ?1",
                 (id.as_str(), policy.as_ref().map(PolicyName::as_str)),
             )?;
-            Ok(tx.bump_config()?)
+            let after = GrantRecord { policy, ..before.clone() };
+            let detail = format!("{} → {}", with_policy(&before), with_policy(&after));
+            let did = tx.did(Deed::AttachPolicy, &named(&before), detail)?;
+            Ok((tx.bump_config()?, did))
         })
         .await
     }
@@ -190,16 +197,27 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Revision, WriteError> {
         let id = id.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             let grant = found(tx, &id)?;
             if grant.revoked_at.is_some() {
-                return Ok(tx.revision()?);
+                return Ok((tx.revision()?, Did::nothing()));
             }
             tx.execute("UPDATE grants SET revoked_at = ?2 WHERE id = ?1", (id.as_str(), now.0))?;
-            Ok(tx.bump_config()?)
+            let did = tx.did(Deed::RevokeGrant, &named(&grant), "")?;
+            Ok((tx.bump_config()?, did))
         })
         .await
     }
+}
+
+/// A grant as deeds name it.
+fn named(grant: &GrantRecord) -> String {
+    format!("{} ({})", grant.label, grant.server)
+}
+
+/// A grant's policy as deeds name it.
+fn with_policy(grant: &GrantRecord) -> String {
+    grant.policy.as_ref().map_or_else(|| "no policy".to_owned(), |name| format!("policy {name}"))
 }
 
 fn found(tx: &Tx<'_>, id: &GrantId) -> Result<GrantRecord, WriteError> {

@@ -11,6 +11,7 @@ use policy::{Class, UnixMillis};
 
 pub(crate) use rows::{facts, get, read_all, remove, save};
 
+use crate::deed::Deed;
 use crate::error::{ReadError, WriteError};
 use crate::name::{Revision, ServerSlug};
 use crate::secret::Secret;
@@ -130,7 +131,7 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Revision, WriteError> {
         let core = Arc::clone(self.core());
-        self.change(move |tx| {
+        self.act(move |tx| {
             let (what, name) = ("server", record.slug.as_str().to_owned());
             let stored = facts(tx, &record.slug)?;
             if stored.as_ref().is_some_and(|facts| facts.managed_by_file) {
@@ -142,8 +143,10 @@ impl Store {
             }
             let revision = tx.bump_config()?;
             let record = ServerRecord { managed_by_file: false, revision, ..record };
+            let before = get(tx, &core.keys, &record.slug).ok().flatten();
             save(tx, &core.keys, &record, now)?;
-            Ok(revision)
+            let detail = difference(before.as_ref(), &record);
+            Ok((revision, tx.did(Deed::SaveServer, record.slug.as_str(), detail)?))
         })
         .await
     }
@@ -151,7 +154,7 @@ impl Store {
     /// Removes a server with its pins and grants. Not for servers from the file.
     pub async fn remove_server(&self, slug: &ServerSlug) -> Result<Revision, WriteError> {
         let slug = slug.clone();
-        self.change(move |tx| {
+        self.act(move |tx| {
             let (what, name) = ("server", slug.as_str().to_owned());
             match facts(tx, &slug)? {
                 None => Err(WriteError::NotFound { what, name }),
@@ -160,10 +163,28 @@ impl Store {
                 }
                 Some(_) => {
                     remove(tx, &slug)?;
-                    Ok(tx.bump_config()?)
+                    let did = tx.did(Deed::RemoveServer, slug.as_str(), "with its grants")?;
+                    Ok((tx.bump_config()?, did))
                 }
             }
         })
         .await
     }
+}
+
+/// What a save changes, in words; no secret.
+fn difference(before: Option<&ServerRecord>, after: &ServerRecord) -> String {
+    let Some(before) = before else { return "new".to_owned() };
+    let parts = [
+        ("how it is reached, or a secret", before.transport != after.transport),
+        ("private addresses", before.allow_private_address != after.allow_private_address),
+        ("timeouts", before.timeouts != after.timeouts),
+        ("refresh", before.refresh_seconds != after.refresh_seconds),
+        ("new tools", before.new_tools != after.new_tools),
+        ("tools of the first contact", before.accept_first != after.accept_first),
+        ("classes of tools", before.classes != after.classes),
+        ("requests from the server", before.from_server != after.from_server),
+    ];
+    let changed: Vec<&str> = parts.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+    if changed.is_empty() { "as it was".to_owned() } else { changed.join(", ") }
 }

@@ -98,7 +98,7 @@ fn open(dir: &Path, audit_mode: AuditMode) -> Store {
 /// Ends a store and waits for its writer.
 fn closed(store: &Store) {
     store.core().queue.close();
-    let writer = store.0.writer.lock().unwrap().take();
+    let writer = store.handle.writer.lock().unwrap().take();
     writer.unwrap().join().unwrap();
 }
 

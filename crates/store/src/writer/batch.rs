@@ -70,6 +70,19 @@ pub(super) enum BatchError {
     Head(String),
 }
 
+impl BatchError {
+    /// Whether another process holds the database.
+    pub(super) fn is_busy(&self) -> bool {
+        match self {
+            BatchError::Database(error) => matches!(
+                error.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+            ),
+            BatchError::Head(_) => false,
+        }
+    }
+}
+
 impl From<BatchError> for Unavailable {
     fn from(error: BatchError) -> Unavailable {
         Unavailable { why: error.to_string() }

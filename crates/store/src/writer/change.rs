@@ -2,15 +2,20 @@
 //!
 //! What never lives here: the changes themselves.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::deed::{By, Deed, Did, Recorder};
 use crate::error::Unavailable;
 use crate::name::Revision;
+use crate::store::Core;
 
 /// The transaction that a change runs in.
 pub(crate) struct Tx<'c> {
     connection: &'c Connection,
+    recorder: Recorder<'c>,
 }
 
 impl std::ops::Deref for Tx<'_> {
@@ -22,6 +27,16 @@ impl std::ops::Deref for Tx<'_> {
 }
 
 impl Tx<'_> {
+    /// Writes down who did what to which object, in the transaction of the change itself.
+    pub(crate) fn did(
+        &self,
+        deed: Deed,
+        object: &str,
+        detail: impl std::fmt::Display,
+    ) -> Result<Did, Unavailable> {
+        self.recorder.record(self.connection, deed, (object, &detail.to_string()))
+    }
+
     /// Counts a change of servers, pins, policies, grants or API tokens.
     pub(crate) fn bump_config(&self) -> Result<Revision, rusqlite::Error> {
         let sql = "UPDATE revisions SET config = config + 1 WHERE id = 1 RETURNING config";
@@ -55,6 +70,8 @@ pub(crate) trait Change: Send {
 /// A change made of a closure; its error undoes it alone, not what else is in the transaction.
 pub(crate) struct ClosureChange<T, E, F> {
     closure: Option<F>,
+    core: Arc<Core>,
+    by: Arc<By>,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
@@ -63,10 +80,13 @@ impl<T, E, F> ClosureChange<T, E, F>
 where
     F: FnOnce(&Tx<'_>) -> Result<T, E>,
 {
-    /// The change and where its result arrives.
-    pub(crate) fn new(closure: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
+    /// The change that `by` asks for, and where its result arrives.
+    pub(crate) fn new(
+        closure: F,
+        (core, by): (Arc<Core>, Arc<By>),
+    ) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (reply, receiver) = oneshot::channel();
-        (ClosureChange { closure: Some(closure), result: None, reply }, receiver)
+        (ClosureChange { closure: Some(closure), core, by, result: None, reply }, receiver)
     }
 }
 
@@ -79,7 +99,8 @@ where
     fn run(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
         let Some(closure) = self.closure.take() else { return Ok(()) };
         connection.execute_batch("SAVEPOINT change")?;
-        let result = closure(&Tx { connection });
+        let recorder = Recorder { keys: &self.core.keys, by: &self.by };
+        let result = closure(&Tx { connection, recorder });
         if result.is_err() {
             // Fails if the database gave the whole transaction up: then everything in it is lost.
             connection.execute_batch("ROLLBACK TO change")?;

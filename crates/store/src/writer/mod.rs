@@ -29,6 +29,7 @@ pub(crate) use ticket::{JobError, Ticket, Wakes, WakesOthers};
 use crate::approval::Taken;
 use crate::audit::{ANCHOR_FILE, Anchor, Head, HeadFault, read_head, write_head};
 use crate::connection::{BUSY_FAILING_MS_MAX, BUSY_MS_MAX, FileIdentity, FileState, open_writer};
+use crate::deed::DeedsAnchor;
 use crate::error::Unavailable;
 use crate::failpoint::{Place, reached};
 use crate::seal::Keys;
@@ -62,6 +63,7 @@ pub(crate) struct WriterStart {
     pub(crate) core: Arc<Core>,
     pub(crate) database: PathBuf,
     pub(crate) anchor: PathBuf,
+    pub(crate) deeds_anchor: PathBuf,
     pub(crate) connection: Connection,
     pub(crate) identity: FileIdentity,
     pub(crate) key_check: [u8; 32],
@@ -79,6 +81,7 @@ pub(crate) fn start(start: WriterStart) -> io::Result<JoinHandle<()>> {
             database: start.database,
             anchor_path: start.anchor,
             anchor: None,
+            deeds_anchor: DeedsAnchor::at(start.deeds_anchor),
             unanchored: None,
             known: None,
             unsynced_waits: 0,
@@ -152,6 +155,7 @@ struct Writer {
     /// The open anchor file; none before the first batch, and none for good if the log does not
     /// hold what the anchor remembers, so that the evidence stays.
     anchor: Option<AnchorState>,
+    deeds_anchor: DeedsAnchor,
     /// The head of what is committed and not synced: the anchor must never know more than the disk.
     unanchored: Option<Head>,
     /// The head as this process wrote it last, and the database's notice at that time.
@@ -300,7 +304,7 @@ impl Writer {
         ) {
             Ok(written) => written,
             // Another process holds the database: the connection is sound and only has to wait.
-            Err(error) if is_busy(&error) && rolled_back(&open.connection) => {
+            Err(error) if error.is_busy() && rolled_back(&open.connection) => {
                 self.open = Some(open);
                 return Err(error.into());
             }
@@ -323,6 +327,7 @@ impl Writer {
         let changed = batch.iter().any(|job| matches!(job, Job::Change(_)));
         if changed {
             self.seen.data_version = -1;
+            self.deeds_anchor.remember(&open.connection, &self.core.keys);
         }
         // What is committed stays committed: a notice that fails is repeated with the next batch.
         if (changed || written.data_version != Some(self.seen.data_version))
@@ -574,16 +579,6 @@ fn revisions(connection: &Connection) -> Result<(i64, i64), rusqlite::Error> {
     connection
         .prepare_cached("SELECT config, approvals FROM revisions WHERE id = 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
-fn is_busy(error: &batch::BatchError) -> bool {
-    match error {
-        batch::BatchError::Database(error) => matches!(
-            error.sqlite_error_code(),
-            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-        ),
-        batch::BatchError::Head(_) => false,
-    }
 }
 
 fn rolled_back(connection: &Connection) -> bool {

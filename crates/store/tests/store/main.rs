@@ -6,6 +6,8 @@ mod admission;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod deeds;
+#[cfg(test)]
 mod deliveries;
 #[cfg(test)]
 mod disk;

@@ -59,6 +59,8 @@ async fn version_one() -> TempDir {
     database.execute_batch("DETACH today; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     drop(database);
     fs::rename(&old, &today).unwrap();
+    // It knew no deeds.
+    fs::remove_file(fixture.dir.path().join("data/deeds.anchor")).unwrap();
     fixture.dir
 }
 
@@ -90,7 +92,7 @@ async fn check(dir: &Path) {
     let store = serve(dir);
     assert_eq!(version(dir), i64::from(newest_version()));
     let report = store.verify_audit(|_| {}).await.unwrap();
-    let whole = VerifyReport { rows: 2 * CALLS + 1, openings: CALLS + 1, open: 0 };
+    let whole = VerifyReport { rows: 2 * CALLS + 1, openings: CALLS + 1, open: 0, deeds: 0 };
     assert_eq!(report, whole);
     assert!(store.server(&slug("pay")).await.unwrap().is_some());
     let month = [charge(Window::Month, CALLS + 1)];

@@ -63,15 +63,16 @@ pub async fn end_session(
     if !is_own(actor, &look(console, actor, id).await?) {
         actor.may(Permission::ManagePeople)?;
     }
-    Ok(console.store.end_session_of(id, session).await?)
+    Ok(actor.store(console).end_session_of(id, session).await?)
 }
 
 /// Ends all sessions of somebody but this one of theirs.
 pub async fn end_other_sessions(
     console: &Console,
+    actor: &Actor,
     (own, but): (&PersonId, TokenHash),
 ) -> Result<(), OpError> {
-    Ok(console.store.end_other_sessions(own, but).await?)
+    Ok(actor.store(console).end_other_sessions(own, but).await?)
 }
 
 /// Invites somebody. The token is shown once; an earlier invitation to the same address is over.
@@ -97,7 +98,7 @@ pub async fn new_password_link(
 async fn give_out(console: &Console, actor: &Actor, purpose: LinkFor) -> Result<Token, OpError> {
     let token = Token::make(console.entropy.bytes()?);
     let link = NewLink { hash: token.hash(), purpose, made_by: actor.name.clone() };
-    console.store.create_link(link, (console.clock)()).await?;
+    actor.store(console).create_link(link, (console.clock)()).await?;
     Ok(token)
 }
 
@@ -108,7 +109,7 @@ pub async fn withdraw_link(
     link: &LinkHandle,
 ) -> Result<(), OpError> {
     actor.may(Permission::ManagePeople)?;
-    Ok(console.store.withdraw_link(link).await?)
+    Ok(actor.store(console).withdraw_link(link).await?)
 }
 
 /// Gives somebody another role; their sessions end.
@@ -118,7 +119,7 @@ pub async fn change_role(
     (id, role): (&PersonId, ApiRole),
 ) -> Result<(), OpError> {
     actor.may(Permission::ManagePeople)?;
-    Ok(console.store.set_role(id, role).await?)
+    Ok(actor.store(console).set_role(id, role).await?)
 }
 
 /// Disables an account, or lets it sign in again.
@@ -128,13 +129,13 @@ pub async fn set_standing(
     (id, standing): (&PersonId, Standing),
 ) -> Result<(), OpError> {
     actor.may(Permission::ManagePeople)?;
-    Ok(console.store.set_standing(id, standing).await?)
+    Ok(actor.store(console).set_standing(id, standing).await?)
 }
 
 /// Removes an account.
 pub async fn remove(console: &Console, actor: &Actor, id: &PersonId) -> Result<(), OpError> {
     actor.may(Permission::ManagePeople)?;
-    Ok(console.store.remove_person(id).await?)
+    Ok(actor.store(console).remove_person(id).await?)
 }
 
 /// Renames the organisation.
@@ -144,5 +145,5 @@ pub async fn rename_organisation(
     name: Label,
 ) -> Result<(), OpError> {
     actor.may(Permission::Administer)?;
-    Ok(console.store.rename_organisation(name).await?)
+    Ok(actor.store(console).rename_organisation(name).await?)
 }

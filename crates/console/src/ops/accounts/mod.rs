@@ -3,6 +3,7 @@
 //!
 //! What never lives here: cookies, forms, pages.
 
+mod known_browser;
 mod manage;
 mod password;
 
@@ -10,12 +11,14 @@ use std::net::IpAddr;
 
 use policy::UnixMillis;
 use store::{
-    AccountError, Attempt, Credentials, Email, Label, LinkFor, LinkRecord, NewPerson, NewSession,
-    PersonId, STEP_UP_MS_MAX, Secret, SetUpOffer, Standing, Token, TokenHash, Visit,
+    AccountError, Attempt, By, Credentials, Email, Label, LinkFor, LinkRecord, NewPerson,
+    NewSession, PersonId, STEP_UP_MS_MAX, Secret, SetUpOffer, Standing, Store, Token, TokenHash,
+    Visit,
 };
 
 use super::{Actor, OpError, Permission};
 use crate::Console;
+pub use known_browser::{KNOWN_MS_MAX, KnownBrowser};
 pub use manage::{
     Person, Sessions, change_role, end_other_sessions, end_session, invite, links,
     new_password_link, people, person, remove, rename_organisation, set_standing, withdraw_link,
@@ -57,6 +60,14 @@ impl Browser {
 pub struct Opened {
     /// The secret.
     pub secret: Token,
+    /// What the browser brings along from now on, whoever signs in there ([`KnownBrowser`]).
+    pub known: String,
+}
+
+impl Opened {
+    fn of(console: &Console, secret: Token, email: &Email) -> Result<Opened, OpError> {
+        Ok(Opened { secret, known: KnownBrowser::new(console, email)?.carried(console)? })
+    }
 }
 
 /// The address and the password that somebody signs in with.
@@ -68,6 +79,8 @@ pub struct SignIn {
     pub password: Secret<String>,
     /// The session that the browser had before; it ends.
     pub instead: Option<TokenHash>,
+    /// What an earlier sign-in gave this browser, if it brings anything.
+    pub known: Option<String>,
 }
 
 /// Signs somebody in. Who has no account, no password or a wrong one, or is disabled, gets the same
@@ -78,26 +91,35 @@ pub async fn sign_in(
     browser: &Browser,
 ) -> Result<Opened, OpError> {
     let email = Email::parse(&asked.email).ok();
-    let credentials = proved(console, email.as_ref(), asked.password, browser).await?;
-    start(console, (&credentials.person.id, credentials.version), browser, asked.instead).await
+    let known = KnownBrowser::of(console, asked.known.as_deref(), email.as_ref());
+    let attempt = match (&email, &known) {
+        (Some(email), Some(known)) => Attempt::of_known(email, known.id.as_str()),
+        // What is no address has no account; all of them are counted as one.
+        (email, _) => {
+            let nobody = Email::parse("nobody@invalid")?;
+            Attempt::new(email.as_ref().unwrap_or(&nobody), &browser.network())
+        }
+    };
+    let found = proved(console, (email.as_ref(), attempt), asked.password, browser).await?;
+    let of = (&found.person.id, found.version, &found.person.email);
+    start(console, of, browser, asked.instead).await
 }
 
 /// The credentials of somebody who gave the right password; anything else is
 /// [`OpError::WrongPassword`].
 async fn proved(
     console: &Console,
-    email: Option<&Email>,
+    (email, attempt): (Option<&Email>, Attempt),
     password: Secret<String>,
     browser: &Browser,
 ) -> Result<Credentials, OpError> {
     console.hashing.prepare().await?;
-    // What is no address has no account; all of them are counted as one.
     let nobody = Email::parse("nobody@invalid")?;
     let email = email.unwrap_or(&nobody);
-    let attempt = Attempt::new(email, &browser.network());
     let place = console.hashing.place().await?;
     console.store.begin_sign_in(attempt, (console.clock)()).await?;
     let found = console.store.credentials(email).await?;
+    let known = found.as_ref().map(|found| found.person.email.clone());
     let hash = found.as_ref().and_then(|found| found.password.clone());
     let verdict = console.hashing.verify(place, password, hash).await?;
     match (verdict, found) {
@@ -107,6 +129,9 @@ async fn proved(
         }
         _ => {
             tracing::info!(from = %browser.from(), "a password was wrong");
+            let at = (console.clock)();
+            let by = By { actor: store::Actor::parse("nobody")?, from: browser.from(), at };
+            console.store.by(by).note_failed_sign_in(attempt, known.as_ref(), at).await?;
             Err(OpError::WrongPassword)
         }
     }
@@ -115,7 +140,7 @@ async fn proved(
 /// Starts a session of somebody who gave their password just now.
 async fn start(
     console: &Console,
-    of: (&PersonId, i64),
+    of: (&PersonId, i64, &Email),
     browser: &Browser,
     instead: Option<TokenHash>,
 ) -> Result<Opened, OpError> {
@@ -126,7 +151,7 @@ async fn start(
 /// Starts a session of somebody whose proof of who they are is fresh until then, or not at all.
 pub(crate) async fn start_fresh_until(
     console: &Console,
-    of: (&PersonId, i64),
+    of: (&PersonId, i64, &Email),
     browser: &Browser,
     until: Option<UnixMillis>,
 ) -> Result<Opened, OpError> {
@@ -135,7 +160,7 @@ pub(crate) async fn start_fresh_until(
 
 async fn start_with(
     console: &Console,
-    (person, version): (&PersonId, i64),
+    (person, version, email): (&PersonId, i64, &Email),
     browser: &Browser,
     (stepped_up_until, instead): (Option<UnixMillis>, Option<TokenHash>),
 ) -> Result<Opened, OpError> {
@@ -148,8 +173,18 @@ async fn start_with(
         browser: browser.name.clone(),
     };
     let now = (console.clock)();
-    console.store.start_session((person, version), session, instead, now).await?;
-    Ok(Opened { secret })
+    let store = as_person(console, email, browser)?;
+    store.start_session((person, version), session, instead, now).await?;
+    Opened::of(console, secret, email)
+}
+
+/// The store for what a person does who is only now proving who they are.
+pub(crate) fn as_person(
+    console: &Console,
+    email: &Email,
+    browser: &Browser,
+) -> Result<Store, OpError> {
+    Ok(console.store.by(By { actor: email.actor()?, from: browser.from(), at: (console.clock)() }))
 }
 
 /// Who a session's secret belongs to, if the session is not over.
@@ -158,9 +193,16 @@ pub async fn visit(console: &Console, presented: &str) -> Result<Option<Visit>, 
     Ok(console.store.visit(secret.hash(), (console.clock)()).await?)
 }
 
+/// Whether a session is not over and its person may still do what `actor` may: asked again and again
+/// by what goes on for long, such as a live view.
+pub(crate) async fn goes_on(console: &Console, actor: &Actor, session: TokenHash) -> bool {
+    let role = console.store.session_role(session, (console.clock)()).await;
+    role.is_ok_and(|role| role == Some(actor.role))
+}
+
 /// Ends a session.
-pub async fn sign_out(console: &Console, session: TokenHash) -> Result<(), OpError> {
-    Ok(console.store.end_session(session).await?)
+pub async fn sign_out(console: &Console, actor: &Actor, session: TokenHash) -> Result<(), OpError> {
+    Ok(actor.store(console).end_session(session).await?)
 }
 
 /// Proves again who somebody is, by their password: their session counts as fresh for five minutes,
@@ -171,26 +213,29 @@ pub async fn step_up(
     password: Secret<String>,
     browser: &Browser,
 ) -> Result<Opened, OpError> {
-    let credentials = proved(console, Some(email), password, browser).await?;
+    let attempt = Attempt::of_known(email, &session_id(session));
+    let credentials = proved(console, (Some(email), attempt), password, browser).await?;
     let secret = Token::make(console.entropy.bytes()?);
     let of = (&credentials.person.id, credentials.version);
-    console.store.step_up((session, secret.hash()), of, (console.clock)()).await?;
-    Ok(Opened { secret })
+    let store = as_person(console, email, browser)?;
+    store.step_up((session, secret.hash()), of, (console.clock)()).await?;
+    Opened::of(console, secret, email)
 }
 
 /// Gives somebody another password. All their sessions end; this browser gets a new one.
 pub async fn change_password(
     console: &Console,
-    email: &Email,
+    (email, session): (&Email, TokenHash),
     (old, new): (Secret<String>, Secret<String>),
     browser: &Browser,
 ) -> Result<Opened, OpError> {
     password::check_new(&new, &[email.as_str()])?;
-    let credentials = proved(console, Some(email), old, browser).await?;
+    let attempt = Attempt::of_known(email, &session_id(session));
+    let credentials = proved(console, (Some(email), attempt), old, browser).await?;
     let hash = console.hashing.hash(new, &console.entropy).await?;
-    let id = &credentials.person.id;
-    console.store.set_password(id, credentials.version, hash).await?;
-    start(console, (id, credentials.version.saturating_add(1)), browser, None).await
+    let (id, version) = (&credentials.person.id, credentials.version);
+    as_person(console, email, browser)?.set_password(id, version, hash).await?;
+    start(console, (id, version.saturating_add(1), email), browser, None).await
 }
 
 /// What somebody makes their account of.
@@ -208,7 +253,7 @@ pub async fn offer_set_up(console: &Console, actor: &Actor) -> Result<Option<Tok
     actor.may(Permission::ManagePeople)?;
     let token = Token::make(console.entropy.bytes()?);
     let offer = (token.hash(), actor.name.clone());
-    match console.store.offer_set_up(offer, (console.clock)()).await? {
+    match actor.store(console).offer_set_up(offer, (console.clock)()).await? {
         SetUpOffer::Made => Ok(Some(token)),
         SetUpOffer::NotNeeded => Ok(None),
     }
@@ -239,9 +284,10 @@ pub async fn set_up(
     let (email, organisation) = (Email::parse(email)?, Label::parse(organisation.trim())?);
     let person = new_person(console, account, &email).await?;
     let id = person.id.clone();
-    let made = (person, email, organisation);
-    console.store.set_up(TokenHash::of(presented), made, (console.clock)()).await?;
-    start(console, (&id, 1), browser, None).await
+    let made = (person, email.clone(), organisation);
+    let store = as_person(console, &email, browser)?;
+    store.set_up(TokenHash::of(presented), made, (console.clock)()).await?;
+    start(console, (&id, 1, &email), browser, None).await
 }
 
 /// Makes the account of an invitation, and signs in.
@@ -256,8 +302,9 @@ pub async fn join(
     };
     let person = new_person(console, account, &email).await?;
     let id = person.id.clone();
-    console.store.join(TokenHash::of(presented), person, (console.clock)()).await?;
-    start(console, (&id, 1), browser, None).await
+    let store = as_person(console, &email, browser)?;
+    store.join(TokenHash::of(presented), person, (console.clock)()).await?;
+    start(console, (&id, 1, &email), browser, None).await
 }
 
 /// Chooses another password by a link. All sessions of the person end.
@@ -265,6 +312,7 @@ pub async fn renew_password(
     console: &Console,
     presented: &str,
     new: Secret<String>,
+    browser: &Browser,
 ) -> Result<(), OpError> {
     let LinkFor::NewPassword(id) = link(console, presented).await?.purpose else {
         return Err(AccountError::LinkOver.into());
@@ -273,8 +321,14 @@ pub async fn renew_password(
     password::check_new(&new, &[person.email.as_str(), person.display.as_str()])?;
     let hash = console.hashing.hash(new, &console.entropy).await?;
     let token = TokenHash::of(presented);
-    console.store.renew_password(token, hash, (console.clock)()).await?;
+    let store = as_person(console, &person.email, browser)?;
+    store.renew_password(token, hash, (console.clock)()).await?;
     Ok(())
+}
+
+/// What failed proofs within one session are counted by.
+fn session_id(session: TokenHash) -> String {
+    format!("session {:02x?}", session.0)
 }
 
 async fn new_person(

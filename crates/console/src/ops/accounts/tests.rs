@@ -85,7 +85,8 @@ impl World {
     }
 
     async fn try_in(&self, email: &str, password: &str, from: u8) -> Result<Token, OpError> {
-        let asked = SignIn { email: email.into(), password: secret(password), instead: None };
+        let asked =
+            SignIn { email: email.into(), password: secret(password), instead: None, known: None };
         sign_in(&self.console, asked, &browser(from)).await.map(|opened| opened.secret)
     }
 }
@@ -197,6 +198,7 @@ async fn the_session_of_before_ends_with_a_new_sign_in() {
         email: "ada@example.com".to_owned(),
         password: secret(PASSWORD),
         instead: Some(first.hash()),
+        known: None,
     };
     let second = sign_in(&world.console, asked, &browser(1)).await.unwrap().secret;
     assert!(world.visit(&first).await.is_none());
@@ -290,7 +292,13 @@ async fn another_password_ends_all_sessions_and_gives_this_browser_a_new_one() {
     let other = world.try_in("ada@example.com", PASSWORD, 2).await.unwrap();
     let email = address("ada@example.com");
     let change = async |old: &str, new: &str| {
-        change_password(&world.console, &email, (secret(old), secret(new)), &browser(1)).await
+        change_password(
+            &world.console,
+            (&email, first.hash()),
+            (secret(old), secret(new)),
+            &browser(1),
+        )
+        .await
     };
     assert!(matches!(change("wrong", "another long password").await, Err(OpError::WrongPassword)));
     assert!(matches!(change(PASSWORD, "short").await, Err(OpError::Invalid(_))));
@@ -308,7 +316,9 @@ async fn a_link_to_choose_another_password_works_once() {
     let eve = world.joined("eve@example.com", ApiRole::Viewer).await;
     let id = world.visit(&eve).await.unwrap().person.id;
     let link = new_password_link(&world.console, &cli(), &id).await.unwrap();
-    let renew = || renew_password(&world.console, link.expose(), secret("another long password"));
+    let from = browser(1);
+    let new = || secret("another long password");
+    let renew = || renew_password(&world.console, link.expose(), new(), &from);
     renew().await.unwrap();
     assert!(renew().await.is_err());
     assert!(world.visit(&eve).await.is_none());
@@ -318,7 +328,7 @@ async fn a_link_to_choose_another_password_works_once() {
 #[tokio::test]
 async fn signing_out_ends_the_session_for_whoever_has_its_secret() {
     let (world, session) = World::with_ada().await;
-    sign_out(&world.console, session.hash()).await.unwrap();
+    sign_out(&world.console, &cli(), session.hash()).await.unwrap();
     assert!(world.visit(&session).await.is_none());
 }
 

@@ -138,7 +138,8 @@ pub(super) fn verify(
     let algorithm = match head.alg.as_str() {
         "RS256" => Algorithm::Rs256,
         "ES256" => Algorithm::Es256,
-        "EdDSA" => Algorithm::EdDsa,
+        // RFC 9864 gives the one curve that is taken a name of its own.
+        "EdDSA" | "Ed25519" => Algorithm::EdDsa,
         _ => return Err(TokenError::Algorithm),
     };
     if head.crit.is_some() {
@@ -170,13 +171,13 @@ fn part<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, TokenError> {
 /// Whether a key is meant for such a signature, and named by the token.
 fn fits(key: &Key, algorithm: Algorithm, kid: Option<&str>) -> bool {
     let (kty, crv, alg) = match algorithm {
-        Algorithm::Rs256 => ("RSA", None, "RS256"),
-        Algorithm::Es256 => ("EC", Some("P-256"), "ES256"),
-        Algorithm::EdDsa => ("OKP", Some("Ed25519"), "EdDSA"),
+        Algorithm::Rs256 => ("RSA", None, ["RS256", "RS256"]),
+        Algorithm::Es256 => ("EC", Some("P-256"), ["ES256", "ES256"]),
+        Algorithm::EdDsa => ("OKP", Some("Ed25519"), ["EdDSA", "Ed25519"]),
     };
     key.kty == kty
         && (crv.is_none() || key.crv.as_deref() == crv)
-        && key.alg.as_deref().is_none_or(|named| named == alg)
+        && key.alg.as_deref().is_none_or(|named| alg.contains(&named))
         && key.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
         && kid.is_none_or(|kid| key.kid.as_deref() == Some(kid))
 }

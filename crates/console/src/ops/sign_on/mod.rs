@@ -17,7 +17,7 @@ use bytes::Bytes;
 use policy::UnixMillis;
 use serde::{Deserialize, Serialize};
 use store::{
-    ApiRole, Credentials, Email, Label, NewPerson, PersonId, STEP_UP_MS_MAX, Secret, Standing,
+    ApiRole, By, Credentials, Email, Label, NewPerson, PersonId, STEP_UP_MS_MAX, Secret, Standing,
     Subject,
 };
 use subtle::ConstantTimeEq as _;
@@ -223,6 +223,25 @@ pub async fn finish(
     returned: Returned,
     browser: &Browser,
 ) -> Result<Ended, SignOnError> {
+    let ended = end(console, carried, returned, browser).await;
+    if let Err(
+        error @ (SignOnError::Refused(_) | SignOnError::Issuer(_) | SignOnError::NoAccount),
+    ) = &ended
+    {
+        let at = (console.clock)();
+        let actor = store::Actor::parse("nobody").map_err(OpError::from)?;
+        let by = By { actor, from: browser.from(), at };
+        console.store.by(by).note_failed_sign_on(error.to_string(), at).await?;
+    }
+    ended
+}
+
+async fn end(
+    console: &Console,
+    carried: &str,
+    returned: Returned,
+    browser: &Browser,
+) -> Result<Ended, SignOnError> {
     let SignOn { settings, issuer } = configured(console)?;
     let now = (console.clock)();
     let flow = unsealed(console, carried, now).ok_or(SignOnError::NotBegun)?;
@@ -252,11 +271,11 @@ pub async fn finish(
     if flow.why == Why::Again && fresh_until.is_none() {
         return Err(SignOnError::Refused("it did not ask who you are again".to_owned()));
     }
-    let found = whose(console, settings, &claims, now).await?;
+    let found = whose(console, settings, &claims, browser).await?;
     if found.person.standing != Standing::Active {
         return Err(SignOnError::NoAccount);
     }
-    let of = (&found.person.id, found.version);
+    let of = (&found.person.id, found.version, &found.person.email);
     let opened = accounts::start_fresh_until(console, of, browser, fresh_until).await?;
     Ok(Ended { opened, next: flow.next })
 }
@@ -275,8 +294,9 @@ async fn whose(
     console: &Console,
     settings: &Settings,
     claims: &Claims,
-    now: UnixMillis,
+    browser: &Browser,
 ) -> Result<Credentials, SignOnError> {
+    let now = (console.clock)();
     let subject = Subject::parse(&settings.issuer, &claims.sub).map_err(OpError::from)?;
     if let Some(found) = console.store.credentials_by_subject(&subject).await? {
         return Ok(found);
@@ -288,7 +308,8 @@ async fn whose(
         if !trusted {
             return Err(SignOnError::NoAccount);
         }
-        console.store.tie_subject(&found.person.id, subject).await?;
+        let store = accounts::as_person(console, &email, browser)?;
+        store.tie_subject(&found.person.id, subject).await?;
         return Ok(found);
     }
     let random = console.entropy.bytes().map_err(OpError::from)?;
@@ -299,11 +320,12 @@ async fn whose(
         password: None,
         subject: Some(subject.clone()),
     };
-    if console.store.invitation_of(&email, now).await?.is_some() {
-        console.store.join_by_sign_on(&email, person, now).await?;
+    let store = accounts::as_person(console, &email, browser)?;
+    if store.invitation_of(&email, now).await?.is_some() {
+        store.join_by_sign_on(&email, person, now).await?;
     } else {
         let role = settings.role_for_new.filter(|_| trusted).ok_or(SignOnError::NoAccount)?;
-        console.store.create_person(person, (email, role), now).await?;
+        store.create_person(person, (email, role), now).await?;
     }
     console.store.credentials_by_subject(&subject).await?.ok_or(SignOnError::NoAccount)
 }

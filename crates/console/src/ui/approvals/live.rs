@@ -13,13 +13,14 @@ use futures_util::stream;
 use policy::ApprovalId;
 use serde::Deserialize;
 use serde_json::json;
+use store::TokenHash;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
 use super::super::page::Trouble;
 use super::super::visitor::Visitor;
 use crate::Console;
-use crate::ops::{Actor, OpError, approvals};
+use crate::ops::{Actor, OpError, accounts, approvals};
 
 /// A view says that it is still there every so many seconds.
 const ALIVE_SECONDS: u64 = 15;
@@ -55,6 +56,7 @@ struct View {
     console: Console,
     actor: Actor,
     subject: Subject,
+    session: TokenHash,
     changes: watch::Receiver<u64>,
     told: Option<String>,
     looks: usize,
@@ -79,8 +81,9 @@ pub(crate) async fn events(
         return Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "Too many live views", text));
     };
     let changes = console.store.approval_changes();
-    let actor = visitor.actor;
-    let view = View { console, actor, subject, changes, told: None, looks: 0, _place: place };
+    let (actor, session) = (visitor.actor, visitor.session);
+    let view =
+        View { console, actor, session, subject, changes, told: None, looks: 0, _place: place };
     let events = stream::unfold(view, |mut view| async {
         let event = view.next().await?;
         Some((Ok::<_, Infallible>(event), view))
@@ -94,6 +97,9 @@ impl View {
     async fn next(&mut self) -> Option<Event> {
         while self.looks < LOOKS_MAX {
             self.looks += 1;
+            if !accounts::goes_on(&self.console, &self.actor, self.session).await {
+                return None;
+            }
             self.changes.borrow_and_update();
             // A store that is away ends the view: the browser says so, and tries again.
             let list = self.list().await.ok()?;

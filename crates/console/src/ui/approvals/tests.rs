@@ -5,9 +5,9 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use policy::{ApprovalRecord, Ask, AskRule, Class, Kind, Risk, sha256};
 use store::{
-    ApiRole, AuditMode, Email, Entropy, FromServer, GrantId, Label, NewGrant, NewTools, Opened,
-    PersonId, PinRecord, PinState, Role, ServerRecord, ServerSlug, Store, StoreConfig, Timeouts,
-    TokenHash, Transport,
+    ApiRole, AuditMode, Email, Entropy, FromServer, GrantId, Label, NewGrant, NewPerson,
+    NewSession, NewTools, Opened, PersonId, PinRecord, PinState, Role, Secret, ServerRecord,
+    ServerSlug, Store, StoreConfig, Subject, Timeouts, TokenHash, Transport,
 };
 
 use super::*;
@@ -24,6 +24,32 @@ struct World {
 }
 
 impl World {
+    /// Has the session of a visitor be one.
+    async fn signed_in(&self, visitor: &Visitor) {
+        let store = &self.console.store;
+        if store.session_role(visitor.session, NOW).await.unwrap().is_some() {
+            return;
+        }
+        if store.person(&visitor.person).await.unwrap().is_none() {
+            let person = NewPerson {
+                id: visitor.person.clone(),
+                display: Label::parse(&visitor.display).unwrap(),
+                password: None,
+                subject: Subject::parse("https://issuer.example", visitor.email.as_str()).ok(),
+            };
+            let made = (visitor.email.clone(), visitor.actor.role);
+            store.create_person(person, made, NOW).await.unwrap();
+        }
+        let session = NewSession {
+            hash: visitor.session,
+            csrf: Secret::new([0; 32]),
+            stepped_up_until: None,
+            address: String::new(),
+            browser: String::new(),
+        };
+        store.start_session((&visitor.person, 1), session, None, NOW).await.unwrap();
+    }
+
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = StoreConfig {
@@ -389,6 +415,7 @@ async fn a_call_is_compared_with_the_last_approved_one() {
 /// What an open view hears.
 async fn heard(world: &World, looked: live::Looked) -> impl AsyncFnMut() -> serde_json::Value {
     use futures_util::StreamExt as _;
+    world.signed_in(&ada()).await;
     let answer = events(State(world.console.clone()), ada(), Query(looked)).await.unwrap();
     let mut pieces = answer.into_body().into_data_stream();
     async move || {
@@ -540,4 +567,33 @@ async fn what_is_cut_of_a_difference_is_named_and_the_difference_is_shown() {
         page.contains("(565 characters as now)") && page.contains("more characters)"),
         "{page}"
     );
+}
+
+#[tokio::test]
+async fn an_open_page_hears_nothing_after_its_session_or_its_role_ended() {
+    use futures_util::StreamExt as _;
+    let world = World::new().await;
+    let store = &world.console.store;
+    let admin = Visitor {
+        person: PersonId::from_bytes([2; 16]),
+        session: TokenHash::of("of the admin"),
+        ..bob()
+    };
+    world.signed_in(&admin).await;
+    for end in ["session", "role"] {
+        world.signed_in(&ada()).await;
+        let looked = Query(live::Looked::default());
+        let answer = events(State(world.console.clone()), ada(), looked).await.unwrap();
+        let mut heard = answer.into_body().into_data_stream();
+        assert!(heard.next().await.is_some());
+        match end {
+            "session" => store.end_session(ada().session).await.unwrap(),
+            _ => store.set_role(&ada().person, ApiRole::Viewer).await.unwrap(),
+        }
+        world.held(if end == "session" { 8 } else { 9 }, "{}").await;
+        while let Some(piece) = heard.next().await {
+            // Signs of life alone.
+            assert!(piece.unwrap().starts_with(b":"), "{end}");
+        }
+    }
 }

@@ -106,6 +106,39 @@ fn an_empty_file_has_every_default() {
 }
 
 #[test]
+fn sign_on_is_read_with_its_secret_and_bounds() {
+    let text = "[console.oidc]\nissuer = \"http://127.0.0.1:9000\"\nclient_id = \"portcullis\"\n\
+        client_secret = \"env:TOKEN_A\"\ndomains = [\"Example.COM\"]\nrole_for_new = \"viewer\"";
+    let environment = environment();
+    let source =
+        || Source { path: PathBuf::from("/etc/x/portcullis.toml"), environment: &environment };
+    let read = parse(text, &source()).unwrap().sign_on.unwrap();
+    assert_eq!(
+        (read.issuer.as_str(), read.client_id.as_str()),
+        ("http://127.0.0.1:9000", "portcullis")
+    );
+    assert_eq!(read.client_secret.unwrap().expose(), "token-of-a-1234567");
+    assert_eq!(
+        (read.domains, read.role_for_new),
+        (vec!["example.com".to_owned()], Some(store::ApiRole::Viewer))
+    );
+    assert_eq!(parse("[console]\n", &source()).unwrap().sign_on, None);
+    let alone = text.replace("domains = [\"Example.COM\"]\n", "");
+    let problem = &refused(&alone, "x.toml".into()).problems[0];
+    assert!(problem.message.contains("lets nobody in without `domains`"), "{}", problem.message);
+    for issuer in [
+        "http://login.example.com",
+        "https://u:p@login.example.com",
+        "login.example.com",
+        "https://x/#y",
+    ] {
+        let odd = text.replace("http://127.0.0.1:9000", issuer);
+        let problem = &refused(&odd, "x.toml".into()).problems[0];
+        assert!(problem.message.contains("`issuer` must be"), "{issuer}: {}", problem.message);
+    }
+}
+
+#[test]
 fn a_full_file_is_read_whole() {
     let environment = environment();
     let path = testdata("full.toml");

@@ -1,6 +1,7 @@
 //! The console of whole processes, as browsers ask it.
 
 pub(crate) mod people;
+mod sign_on;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
