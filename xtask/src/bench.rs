@@ -97,7 +97,7 @@ pub(crate) fn smoke(found: &Repository) -> Result<usize, String> {
 /// Rows of the part `scale`.
 const SCALE_ROWS: usize = 6;
 /// Rows of the part `limits`.
-const LIMIT_ROWS: usize = 12;
+const LIMIT_ROWS: usize = 25;
 
 const SMOKE: &str = "run --quick -d 0.3 --warmup 0.1 --settle 0.1 -c 4 --sessions 25 --rows 1000";
 

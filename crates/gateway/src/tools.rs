@@ -53,13 +53,14 @@ impl Tool {
             NewTools::Allow => PinState::Accepted,
             NewTools::Quarantine => pin.state,
         };
+        let given = server.classes.get(&pin.tool).copied();
         Self {
             name: pin.tool.as_str().into(),
             digest: pin.digest.as_str().into(),
             definition: pin.definition.as_str().into(),
             state,
-            class: server.classes.get(&pin.tool).copied().or(pin.class),
-            risk: pin.risk,
+            class: given.or(pin.class),
+            risk: pin.risk.max(given.map(Class::usual_risk)),
             schema: OnceLock::new(),
             mirrored: OnceLock::new(),
         }

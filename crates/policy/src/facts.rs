@@ -106,6 +106,16 @@ impl Class {
             Self::Financial => "financial",
         }
     }
+
+    /// The risk of a tool of which nothing but its class is known (CATALOGUE section 1).
+    pub fn usual_risk(self) -> Risk {
+        match self {
+            Self::Read => Risk::Low,
+            Self::Write => Risk::Medium,
+            Self::Execute => Risk::High,
+            Self::Destructive | Self::Financial => Risk::Critical,
+        }
+    }
 }
 
 impl Risk {

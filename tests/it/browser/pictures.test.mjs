@@ -145,12 +145,12 @@ scenario("pictures of the set-up", async (stage) => {
   await page.getByRole("button", { name: "Accept the tools and save the policy" }).click();
   await page.getByLabel("Label").fill("Research assistant");
   await page.getByRole("button", { name: "Make the grant" }).click();
-  await page.getByText("Waiting for the first call").waitFor();
+  await page.getByText("Waiting for the agent").waitFor();
   const [token] = (await page.locator("#the-token").innerText()).match(/pcl_[0-9A-Za-z]{49}/);
   await picture(admin, "setup-connect");
   const agent = await stage.agent(gateway, "files", token, "claude-code");
   agent.call("list_directory", { path: "/srv/shared" }).catch(() => {});
-  await page.getByText("The agent is connected.").waitFor();
+  await page.getByText("and waits for you.").waitFor();
   await picture(admin, "setup-connected");
   assertPictures(NAMES);
 });

@@ -13,7 +13,8 @@ import sys
 import termios
 import time
 
-PATIENCE_SECONDS = 60
+# Less than whoever runs this waits for, so that it can say what it saw.
+PATIENCE_SECONDS = 20
 steps = json.loads(sys.argv[1])
 child, terminal = pty.fork()
 if child == 0:

@@ -81,7 +81,9 @@ fn in_force(mut lines: Vec<PinLine>, servers: &[ServerRecord]) -> Vec<PinLine> {
             continue;
         }
         for line in lines.iter_mut().filter(|line| line.server == server.slug) {
-            line.class = server.classes.get(&line.tool).copied().or(line.class);
+            let given = server.classes.get(&line.tool).copied();
+            line.class = given.or(line.class);
+            line.risk = line.risk.max(given.map(Class::usual_risk));
             if allows {
                 line.state = PinState::Accepted;
             }

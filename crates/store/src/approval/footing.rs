@@ -4,6 +4,8 @@
 //!
 //! What never lives here: whether an approval fits a call (`policy::settle`).
 
+use std::collections::HashMap;
+
 use policy::{ApprovalId, ApprovalRecord, Class, Risk, UnixMillis, sha256};
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -75,8 +77,10 @@ struct PinRow {
     state: String,
     digest: String,
     definition: String,
-    class: Option<String>,
-    risk: Option<String>,
+    /// What the operator says, or else the pin.
+    class: Option<Class>,
+    /// Of the pin; at least the usual one of a class that the operator gave.
+    risk: Option<Risk>,
 }
 
 /// Reads it in one transaction.
@@ -129,7 +133,7 @@ pub(super) fn of(
         policy.as_ref().map_or("", |policy| policy.name.as_str()),
         &version,
         seen.unwrap_or_default(),
-        pin.as_ref().and_then(|pin| pin.risk.as_deref()).unwrap_or_default(),
+        pin.as_ref().and_then(|pin| pin.risk).map_or("", Risk::as_str),
     ];
     // None of the parts holds a line break.
     let tag = sha256(parts.join("\n").as_bytes()).to_string();
@@ -140,8 +144,8 @@ pub(super) fn of(
         grant_works,
         policy,
         definition_same,
-        class: pin.as_ref().and_then(|pin| pin.class.as_deref().and_then(|text| text.parse().ok())),
-        risk: pin.as_ref().and_then(|pin| pin.risk.as_deref().and_then(|text| text.parse().ok())),
+        class: pin.as_ref().and_then(|pin| pin.class),
+        risk: pin.as_ref().and_then(|pin| pin.risk),
         definition: pin.map(|pin| pin.definition),
     })
 }
@@ -174,15 +178,21 @@ fn pin(connection: &Connection, record: &ApprovalRecord) -> Result<Option<PinRow
     if record.definition_pin.is_none() {
         return Ok(None);
     }
-    let sql = "SELECT state, digest, definition, class, risk FROM pins
-        WHERE server = ?1 AND tool = ?2";
+    let sql = "SELECT p.state, p.digest, p.definition, p.class, p.risk,
+        json_extract(s.settings, '$.classes')
+        FROM pins p LEFT JOIN servers s ON s.slug = p.server WHERE p.server = ?1 AND p.tool = ?2";
     let row = connection.prepare_cached(sql)?.query_row((&record.server, &record.name), |row| {
+        let [class, risk, classes] = [3, 4, 5].map(|column| row.get::<_, Option<String>>(column));
+        let classes: HashMap<String, String> =
+            classes?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let given = classes.get(&*record.name).and_then(|text| text.parse::<Class>().ok());
+        let pinned: Option<Risk> = risk?.and_then(|text| text.parse().ok());
         Ok(PinRow {
             state: row.get(0)?,
             digest: row.get(1)?,
             definition: row.get(2)?,
-            class: row.get(3)?,
-            risk: row.get(4)?,
+            class: given.or(class?.and_then(|text| text.parse().ok())),
+            risk: pinned.max(given.map(Class::usual_risk)),
         })
     });
     Ok(row.optional()?)

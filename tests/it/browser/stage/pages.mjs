@@ -25,9 +25,9 @@ export const PAGES = readFileSync(TABLE, "utf8")
 /** The way through an issuer of OpenID Connect: there is none where no issuer is configured, as on this stage. */
 export const SIGN_ON = ["/sign-in/on", "/sign-in/callback"];
 
-/** Pages to look at: not the forms, not the streams of events, not the files that a page loads or saves. */
+/** Pages to look at: not the forms, not the streams of events and the parts of pages, not the files that a page loads or saves. */
 export const LOOKED_AT = PAGES.filter(
-  ({ method, path }) => method === "GET" && !SIGN_ON.includes(path) && !/(events|begin)$|^\/assets\/|\/export/.test(path),
+  ({ method, path }) => method === "GET" && !SIGN_ON.includes(path) && !/(events|begin|first-call)$|^\/assets\/|\/export/.test(path),
 );
 
 const matches = (pattern, path) => {

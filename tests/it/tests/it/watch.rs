@@ -173,7 +173,7 @@ async fn a_gateway_that_starts_anew_is_waited_for_and_risk_and_rule_are_shown() 
     let [decided, away] = ["decided", "away"].map(|name| scene.gateway.folder().join(name));
     let steps = json!([
         { "show": "before" },
-        { "show": "(destructive: it deletes or overwrites)" },
+        { "show": "risk: critical (destructive: it deletes or overwrites)" },
         { "show": "policy agent, version 1" },
         { "show": "held because: A person has to agree." },
         { "type": "a" },
