@@ -200,17 +200,19 @@ impl Store {
     ) -> Result<AuditPage, ReadError> {
         self.flush().await;
         let mut page = AuditPage { next: cursor, ..AuditPage::default() };
-        self.audit_onto(&mut page, (filter, order), limit.clamp(1, AUDIT_PAGE_ROWS_MAX)).await?;
+        let limit = limit.clamp(1, AUDIT_PAGE_ROWS_MAX);
+        self.audit_onto(&mut page, (filter, order), limit, || true).await?;
         Ok(page)
     }
 
-    /// Walks on from `page.next` until the page holds `limit` entries or the log ends. Whoever gives the walk up
-    /// meanwhile keeps what was found, and `page.next` is where it goes on.
+    /// Walks on from `page.next` until the page holds `limit` entries, the log ends, or `goes_on` says no: it is asked
+    /// after each read, so one is always made. What was found is in the page, and `page.next` is where the walk goes on.
     pub async fn audit_onto(
         &self,
         page: &mut AuditPage,
         (filter, order): (AuditFilter, AuditOrder),
         limit: usize,
+        goes_on: impl Fn() -> bool,
     ) -> Result<(), ReadError> {
         let scan = Arc::new(Scan { needles: filter.needles(), filter, order });
         // A rare match may lie far away: the walk is cut into slices, so that no read holds one
@@ -222,7 +224,7 @@ impl Store {
             page.entries.extend(slice.entries);
             page.next = slice.next;
             page.reached = slice.reached.or(page.reached);
-            if page.next.is_none() || page.entries.len() >= limit {
+            if page.next.is_none() || page.entries.len() >= limit || !goes_on() {
                 return Ok(());
             }
         }

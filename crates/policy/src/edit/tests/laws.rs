@@ -440,6 +440,10 @@ fn parts(text: &str) -> HashMap<String, Range<usize>> {
     for property in &root.properties {
         let name = property.name.as_str();
         found.insert(format!("/{name}"), property.value.start()..property.value.end());
+        if name == "all_tools" {
+            let whole = property.name.start()..property.value.end();
+            found.insert(format!("/{name} with its key"), whole);
+        }
         if let (true, Ast::Object(section)) =
             (matches!(name, "tools" | "resources" | "prompts"), &property.value)
         {
@@ -628,6 +632,7 @@ proptest! {
         let plain: HashMap<String, Range<usize>> = parts(&text)
             .into_iter()
             .filter_map(|(pointer, range)| Some((pointer.strip_suffix(" with its key")?.to_owned(), range)))
+            .filter(|(pointer, _)| pointer.matches('/').count() > 1)
             .collect();
         let second: HashMap<String, Range<usize>> = second::parts(&text)
             .into_iter()
@@ -661,4 +666,14 @@ fn ten_thousand_tools_are_edited_at_once() {
         back.text,
         "{\n  \"version\": \"1\",\n  \"default\": \"deny\",\n  \"tools\": {}\n}\n"
     );
+}
+
+/// What stood in a rule goes with it, also in the one block that is no entry of a section.
+#[test]
+fn a_comment_in_a_rule_of_all_tools_goes_with_the_rule() {
+    let text = r#"{"version":"1","default":"deny","all_tools":/* 1 */{"reason":"Because.","deny_if":[{"conditions":[],/* 2 */},],}}"#;
+    let edit = Edit::RemoveRule { block: Block::AllTools, list: List::DenyIf, rule: 0 };
+    let edited = apply(text, &edit).unwrap();
+    assert_local(text, &edited.text, &edit);
+    assert_eq!(comments(&edited.text), ["/* 1 */"]);
 }
