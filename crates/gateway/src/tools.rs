@@ -53,14 +53,14 @@ impl Tool {
             NewTools::Allow => PinState::Accepted,
             NewTools::Quarantine => pin.state,
         };
-        let given = server.classes.get(&pin.tool).copied();
+        let (class, risk) = server.counts_as(&pin.tool, (pin.class, pin.risk));
         Self {
             name: pin.tool.as_str().into(),
             digest: pin.digest.as_str().into(),
             definition: pin.definition.as_str().into(),
             state,
-            class: given.or(pin.class),
-            risk: pin.risk.max(given.map(Class::usual_risk)),
+            class,
+            risk,
             schema: OnceLock::new(),
             mirrored: OnceLock::new(),
         }

@@ -118,6 +118,16 @@ impl Class {
     }
 }
 
+/// What a tool counts as wherever somebody asks: by its `pinned` class and risk, and by the class that an operator
+/// `given`. The operator's word on the class is taken, and then the tool counts at least as risky as its class usually
+/// is; nobody makes a tool less risky by naming its class.
+pub fn counts_as(
+    (class, risk): (Option<Class>, Option<Risk>),
+    given: Option<Class>,
+) -> (Option<Class>, Option<Risk>) {
+    (given.or(class), risk.max(given.map(Class::usual_risk)))
+}
+
 impl Risk {
     /// Every risk, lowest first.
     pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];

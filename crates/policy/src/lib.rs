@@ -48,7 +48,7 @@ pub use compile::{DenyAll, Policy};
 pub use decide::{Call, Denial, Detail, Judgement, Obligations, Target, Verdict, decide, details};
 pub use digest::{CallIdentity, Kind, Sha256Digest, call_digest, canonical_json, sha256};
 pub use document::{DefaultAction, Document, Problem};
-pub use facts::{Class, ClientFacts, Facts, GrantFacts, Risk, ToolFacts};
+pub use facts::{Class, ClientFacts, Facts, GrantFacts, Risk, ToolFacts, counts_as};
 pub use glob::Glob;
 pub use json_schema::json_schema;
 pub use lint::{Lint, lint};

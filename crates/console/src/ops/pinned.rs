@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use policy::ToolDefinition;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use store::{PinLine, PinRecord, Revision, ServerSlug, Store};
+use store::{PinLine, PinRecord, Revision, ServerRecord, ServerSlug, Store};
 
 use super::OpError;
+use super::servers::in_force;
 
 /// Servers whose tools are kept, at most; the one that was asked for longest ago goes first.
 const SERVERS_KEPT_MAX: usize = 8;
@@ -30,7 +31,7 @@ struct Kept {
 }
 
 impl Pinned {
-    /// The tools of a server by name, without their definitions.
+    /// The tools of a server by name as the gateway takes them, without their definitions.
     pub(super) async fn lines(
         &self,
         store: &Store,
@@ -41,7 +42,9 @@ impl Pinned {
         if let Some(lines) = self.found(server, revision).and_then(|kept| kept.lines) {
             return Ok(lines);
         }
-        let lines = Arc::new(store.pin_lines(Some(server)).await?);
+        let record = store.server(server).await?;
+        let lines = store.pin_lines(Some(server)).await?;
+        let lines = Arc::new(in_force(lines, record.as_slice()));
         self.keep(server, revision, |kept| kept.lines = Some(Arc::clone(&lines)));
         Ok(lines)
     }
@@ -56,8 +59,10 @@ impl Pinned {
         if let Some(found) = self.found(server, revision).and_then(|kept| kept.definitions) {
             return Ok(found);
         }
+        let record = store.server(server).await?;
         let pins = store.pins(server).await?;
-        let definitions = Arc::new(pins.iter().map(definition).collect::<Vec<_>>());
+        let definitions = pins.iter().map(|pin| definition(pin, record.as_ref()));
+        let definitions = Arc::new(definitions.collect::<Vec<_>>());
         self.keep(server, revision, |kept| kept.definitions = Some(Arc::clone(&definitions)));
         Ok(definitions)
     }
@@ -91,11 +96,14 @@ struct Definition<'d> {
     input_schema: Option<&'d RawValue>,
 }
 
-/// A tool as it is pinned; of a definition that cannot be read, it has no schema.
-pub(super) fn definition(pin: &PinRecord) -> ToolDefinition {
+/// A tool as it is pinned, with the class and the risk that it counts as on its server; of a definition that cannot be
+/// read, it has no schema.
+pub(super) fn definition(pin: &PinRecord, server: Option<&ServerRecord>) -> ToolDefinition {
     let read: Option<Definition<'_>> = serde_json::from_str(&pin.definition).ok();
     let schema = read.and_then(|definition| Some(definition.input_schema?.get().to_owned()));
-    ToolDefinition::new(pin.tool.clone(), schema, pin.class, pin.risk)
+    let pinned = (pin.class, pin.risk);
+    let (class, risk) = server.map_or(pinned, |server| server.counts_as(&pin.tool, pinned));
+    ToolDefinition::new(pin.tool.clone(), schema, class, risk)
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use policy::{Document, Policy, Report, Start, ToolDefinition, UnixMillis};
 use store::{
-    AUDIT_PAGE_ROWS_MAX, AuditEntry, AuditFilter, AuditKind, AuditOrder, PolicyName, ServerSlug,
+    AUDIT_PAGE_ROWS_MAX, AuditEntry, AuditFilter, AuditKind, AuditOrder, PolicyName, ServerRecord,
+    ServerSlug,
 };
 
 use self::recorded::{Row, row};
@@ -173,9 +174,12 @@ struct Facts {
 
 async fn facts(console: &Console) -> Result<Facts, OpError> {
     let mut tools: HashMap<String, HashMap<String, ToolDefinition>> = HashMap::new();
+    let servers = console.store.servers().await?;
+    let servers: HashMap<&ServerSlug, &ServerRecord> =
+        servers.iter().map(|server| (&server.slug, server)).collect();
     for pin in console.store.all_pins().await? {
-        let server = tools.entry(pin.server.to_string()).or_default();
-        server.insert(pin.tool.clone(), definition(&pin));
+        let tools = tools.entry(pin.server.to_string()).or_default();
+        tools.insert(pin.tool.clone(), definition(&pin, servers.get(&pin.server).copied()));
     }
     let grants = console.store.grants().await?;
     let tags = grants.into_iter().map(|grant| (grant.id.to_string(), grant.tags)).collect();

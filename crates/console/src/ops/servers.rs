@@ -47,14 +47,18 @@ pub async fn remove(console: &Console, actor: &Actor, slug: &ServerSlug) -> Resu
     Ok(())
 }
 
-/// The pinned tools of a server, by name.
+/// The pinned tools of a server, by name, with the class and the risk that they count as.
 pub async fn tools(
     console: &Console,
     actor: &Actor,
     slug: &ServerSlug,
 ) -> Result<Vec<PinRecord>, OpError> {
-    get(console, actor, slug).await?;
-    Ok(console.store.pins(slug).await?)
+    let server = get(console, actor, slug).await?;
+    let mut pins = console.store.pins(slug).await?;
+    for pin in &mut pins {
+        (pin.class, pin.risk) = server.counts_as(&pin.tool, (pin.class, pin.risk));
+    }
+    Ok(pins)
 }
 
 /// The tools of a server, or of all of them, without their definitions.
@@ -72,18 +76,16 @@ pub async fn lines(
     Ok(in_force(lines, &servers))
 }
 
-/// The tools as the gateway takes them: with the class that an administrator said, and none kept out where new ones
-/// are accepted as they come.
-fn in_force(mut lines: Vec<PinLine>, servers: &[ServerRecord]) -> Vec<PinLine> {
+/// The tools as the gateway takes them: with the class and the risk that they count as, and none kept out where new
+/// ones are accepted as they come.
+pub(super) fn in_force(mut lines: Vec<PinLine>, servers: &[ServerRecord]) -> Vec<PinLine> {
     for server in servers {
         let allows = server.new_tools == NewTools::Allow;
         if !allows && server.classes.is_empty() {
             continue;
         }
         for line in lines.iter_mut().filter(|line| line.server == server.slug) {
-            let given = server.classes.get(&line.tool).copied();
-            line.class = given.or(line.class);
-            line.risk = line.risk.max(given.map(Class::usual_risk));
+            (line.class, line.risk) = server.counts_as(&line.tool, (line.class, line.risk));
             if allows {
                 line.state = PinState::Accepted;
             }

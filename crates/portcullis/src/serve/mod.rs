@@ -72,7 +72,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<Exit, Failure> {
     })?;
     let doors = Doors::bind(&config).await?;
     let store = open_store(&config)?;
-    let pinned = objects::pinned_tools(&store).await?;
+    let pinned = objects::counted(objects::pinned_tools(&store).await?, &config.servers);
     config::policies::run_tests(&config.policies, &pinned)
         .map_err(|files| Failure::in_files(Exit::Policy, files))?;
     store.apply_file_objects(objects::of(&config), clock::now()).await.map_err(|error| {

@@ -1,7 +1,7 @@
 //! The checked configuration as the objects that the store takes, and the tools that the store has
 //! pinned as the tests of policies take them.
 
-use store::{FileObjects, FilePolicy, ReadError, Store};
+use store::{FileObjects, FilePolicy, ReadError, ServerRecord, Store};
 
 use crate::config::policies::PinnedTools;
 use crate::config::{Config, PolicyEntry};
@@ -27,7 +27,7 @@ fn policy(entry: &PolicyEntry) -> FilePolicy {
     }
 }
 
-/// The accepted tools of all servers. A definition that cannot be read is as good as none.
+/// The accepted tools of all servers, with the class and the risk of their pins. A definition that cannot be read is as good as none.
 pub(crate) async fn pinned_tools(store: &Store) -> Result<PinnedTools, ReadError> {
     let mut pinned = PinnedTools::new();
     for pin in store.all_pins().await? {
@@ -37,4 +37,15 @@ pub(crate) async fn pinned_tools(store: &Store) -> Result<PinnedTools, ReadError
         }
     }
     Ok(pinned)
+}
+
+/// Lets pinned tools count as the file's `servers` say (`policy::counts_as`): the classes that are about to be in force,
+/// not those of before.
+pub(crate) fn counted(mut pinned: PinnedTools, servers: &[ServerRecord]) -> PinnedTools {
+    for server in servers {
+        for tool in pinned.get_mut(&server.slug).into_iter().flatten() {
+            (tool.class, tool.risk) = server.counts_as(&tool.name, (tool.class, tool.risk));
+        }
+    }
+    pinned
 }

@@ -192,6 +192,7 @@ impl Reloader {
             if !changed.is_empty() {
                 return Err(changed);
             }
+            let pinned = objects::counted(pinned, &config.servers);
             config::policies::run_tests(&config.policies, &pinned)
                 .map_err(|files| config::ConfigError::Policies(files).lines())?;
             Ok((objects::of(&config), config.watched))

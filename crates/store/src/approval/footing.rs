@@ -186,14 +186,10 @@ fn pin(connection: &Connection, record: &ApprovalRecord) -> Result<Option<PinRow
         let classes: HashMap<String, String> =
             classes?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let given = classes.get(&*record.name).and_then(|text| text.parse::<Class>().ok());
-        let pinned: Option<Risk> = risk?.and_then(|text| text.parse().ok());
-        Ok(PinRow {
-            state: row.get(0)?,
-            digest: row.get(1)?,
-            definition: row.get(2)?,
-            class: given.or(class?.and_then(|text| text.parse().ok())),
-            risk: pinned.max(given.map(Class::usual_risk)),
-        })
+        let class = class?.and_then(|text| text.parse().ok());
+        let risk = risk?.and_then(|text| text.parse().ok());
+        let (class, risk) = policy::counts_as((class, risk), given);
+        Ok(PinRow { state: row.get(0)?, digest: row.get(1)?, definition: row.get(2)?, class, risk })
     });
     Ok(row.optional()?)
 }

@@ -7,7 +7,7 @@ mod rows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use policy::{Class, UnixMillis};
+use policy::{Class, Risk, UnixMillis};
 
 pub(crate) use rows::{facts, get, read_all, remove, save};
 
@@ -105,6 +105,17 @@ pub struct ServerRecord {
     pub managed_by_file: bool,
     /// The revision that changed it last; set by the store.
     pub revision: Revision,
+}
+
+impl ServerRecord {
+    /// What a tool of this server counts as, whose pin says this class and this risk (`policy::counts_as`).
+    pub fn counts_as(
+        &self,
+        tool: &str,
+        pinned: (Option<Class>, Option<Risk>),
+    ) -> (Option<Class>, Option<Risk>) {
+        policy::counts_as(pinned, self.classes.get(tool).copied())
+    }
 }
 
 impl Store {

@@ -1,6 +1,6 @@
 //! Tools that are kept: the same ones until the store has another revision.
 
-use policy::UnixMillis;
+use policy::{Class, Risk, UnixMillis};
 use store::{
     AuditMode, NewTools, PinRecord, PinState, Revision, Role, ServerRecord, StoreConfig, Timeouts,
     Transport,
@@ -45,7 +45,7 @@ async fn they_are_read_once_for_each_revision() {
         refresh_seconds: 60,
         new_tools: NewTools::Quarantine,
         accept_first: true,
-        classes: std::collections::BTreeMap::new(),
+        classes: [("a".to_owned(), Class::Financial)].into(),
         from_server: store::FromServer::default(),
         managed_by_file: false,
         revision: Revision::default(),
@@ -57,6 +57,10 @@ async fn they_are_read_once_for_each_revision() {
     let definitions = pinned.definitions(&store, &server).await.unwrap();
     assert_eq!((first.len(), definitions.len()), (1, 1));
     assert_eq!(definitions[0].input_schema.as_deref(), Some(r#"{"type": "object"}"#));
+    // A tool counts as what an operator said that it is, here as at the gate.
+    let said = (Some(Class::Financial), Some(Risk::Critical));
+    assert_eq!((first[0].class, first[0].risk), said);
+    assert_eq!((definitions[0].class, definitions[0].risk), said);
     assert!(Arc::ptr_eq(&first, &pinned.lines(&store, &server).await.unwrap()));
     assert!(Arc::ptr_eq(&definitions, &pinned.definitions(&store, &server).await.unwrap()));
     store.save_pins(vec![pin(&server, "b")]).await.unwrap();

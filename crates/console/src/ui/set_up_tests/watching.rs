@@ -190,3 +190,15 @@ async fn who_keeps_a_definition_out_is_shown_again() {
         assert!(after.text.contains(wanted), "{wanted}: {}", after.text);
     }
 }
+
+#[tokio::test]
+async fn a_tool_counts_as_what_an_operator_said_wherever_it_is_shown() {
+    let world = World::with_server().await;
+    let fields = [("tool", "look"), ("class", "destructive")];
+    assert_eq!(world.post("/servers/pay/class", &fields).await.status, StatusCode::SEE_OTHER);
+    let changes = world.get("/servers/pay/changes").await.text;
+    let (_, panel) = changes.split_once("<code>look</code>").unwrap();
+    let (panel, _) = panel.split_once("</h2>").unwrap();
+    assert!(panel.contains("Destructive") && panel.contains("Critical"), "{panel}");
+    assert!(!panel.contains("Read"), "{panel}");
+}
