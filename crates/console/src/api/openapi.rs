@@ -63,6 +63,7 @@ fn role(permission: Option<Permission>) -> &'static str {
         Some(Permission::Decide | Permission::DecideCritical) => "approver or admin",
         Some(
             Permission::Administer
+            | Permission::StartPrograms
             | Permission::Secrets
             | Permission::SeePeople
             | Permission::ManagePeople,

@@ -20,6 +20,8 @@ pub enum Permission {
     DecideCritical,
     /// Servers, grants, tool definitions.
     Administer,
+    /// Saying which program the gateway starts as a server, with its own rights; takes a fresh proof.
+    StartPrograms,
     /// Showing a secret, or putting another one in its place; takes a fresh proof.
     Secrets,
     /// Looking at accounts, invitations and settings that only administrators change.
@@ -83,6 +85,7 @@ impl Actor {
             Permission::EditPolicies => "policy_manager or admin",
             Permission::Decide | Permission::DecideCritical => "approver or admin",
             Permission::Administer
+            | Permission::StartPrograms
             | Permission::Secrets
             | Permission::SeePeople
             | Permission::ManagePeople => "admin",
@@ -111,6 +114,7 @@ pub(crate) fn role_may(role: Role, permission: Permission) -> bool {
         | (
             Role::Viewer | Role::PolicyManager | Role::Approver,
             Permission::Administer
+            | Permission::StartPrograms
             | Permission::Secrets
             | Permission::SeePeople
             | Permission::ManagePeople,
@@ -120,12 +124,13 @@ pub(crate) fn role_may(role: Role, permission: Permission) -> bool {
 
 impl Permission {
     /// Every permission, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Read,
         Self::EditPolicies,
         Self::Decide,
         Self::DecideCritical,
         Self::Administer,
+        Self::StartPrograms,
         Self::Secrets,
         Self::SeePeople,
         Self::ManagePeople,
@@ -142,6 +147,9 @@ impl Permission {
             Self::DecideCritical => "approve and reject held calls of tools whose risk is critical",
             Self::Administer => {
                 "add, change and remove servers, accept tools, make and revoke grants"
+            }
+            Self::StartPrograms => {
+                "add a server that is a program for the gateway to start, or change it"
             }
             Self::Secrets => {
                 "see the token of a grant once more by giving it another one, and change credentials"
@@ -167,9 +175,10 @@ enum Freshness {
 impl Permission {
     fn takes_a_fresh_proof(self) -> Freshness {
         match self {
-            Permission::DecideCritical | Permission::Secrets | Permission::ManagePeople => {
-                Freshness::Needed
-            }
+            Permission::DecideCritical
+            | Permission::StartPrograms
+            | Permission::Secrets
+            | Permission::ManagePeople => Freshness::Needed,
             Permission::Read
             | Permission::EditPolicies
             | Permission::Decide

@@ -28,7 +28,8 @@ pub async fn get(
     console.store.server(slug).await?.ok_or_else(|| not_found("server", slug.as_str()))
 }
 
-/// Creates or replaces a server; `expected` is the revision that the caller saw last.
+/// Creates or replaces a server; `expected` is the revision that the caller saw last. A program runs with the rights
+/// of the gateway, so saying which one takes a fresh proof: a stolen session starts none.
 pub async fn save(
     console: &Console,
     actor: &Actor,
@@ -36,6 +37,12 @@ pub async fn save(
     expected: Option<Revision>,
 ) -> Result<Revision, OpError> {
     actor.may(Permission::Administer)?;
+    if let Transport::Stdio { command, .. } = &record.transport {
+        let held = console.store.server(&record.slug).await?.map(|held| held.transport);
+        if !matches!(&held, Some(Transport::Stdio { command: held, .. }) if held == command) {
+            actor.may(Permission::StartPrograms)?;
+        }
+    }
     (console.check_server)(&record).map_err(OpError::Invalid)?;
     Ok(actor.store(console).save_server(record, expected, (console.clock)()).await?)
 }

@@ -3,7 +3,7 @@
 //! What never lives here: accounts of others.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use policy::UnixMillis;
@@ -18,6 +18,7 @@ use super::visitor::{Visitor, see_other};
 use crate::Console;
 use crate::ops::OpError;
 use crate::ops::accounts::{self, PASSWORD_CHARS_MIN};
+use crate::ui::address::Query;
 
 const HERE: &str = "/account";
 

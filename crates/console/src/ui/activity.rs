@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use policy::UnixMillis;
@@ -18,6 +18,7 @@ use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::audit;
+use crate::ui::address::Query;
 
 /// Calls on one page.
 const ROWS: usize = 100;

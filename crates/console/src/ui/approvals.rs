@@ -7,7 +7,7 @@ mod detail;
 mod live;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use policy::{ApprovalId, ApprovalState, UnixMillis};
@@ -22,6 +22,7 @@ use super::page::{Frame, Place, Trouble, encoded, see_other, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::{Forbidden, OpError, Permission, approvals};
+use crate::ui::address::{Path, Query};
 
 /// Calls in one page of the inbox.
 const PAGE_ROWS: usize = 100;

@@ -8,7 +8,7 @@ mod sent;
 mod unseen;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use policy::edit::{Block, Edit};
@@ -26,6 +26,7 @@ use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::builder::{self, Change, Find, Looked, Mark, Warnings};
 use crate::ops::{OpError, Permission, policies};
+use crate::ui::address::{Path, Query};
 
 /// What was done before, and what is to be worked on.
 #[derive(Debug, Default, Deserialize)]

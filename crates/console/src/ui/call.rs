@@ -3,7 +3,7 @@
 //! What never lives here: lists of calls (`activity`).
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::audit;
 use crate::ops::wanted::{self, Wanted};
+use crate::ui::address::Path;
 
 /// One line of the trace: a rule, and what it said of the call.
 #[derive(Debug, PartialEq, Eq, Deserialize)]

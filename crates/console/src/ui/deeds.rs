@@ -4,7 +4,7 @@
 //! What never lives here: what agents did (`activity`).
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use policy::UnixMillis;
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use super::page::{self, Frame, Place, Trouble, encoded};
 use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::deeds;
+use crate::ui::address::Query;
 
 /// Deeds of one page.
 const PAGE_ROWS: usize = 100;

@@ -7,7 +7,7 @@ mod new;
 mod one;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use policy::UnixMillis;
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::inventory::is_live;
 use crate::ops::{Permission, grants};
+use crate::ui::address::Query;
 
 pub(super) use connect::first_call;
 pub(super) use new::{create, form};

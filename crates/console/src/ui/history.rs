@@ -3,7 +3,7 @@
 //! What never lives here: what a text that is not saved would change (`review`).
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use store::{PolicyMode, PolicyName, PolicyRecord, PolicyVersion};
@@ -16,6 +16,7 @@ use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::policies::{self, Restore};
 use crate::ops::{OpError, Permission};
+use crate::ui::address::{Path, Query};
 
 /// Versions on the page.
 const VERSIONS_SHOWN_MAX: usize = 200;

@@ -3,7 +3,7 @@
 //! What never lives here: finding out what a policy lets through (`ops::inventory`).
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use policy::Risk;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::Permission;
 use crate::ops::inventory::{self, Effect, Reach};
+use crate::ui::address::{Path, Query};
 
 /// Grants of one page.
 const PAGE_GRANTS: usize = 100;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template as _;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +22,7 @@ use super::page::Trouble;
 use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::{Actor, OpError, accounts, audit};
+use crate::ui::address::Query;
 
 /// Views that are open at a time: each takes a connection of the console.
 const VIEWS_MAX: usize = 64;

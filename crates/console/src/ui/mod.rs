@@ -5,6 +5,7 @@
 
 mod account;
 mod activity;
+mod address;
 mod approvals;
 mod assets;
 mod builder;

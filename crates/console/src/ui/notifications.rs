@@ -4,7 +4,7 @@
 //! What never lives here: sending, and the secrets of channels.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use store::{Delivery, DeliveryFilter, DeliveryState};
@@ -16,6 +16,7 @@ use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::notifications::{self, Channel};
 use crate::ops::{OpError, Permission};
+use crate::ui::address::{Path, Query};
 
 /// Messages in one page of the log.
 const PAGE_ROWS: usize = 100;

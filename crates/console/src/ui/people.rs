@@ -3,7 +3,7 @@
 //! What never lives here: who the last administrator is.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use policy::UnixMillis;
@@ -21,6 +21,7 @@ use super::sign_in::{Nothing, STEP_UP, capitalised, refused};
 use super::visitor::{Visitor, see_other, with_next};
 use crate::Console;
 use crate::ops::{OpError, Proof, accounts};
+use crate::ui::address::{Path, Query};
 
 const HERE: &str = "/people";
 /// People of one page.

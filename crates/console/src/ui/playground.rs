@@ -6,7 +6,7 @@
 mod fields;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use policy::{Truth, UnixMillis};
 use store::{AuditEntry, GrantId, GrantRecord};
@@ -20,6 +20,7 @@ use crate::Console;
 use crate::ops::builder::is_cut;
 use crate::ops::trial::{self, BEFORE_MAX, Bench, Counters, Source, Trial, Tried, bench, try_call};
 use crate::ops::{OpError, Permission, audit};
+use crate::ui::address::Query;
 
 /// Bytes of a member of the address, at most.
 const MEMBER_BYTES_MAX: usize = 32 * 1024;

@@ -3,7 +3,7 @@
 //! What never lives here: editing one (`builder`), saving (`review`).
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::builder::{Summary, summaries};
 use crate::ops::{OpError, Permission, policies, servers};
+use crate::ui::address::Query;
 
 /// Policies on one page.
 const ROWS: usize = 100;

@@ -4,7 +4,7 @@
 //! What never lives here: editing (`builder`), old versions (`history`).
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use policy::{Group, UnixMillis, Word};
@@ -22,6 +22,7 @@ use crate::ops::policies::{self, Draft};
 use crate::ops::replay::{Calls, Patience, REPLAY_BACK_MS_DEFAULT, Replayed, replay};
 use crate::ops::review::{Fitness, Review, fitness, review};
 use crate::ops::{OpError, Permission};
+use crate::ui::address::{Path, Query};
 
 /// Calls of a group that are linked, at most.
 const LINKED_MAX: usize = 5;

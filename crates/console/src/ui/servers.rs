@@ -7,7 +7,7 @@ mod one;
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use policy::Risk;
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::inventory::is_live;
 use crate::ops::{Permission, grants, servers};
+use crate::ui::address::Query;
 
 pub(super) use one::{class, credentials, remove, settings, show as one, test};
 

@@ -3,7 +3,7 @@
 //! What never lives here: the file itself.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use super::page::{self, Frame, Place, Trouble};
 use super::sign_in::{capitalised, refused};
 use super::visitor::{Visitor, see_other};
 use crate::ops::{OpError, Permission, accounts, settings};
+use crate::ui::address::Query;
 use crate::{Console, Fact};
 
 const HERE: &str = "/settings";

@@ -7,7 +7,7 @@ mod input;
 mod review;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -17,15 +17,21 @@ use self::input::{Choice, ServerForm, Wanted};
 use super::form::Posted;
 use super::look::filters;
 use super::page::{Frame, Place, Trouble, answer, encoded, see_other};
+use super::sign_in::refused;
 use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::inventory::is_live;
-use crate::ops::{OpError, Permission, grants, servers};
+use crate::ops::{Forbidden, OpError, Permission, grants, servers};
+use crate::ui::address::Query;
 
 pub(super) use review::{choose, save, show as review, test};
 
 /// Servers without a grant that are named, at most.
 const UNFINISHED_MAX: usize = 20;
+/// Where a program is typed.
+const COMMAND: &str = "/setup?way=command";
+/// Where a configuration is pasted.
+const PASTE: &str = "/setup?way=paste";
 
 #[derive(Debug, Template)]
 #[template(path = "setup.html")]
@@ -37,6 +43,8 @@ struct Setup {
     /// Servers that nobody can reach yet.
     unfinished: Vec<String>,
     problem: Option<String>,
+    /// Whether a program takes the password first.
+    prove: bool,
 }
 
 impl Setup {
@@ -59,6 +67,13 @@ pub(super) async fn start(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
     visitor.actor.may(Permission::Administer).map_err(OpError::from)?;
+    if asked.way != "url" && !asked.way.is_empty() {
+        // Asked for before anything is typed: what is typed here holds secrets, and is kept nowhere.
+        if let Err(error) = visitor.actor.may(Permission::StartPrograms) {
+            let back = if asked.way == "paste" { PASTE } else { COMMAND };
+            return Ok(refused(error.into(), back));
+        }
+    }
     let form = ServerForm { way: asked.way, ..ServerForm::default() };
     page(&console, &visitor, (form, Vec::new(), None), StatusCode::OK).await
 }
@@ -80,6 +95,7 @@ async fn page(
         form,
         choices,
         problem,
+        prove: status == StatusCode::FORBIDDEN,
     };
     Ok(answer(status, &page))
 }
@@ -113,6 +129,10 @@ pub(super) async fn add(
         Err(OpError::Write(WriteError::Changed { name, .. })) => {
             let problem = Some(format!("There is a server `{name}` already: choose another name."));
             page(&console, &visitor, (form, Vec::new(), problem), StatusCode::CONFLICT).await
+        }
+        Err(OpError::Forbidden(error @ Forbidden::StepUp)) => {
+            let problem = Some(error.to_string());
+            page(&console, &visitor, (form, Vec::new(), problem), StatusCode::FORBIDDEN).await
         }
         Err(error) => Err(error.into()),
     }

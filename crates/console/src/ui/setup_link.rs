@@ -4,7 +4,7 @@
 //! What never lives here: what a link is good for.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use super::visitor::see_other;
 use crate::Console;
 use crate::ops::OpError;
 use crate::ops::accounts::{self, NewAccount, PASSWORD_CHARS_MIN};
+use crate::ui::address::Path;
 
 /// What the fields of such a form hold.
 #[derive(Default, Deserialize)]

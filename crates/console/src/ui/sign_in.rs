@@ -3,7 +3,7 @@
 //! What never lives here: what is compared, and how often it may be wrong.
 
 use askama::Template;
-use axum::extract::{FromRequestParts as _, Query, Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -21,6 +21,7 @@ use super::visitor::{
 use crate::Console;
 use crate::ops::accounts::{self, KNOWN_MS_MAX, Opened, SignIn};
 use crate::ops::{Forbidden, OpError};
+use crate::ui::address::Query;
 
 /// The cookie of a browser in which somebody signed in before; sealed.
 pub(super) const BROWSER_COOKIE: &str = "__Host-portcullis-browser";

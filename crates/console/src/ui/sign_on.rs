@@ -2,7 +2,7 @@
 //!
 //! What never lives here: what the issuer must have said.
 
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use super::sign_in::{capitalised, opened};
 use super::visitor::{self, no_cookie, own_path, see_other, set_cookie};
 use crate::Console;
 use crate::ops::sign_on::{self, Returned, SignOnError, Why};
+use crate::ui::address::Query;
 
 /// The cookie of a sign-in that is under way at the issuer; sealed.
 const FLOW_COOKIE: &str = "__Host-portcullis-sign-on";

@@ -8,7 +8,7 @@ mod difference;
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -22,6 +22,7 @@ use super::servers::risk_badge;
 use super::visitor::Visitor;
 use crate::Console;
 use crate::ops::{OpError, Permission, servers};
+use crate::ui::address::{Path, Query};
 
 /// Changes of one page: each carries two definitions.
 const PAGE_CHANGES: usize = 25;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use policy::{ApprovalId, ApprovalRecord, UnixMillis};
@@ -19,6 +19,7 @@ use super::super::visitor::Visitor;
 use super::{Left, id_of, risk, state};
 use crate::Console;
 use crate::ops::{Permission, approvals};
+use crate::ui::address::{Path, Query};
 
 /// Characters of the exact arguments that are shown before somebody opens the rest.
 const SHOWN_CHARS_MAX: usize = 4_000;

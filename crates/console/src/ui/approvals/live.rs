@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +21,7 @@ use super::super::page::Trouble;
 use super::super::visitor::Visitor;
 use crate::Console;
 use crate::ops::{Actor, OpError, accounts, approvals};
+use crate::ui::address::Query;
 
 /// A view says that it is still there every so many seconds.
 const ALIVE_SECONDS: u64 = 15;

@@ -3,7 +3,7 @@
 //!
 //! What never lives here: what is suggested and how it is put into the text (`ops::builder`).
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use policy::edit::Block;
@@ -14,6 +14,7 @@ use crate::ops::builder::{
     Chosen, FromCall, NewRule, NewTest, Refusal, from_call, put_rule, put_test,
 };
 use crate::ops::{OpError, Permission, policies};
+use crate::ui::address::Path;
 use crate::ui::form::Posted;
 use crate::ui::page::{Trouble, answer, encoded, see_other};
 use crate::ui::visitor::Visitor;

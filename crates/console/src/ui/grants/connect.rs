@@ -3,7 +3,7 @@
 //! What never lives here: how a client's file is written (`clients`).
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use policy::{ApprovalId, ApprovalState, UnixMillis};
@@ -13,6 +13,7 @@ use crate::Console;
 use crate::clients::snippet::{self, Access, TOKEN_VARIABLE, TokenSource};
 use crate::clients::{CLIENTS, System};
 use crate::ops::{Actor, approvals, grants};
+use crate::ui::address::Path;
 use crate::ui::look::{Badge, When, filters, reason};
 use crate::ui::page::{Trouble, answer, encoded};
 use crate::ui::visitor::Visitor;

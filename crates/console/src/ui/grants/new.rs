@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use policy::UnixMillis;
@@ -14,6 +14,7 @@ use super::connect::{Calls, Recipe, recipes, url};
 use crate::Console;
 use crate::ops::grants::Wanted;
 use crate::ops::{Actor, OpError, Permission, grants, policies, servers};
+use crate::ui::address::Query;
 use crate::ui::form::Posted;
 use crate::ui::look::filters;
 use crate::ui::page::{Frame, Place, Trouble, answer, encoded};

@@ -1,7 +1,7 @@
 //! One grant: what it is, how it is used, another token, another policy, its end.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use policy::UnixMillis;
@@ -14,6 +14,7 @@ use super::state;
 use crate::Console;
 use crate::ops::inventory::is_live;
 use crate::ops::{OpError, Permission, grants, policies};
+use crate::ui::address::{Path, Query};
 use crate::ui::form::Posted;
 use crate::ui::look::{Badge, When, filters, rfc3339};
 use crate::ui::page::{Frame, Place, Trouble, answer, encoded, see_other};

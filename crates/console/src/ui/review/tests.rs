@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
@@ -15,6 +15,7 @@ use store::{
 use super::{Asked, Form, discard, save, show};
 use crate::ops::accounts::{Browser, Hashing};
 use crate::ops::{Actor, LongWork, Proof, policies};
+use crate::ui::address::{Path, Query};
 use crate::ui::form::Posted;
 use crate::ui::visitor::Visitor;
 use crate::ui::{history, playground};

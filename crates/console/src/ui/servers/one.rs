@@ -1,7 +1,7 @@
 //! One server.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use policy::UnixMillis;
@@ -14,6 +14,7 @@ use super::{RiskCount, by_risk, reached, risk_badge, state, troubles};
 use crate::Console;
 use crate::ops::{OpError, Permission, servers};
 use crate::plane::{LogLine, ServerState, ServerStateKind};
+use crate::ui::address::{Path, Query};
 use crate::ui::form::Posted;
 use crate::ui::look::{Badge, When, filters};
 use crate::ui::page::{Frame, Place, Trouble, answer, encoded, see_other};

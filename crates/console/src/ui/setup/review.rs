@@ -6,7 +6,7 @@
 mod sent;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use self::sent::{Doing, Sent};
 use crate::Console;
 use crate::ops::set_up::{self, Answer, Claims, Plan};
 use crate::ops::{OpError, Permission, recommend, servers};
+use crate::ui::address::{Path, Query};
 use crate::ui::form::{Posted, PostedText};
 use crate::ui::look::{Badge, filters};
 use crate::ui::page::{Frame, Place, Trouble, answer, encoded, see_other};

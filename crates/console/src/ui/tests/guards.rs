@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode, header};
 use store::{ApiRole, DeedFilter, Email, PersonId};
 use tower::ServiceExt as _;
 
-use super::{Answer, Asked, ORIGIN, SignedIn, World, email_of};
+use super::{Answer, Asked, ORIGIN, PASSWORD, SignedIn, World, email_of};
 use crate::api::ENDPOINTS;
 use crate::ui::pages::PAGES;
 use crate::ui::visitor::SESSION_COOKIE;
@@ -421,4 +421,54 @@ fn ops_change_nothing_in_nobodys_name() {
             assert!(!text.contains(&bare), "{name} changes something in nobody's name: {bare}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_fresh_gives_the_gateway_no_program_to_start() {
+    let world = World::new().await;
+    let admin = world.session(ApiRole::Admin).await;
+    world.pass(store::STEP_UP_MS_MAX + 1);
+    for way in ["command", "paste"] {
+        let asked = world.get(&format!("/setup?way={way}"), Some(&admin)).await;
+        assert_eq!(asked.location(), format!("/step-up?next=/setup%3Fway%3D{way}"));
+    }
+    let pasted = "way=paste&text=%7B%22mcpServers%22%3A%7B%22own%22%3A%7B%22command%22%3A%22%2Fbin%2Fsh%22%7D%7D%7D";
+    for form in ["way=command&slug=own&command=%2Fbin%2Fsh", pasted] {
+        let refused = world.post("/setup", Some(&admin), form).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+        assert!(refused.text.contains("/bin/sh"), "what was typed is given back");
+        assert!(refused.text.contains("href=\"/step-up?next=/account\""), "{}", refused.text);
+    }
+    assert!(world.console.store.servers().await.unwrap().is_empty());
+    // A server that is asked by its URL takes none.
+    let url = "way=url&slug=far&url=https%3A%2F%2Fx.example";
+    assert_eq!(world.post("/setup", Some(&admin), url).await.location(), "/setup/far");
+    let again = format!("password={}&next=/", PASSWORD.replace(' ', "+"));
+    let stepped = world.post("/step-up", Some(&admin), &again).await;
+    let secret = stepped.cookie(SESSION_COOKIE).unwrap();
+    let proven = SignedIn { secret, ..admin };
+    let page = world.get("/setup?way=command", Some(&proven)).await;
+    assert_eq!(page.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_read_is_answered_by_a_page() {
+    let world = World::new().await;
+    let admin = world.session(ApiRole::Admin).await;
+    for (path, status, says) in [
+        ("/activity?format=csv", StatusCode::BAD_REQUEST, "unknown field `format`"),
+        ("/activity?since=1h&since=2h", StatusCode::BAD_REQUEST, "duplicate field `since`"),
+        ("/deeds?before=%3Cscript%3E", StatusCode::BAD_REQUEST, "This address cannot be read"),
+        ("/activity/9223372036854775808", StatusCode::NOT_FOUND, "There is no such page"),
+        ("/servers/%ff", StatusCode::NOT_FOUND, "There is no such page"),
+    ] {
+        let answer = world.get(path, Some(&admin)).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.header(header::CONTENT_TYPE).starts_with("text/html"), "{path}");
+        assert!(answer.text.contains(says), "{path}: {}", answer.text);
+        assert!(!answer.text.contains("<script>"), "{path}");
+    }
+    let stranger = world.get("/sign-in?next=a&next=b", None).await;
+    assert_eq!(stranger.status, StatusCode::BAD_REQUEST);
+    assert!(stranger.header(header::CONTENT_TYPE).starts_with("text/html"));
 }
