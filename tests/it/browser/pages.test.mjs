@@ -2,10 +2,10 @@
 // little script, no control that would be refused, and a picture of it.
 import assert from "node:assert/strict";
 
-import { axe, everyLook, fits, scriptBytes } from "./stage/checks.mjs";
-import { office } from "./stage/office.mjs";
+import { axe, everyLook, fitsEverywhere, scriptBytes } from "./stage/checks.mjs";
+import { filesServer, office } from "./stage/office.mjs";
 import { formOf, LOOKED_AT, PAGES, pathOf, SIGN_ON } from "./stage/pages.mjs";
-import { firstAdmin, ROLES, somebody } from "./stage/people.mjs";
+import { firstAdmin, PASSWORD, ROLES, somebody } from "./stage/people.mjs";
 import { scenario } from "./stage/stage.mjs";
 
 /** Pages that an account that is signed in does not see; signing in and joining have tests of their own. */
@@ -53,7 +53,7 @@ scenario("every page, for every role", async (stage, t) => {
         assert.equal(answer.status(), may ? 200 : 403);
         await controlsAreAllowed(person, role);
         await axe(person);
-        await fits(person);
+        await fitsEverywhere(person);
       });
     }
     await stage.leave(person);
@@ -71,8 +71,7 @@ scenario("every page without JavaScript", async (stage, t) => {
       await admin.open(pathOf(path, paths));
       const words = await admin.page.locator("main").innerText();
       assert.ok(words.trim().length > 20, `the page says nothing: ${words}`);
-      await admin.page.setViewportSize({ width: 390, height: 844 });
-      await fits(admin);
+      await fitsEverywhere(admin);
     });
   }
 });
@@ -94,6 +93,109 @@ scenario("without an issuer of sign-on there is no way through one", async (stag
   assert.equal(await guest.page.locator("a[href^='/sign-in/on']").count(), 0, "nothing offers it");
 });
 
+scenario("every page before anything is there", async (stage, t) => {
+  const gateway = await stage.gateway();
+  const admin = await firstAdmin(stage, gateway);
+  for (const { path } of INSIDE.filter(({ path, roles }) => roles.admin === "may" && !path.includes("{"))) {
+    await stage.part(t, path, admin, async (part) => {
+      await admin.open(path);
+      await everyLook(admin, part, `first-${fileName(path)}`);
+    });
+  }
+});
+
+/** Lists that are filtered to nothing, and pages that show more than their plain address does. */
+const OTHERWISE = {
+  "activity-of-nothing": "/activity?tool=nothing",
+  "server-of-nothing": "/servers/mail?q=nothing",
+  "grants-of-nothing": "/grants?q=nothing",
+  "inventory-of-nothing": "/inventory/{id}?q=nothing",
+  "deeds-of-nothing": "/deeds?actor=nobody",
+  "approvals-decided": "/approvals?state=decided",
+  "grants-new-after-set-up": "/grants/new?server=pay&setup=1",
+  "builder-rule-from-call": "/policies/accounting?from={seq}",
+  "builder-test-from-call": "/policies/accounting?from={seq}&as=test",
+  "playground-answer": "/playground?from={seq}",
+  "setup-program": "/setup?way=command",
+  "setup-paste": "/setup?way=paste",
+};
+
+scenario("pages in their other states", async (stage, t) => {
+  const gateway = await stage.gateway();
+  const found = await office(stage, gateway);
+  const admin = await firstAdmin(stage, gateway);
+  const names = await found.names(admin);
+  for (const [name, path] of Object.entries(OTHERWISE)) {
+    await stage.part(t, name, admin, async (part) => {
+      await scriptBytes(admin, path.replaceAll(/\{(\w+)\}/g, (_whole, word) => encodeURIComponent(names[word])));
+      await everyLook(admin, part, name);
+    });
+  }
+  await stage.part(t, "a token, and the blocks of all clients", admin, async (part) => {
+    await admin.open("/grants/new?server=pay");
+    await admin.page.getByLabel("Label").fill("Another assistant");
+    await admin.page.getByRole("button", { name: "Make the grant" }).click();
+    await admin.page.getByRole("heading", { name: /token/i }).first().waitFor();
+    for (const block of await admin.page.locator("details").all()) await block.evaluate((details) => { details.open = true; });
+    await everyLook(admin, part, "grant-made");
+  });
+  await stage.part(t, "a server that is not reached", admin, async (part) => {
+    const { input } = await filesServer(gateway);
+    await gateway.api("POST", "servers", { ...input, slug: "gone", command: ["/no/such/program"] });
+    await admin.open("/servers/gone");
+    await admin.page.getByRole("button", { name: "Test connection" }).click();
+    await admin.page.getByRole("alert").or(admin.page.locator(".notice.bad")).first().waitFor();
+    for (const path of ["/servers/gone", "/servers", "/setup/gone", "/health", "/"]) {
+      await admin.open(path);
+      await everyLook(admin, part, `failing-${fileName(path)}`);
+    }
+  });
+});
+
+scenario("a decision that takes the password asks for it in its place, and loses nothing", async (stage, t) => {
+  const at = "2026-11-02 09:00:00";
+  const later = "2026-11-02 09:20:00";
+  const gateway = await stage.gateway({ at });
+  const { held } = await office(stage, gateway);
+  const admin = await firstAdmin(stage, gateway, { at: new Date(`${at.replace(" ", "T")}Z`) });
+  const { page } = admin;
+  await gateway.turnTo(later);
+  await page.clock.setFixedTime(new Date(`${later.replace(" ", "T")}Z`));
+  const refund = held.find(({ name }) => name === "refund_payment");
+  admin.expecting(403, 401, 422);
+  await admin.open(`/approvals/${refund.id}`);
+  await page.getByLabel("Why not").fill("Not without the receipt.");
+  await page.getByRole("button", { name: "Approve once" }).click();
+  await page.getByRole("heading", { name: "Your password again" }).waitFor();
+  await everyLook(admin, t, "step-up-in-place");
+  await page.getByLabel("Password").fill("not the password at all");
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("alert").waitFor();
+  await everyLook(admin, t, "step-up-wrong");
+  assert.equal((await gateway.held()).length, 2, "nothing is decided");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("heading", { name: "Send it now?" }).waitFor();
+  await everyLook(admin, t, "kept-proved");
+  await page.getByRole("button", { name: "Send it" }).click();
+  await page.waitForURL("**/approvals?told=**");
+  assert.equal((await gateway.held()).length, 1, "that one is decided");
+});
+
+scenario("a form that is sent after its session ended is shown and kept", async (stage, t) => {
+  const gateway = await stage.gateway();
+  await office(stage, gateway);
+  const admin = (await firstAdmin(stage, gateway)).expecting(401, 403);
+  await admin.open("/grants/new?server=pay");
+  await admin.page.getByLabel("Label").fill("Kept assistant");
+  // The session is over; the browser is one that somebody signed in with before.
+  await admin.context.clearCookies({ name: "__Host-portcullis" });
+  await admin.page.getByRole("button", { name: "Make the grant" }).click();
+  await admin.page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  await everyLook(admin, t, "kept-signed-out");
+  assert.match(await admin.page.locator("main").innerText(), /Kept assistant/);
+});
+
 scenario("a page that is not there says so", async (stage) => {
   const gateway = await stage.gateway();
   const admin = (await firstAdmin(stage, gateway)).expecting(404);
@@ -101,5 +203,27 @@ scenario("a page that is not there says so", async (stage) => {
     const answer = await admin.open(path);
     assert.equal(answer.status(), 404, path);
     await axe(admin);
+    await fitsEverywhere(admin);
   }
+});
+
+scenario("an address that takes a form says so to whoever opens it", async (stage, t) => {
+  const gateway = await stage.gateway();
+  const admin = (await firstAdmin(stage, gateway)).expecting(405);
+  const answer = await admin.open("/sign-out");
+  assert.equal(answer.status(), 405);
+  assert.match(await admin.page.locator("main").innerText(), /Status 405/);
+  await everyLook(admin, t, "trouble-405");
+});
+
+scenario("settings that somebody else changed meanwhile are not overwritten", async (stage, t) => {
+  const gateway = await stage.gateway();
+  await office(stage, gateway);
+  const admin = (await firstAdmin(stage, gateway)).expecting(409, 412);
+  await admin.open("/servers/pay");
+  await admin.page.locator("#refresh_seconds").fill("90");
+  await admin.page.locator("input[name=revision]").evaluate((field) => { field.value = "1"; });
+  await admin.page.getByRole("button", { name: "Save the settings" }).click();
+  await admin.page.getByText("Nothing was saved.").waitFor();
+  await everyLook(admin, t, "trouble-412");
 });

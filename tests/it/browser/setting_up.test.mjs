@@ -3,9 +3,9 @@
 // review, save, and the agent's next call.
 import assert from "node:assert/strict";
 
-import { axe, fits, shot } from "./stage/checks.mjs";
+import { axe, fits, fitsEverywhere, keyboardOnly, shot, tabTo } from "./stage/checks.mjs";
 import { filesServer, PAY_POLICY, payments } from "./stage/office.mjs";
-import { firstAdmin } from "./stage/people.mjs";
+import { EMAIL, firstAdmin, PASSWORD } from "./stage/people.mjs";
 import { scenario } from "./stage/stage.mjs";
 import { until } from "./stage/wait.mjs";
 
@@ -98,6 +98,51 @@ scenario("from the first link to the first call without JavaScript", async (stag
   await admin.page.getByText("waits for you").waitFor();
   await letThrough(gateway, admin);
   assert.deepEqual(await call, { text: "words of a note\n", isError: false });
+});
+
+scenario("a server is set up with the keyboard alone", async (stage) => {
+  const gateway = await stage.gateway();
+  await stage.leave(await firstAdmin(stage, gateway));
+  const admin = await stage.visitor(gateway);
+  const { page } = admin;
+  await keyboardOnly(admin);
+  const { input } = await filesServer(gateway);
+  const press = async (locator) => {
+    await tabTo(admin, locator);
+    await page.keyboard.press("Enter");
+  };
+  const type = async (label, words) => {
+    await tabTo(admin, page.getByLabel(label, { exact: true }));
+    await page.keyboard.type(words);
+  };
+  await admin.open("/setup");
+  await type("E-mail address", EMAIL);
+  await type("Password", PASSWORD);
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/setup");
+  await press(page.getByRole("link", { name: "As a program" }));
+  await page.waitForURL("**/setup?way=command");
+  await type("Name", "files");
+  await type("Program and arguments, one a line", input.command.join("\n"));
+  await press(page.getByRole("button", { name: "Add the server" }));
+  await page.waitForURL("**/setup/files**");
+  await press(page.getByRole("button", { name: "Test connection" }));
+  await page.getByRole("heading", { name: /^\d+ tools/ }).waitFor();
+  await fitsEverywhere(admin);
+  // `j` goes to a tool, `x` ticks it, `a` allows what is ticked.
+  const answers = () => page.locator("#rows select[name=answer]").evaluateAll((all) => all.map((one) => one.value));
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  await page.keyboard.press("x");
+  await page.keyboard.press("a");
+  assert.deepEqual((await answers()).slice(0, 3), ["recommended", "allow", "recommended"]);
+  await press(page.getByRole("button", { name: "Accept the tools and save the policy" }));
+  await page.waitForURL("**/grants/new**");
+  await type("Label", "Research assistant");
+  await press(page.getByRole("button", { name: "Make the grant" }));
+  await page.getByText("Waiting for the agent…").waitFor();
+  assert.match(await page.locator("#the-token").innerText(), TOKEN);
+  await fitsEverywhere(admin);
 });
 
 /** An agent that may pay, and pays. */

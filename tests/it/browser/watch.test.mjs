@@ -79,7 +79,7 @@ scenario("a request of our own that fails is noticed, unless it was expected", a
 });
 
 scenario("what is cut off, too wide, or inaccessible is noticed", async (stage) => {
-  const style = "<style>.cut { overflow: hidden; width: 4em; white-space: nowrap }</style>";
+  const style = "<style>.cut { overflow: hidden; width: 4em; white-space: nowrap } .panel { width: 8em; white-space: nowrap }</style>";
   const visit = async (body, check) => {
     const visitor = await stage.visitor(await site(stage, { "/": { body: page(body, style) } }), { width: 390 });
     await visitor.open("/");
@@ -90,6 +90,8 @@ scenario("what is cut off, too wide, or inaccessible is noticed", async (stage) 
   assert.equal(await visit("<p>words</p>", fits), "nothing");
   assert.match(await visit('<p class="cut">many words that have no room</p>', fits), /cut off/);
   assert.match(await visit(`<p>${"x".repeat(400)}</p>`, fits), /px wide in a window of 390/);
+  const frame = '<div class="panel"><button>a button with too many words</button></div>';
+  assert.match(await visit(frame, fits), /outside of its frame/);
   assert.equal(await visit("<p>words</p>", axe), "nothing");
   assert.match(await visit('<input type="text">', axe), /label/);
 });

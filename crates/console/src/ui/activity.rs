@@ -281,6 +281,12 @@ impl Activity {
         SPANS.into_iter().map(|(word, name, _)| (word, name, self.asked.since == word))
     }
 
+    /// Whether one of the fields says something that stand behind "More".
+    fn asks_further(&self) -> bool {
+        let asked = [&self.asked.client, &self.asked.rule, &self.asked.reason];
+        asked.iter().any(|field| !field.is_empty())
+    }
+
     fn has_own_span(&self) -> bool {
         !self.asked.since.is_empty() && !SPANS.iter().any(|(word, ..)| *word == self.asked.since)
     }

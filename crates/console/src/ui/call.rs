@@ -19,12 +19,18 @@ use crate::ui::address::Path;
 
 /// One line of the trace: a rule, and what it said of the call.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
-struct Said {
+pub(super) struct Said {
     rule: String,
     result: String,
 }
 
 impl Said {
+    /// What a rule said of a call that is only tried: nothing is charged.
+    pub(super) fn tried(rule: &str, said: &str) -> Self {
+        let result = if said == "charges" { "would_charge" } else { said };
+        Self { rule: rule.to_owned(), result: result.to_owned() }
+    }
+
     /// A limit is charged last and with all others, so what a trace says of it is only what it would take: a call that was
     /// not allowed charged nothing, and one of its limits may be what had no room.
     fn settled(mut self, entry: &AuditEntry) -> Self {
@@ -37,7 +43,7 @@ impl Said {
     }
 
     /// What it said, in words.
-    fn words(&self) -> &str {
+    pub(super) fn words(&self) -> &str {
         match self.result.as_str() {
             "no_room" => "has no room: denied",
             "would_charge" => "would charge its limit",
@@ -59,7 +65,7 @@ impl Said {
         }
     }
 
-    fn badge(&self) -> Badge {
+    pub(super) fn badge(&self) -> Badge {
         match self.result.as_str() {
             "matched" | "passed" | "default_allows" => Badge::state("ok", "Passes"),
             "charges" => Badge::state("ok", "Charged"),

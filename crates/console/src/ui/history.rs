@@ -76,7 +76,7 @@ fn mode_badge(mode: PolicyMode) -> Badge {
     match mode {
         PolicyMode::Draft => Badge::state("neutral", "Draft"),
         PolicyMode::Observe => Badge::state("observe", "Observes"),
-        PolicyMode::Enforce => Badge::state("ok", "Enforces"),
+        PolicyMode::Enforce => Badge::state("ok", "Enforce"),
     }
 }
 

@@ -78,6 +78,7 @@ pub fn router(console: Console) -> Router {
         .route("/policies/{name}/discard", post(builder::discard))
         .route("/assets/{mark}/{name}", get(assets::show))
         .merge(people_router())
+        .method_not_allowed_fallback(|| async { page::Trouble::no_such_use() })
         .layer(from_fn_with_state(console.clone(), kept::keeping))
         .layer(axum::middleware::from_fn(theme::with_choice))
         .with_state(console)

@@ -226,6 +226,13 @@ impl Trouble {
         Self::new(StatusCode::NOT_FOUND, "There is no such page", text)
     }
 
+    /// Nothing is shown at an address that takes a form, or the other way round.
+    pub fn no_such_use() -> Self {
+        let text = "This address takes what a form sends, or only shows something. A page that is \
+                    loaded again after a form was sent, or a link to where the form goes, ends here.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "Not in this way", text)
+    }
+
     fn with(self, places: Vec<String>) -> Self {
         Self { places, ..self }
     }
@@ -254,7 +261,7 @@ impl From<OpError> for Trouble {
                 ..Self::new(status, "This takes your password again", text)
             },
             OpError::Forbidden(Forbidden::Role { .. }) | OpError::NotYours(_) => {
-                Self::new(StatusCode::FORBIDDEN, "You may not do this", text)
+                Self::new(StatusCode::FORBIDDEN, "You may not do this", capitalised(&text))
             }
             OpError::NotFound { .. } => {
                 Self::new(StatusCode::NOT_FOUND, "This is not there (any more)", text)
@@ -276,6 +283,11 @@ impl From<OpError> for Trouble {
             }
             OpError::Write(_) if status == StatusCode::NOT_FOUND => {
                 Self::new(status, "This is not there (any more)", capitalised(&text))
+            }
+            OpError::Write(_) if status == StatusCode::PRECONDITION_FAILED => {
+                let then = "Nothing was saved. Load the page again to see what it is now.";
+                let text = format!("{}. {then}", capitalised(text.trim_end_matches('.')));
+                Self::new(status, "Somebody was faster", text)
             }
             OpError::Write(_) if status.is_client_error() => {
                 Self::new(status, "This cannot be done", capitalised(&text))

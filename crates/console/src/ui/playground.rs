@@ -12,6 +12,7 @@ use policy::{Truth, UnixMillis};
 use store::{AuditEntry, GrantId, GrantRecord};
 
 use self::fields::{Field, arguments, fields};
+use super::call::Said;
 use super::form::Posted;
 use super::look::{Badge, filters};
 use super::page::{Frame, Place, Trouble, encoded, see_other};

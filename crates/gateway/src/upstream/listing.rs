@@ -38,7 +38,7 @@ pub struct Listing {
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// A message got no reply.
-    #[error("listing the tools failed: {0}")]
+    #[error(transparent)]
     Send(#[from] SendError),
     /// A reply is not a list of tools.
     #[error("the answer is not a list of tools")]

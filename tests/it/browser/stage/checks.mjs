@@ -50,6 +50,14 @@ export async function fits(visitor) {
       const names = wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 120));
       faults.push(`the page is ${root.scrollWidth} px wide in a window of ${innerWidth}: ${names.join(" | ")}`);
     }
+    // What stands in a panel stays within its frame, unless it scrolls there.
+    for (const element of document.querySelectorAll(".panel *, .notice *")) {
+      const frame = element.parentElement.closest(".panel, .notice, .scroll, pre, .rows, .code-edit, .away");
+      const box = element.getBoundingClientRect();
+      if (!frame?.matches(".panel, .notice") || box.width <= 2 || getComputedStyle(element).position === "absolute") continue;
+      const edge = frame.getBoundingClientRect().right;
+      if (box.right > edge + 1) faults.push(`${Math.round(box.right - edge)} px outside of its frame: ${element.outerHTML.slice(0, 200)}`);
+    }
     for (const element of document.body.querySelectorAll("*")) {
       const style = getComputedStyle(element);
       const box = element.getBoundingClientRect();
@@ -135,18 +143,30 @@ export async function shot(visitor, name) {
   await visitor.page.screenshot({ path, fullPage: true, animations: "disabled", caret: "hide" });
 }
 
+/** Windows that a page must fit: a wide one, a laptop's, a phone's. */
+export const WIDTHS = [1440, 1280, 390];
 /** Light and dark, on a wide and on a narrow screen. */
 const LOOKS = ["light", "dark"].flatMap((theme) => [1440, 390].map((width) => ({ theme, width })));
+const heightOf = (width) => (width === 390 ? 844 : 900);
+
+/** The open page fits each of the windows. */
+export async function fitsEverywhere(visitor) {
+  for (const width of WIDTHS) {
+    await visitor.page.setViewportSize({ width, height: heightOf(width) });
+    await fits(visitor);
+  }
+  await visitor.page.setViewportSize({ width: 1440, height: 900 });
+}
 
 /** The open page in every look: accessible, nothing cut off, and a picture. */
 export async function everyLook(visitor, t, name) {
   const { page } = visitor;
   for (const { theme, width } of LOOKS) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-    await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
+    await page.setViewportSize({ width, height: heightOf(width) });
     await shot(visitor, `${name}-${theme}-${width}`);
     for (const finding of await axe(visitor)) t.diagnostic(`${name} ${theme} ${width}: ${finding}`);
-    await fits(visitor);
+    if (width === WIDTHS[0]) await fitsEverywhere(visitor);
   }
   await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
   await page.setViewportSize({ width: 1440, height: 900 });
