@@ -2,7 +2,7 @@
 // who is signed in.
 import assert from "node:assert/strict";
 
-import { axe } from "./stage/checks.mjs";
+import { axe, fits, keyboardOnly, tabTo } from "./stage/checks.mjs";
 import { payments } from "./stage/office.mjs";
 import { firstAdmin } from "./stage/people.mjs";
 import { scenario } from "./stage/stage.mjs";
@@ -31,6 +31,34 @@ scenario("a call appears in the open log, and a paused view stays as it is", asy
   await page.getByRole("button", { name: "Go on" }).click();
   await rows.nth(lines + 1).waitFor();
   assert.match(await rows.first().innerText(), /get_balance/);
+});
+
+scenario("a row opens in place, with the keyboard too, and holds the view still", async (stage) => {
+  const gateway = await stage.gateway();
+  const { grant } = await payments(stage, gateway);
+  const agent = await stage.agent(gateway, "pay", grant.token, "claude-code");
+  await agent.call("pay_invoice", { invoice_id: "inv-1", amount: 12, currency: "EUR" });
+  const admin = await firstAdmin(stage, gateway);
+  const { page } = admin;
+  await keyboardOnly(admin);
+  await admin.open("/activity?tool=pay_invoice");
+  await page.getByText("Live", { exact: true }).waitFor();
+  const button = page.getByRole("button", { name: "Show this call here" });
+  await tabTo(admin, button);
+  await page.keyboard.press("Enter");
+  const here = page.locator("tr.here");
+  await here.getByRole("heading", { name: "How it was judged" }).waitFor();
+  assert.match(await here.innerText(), /inv-1/);
+  assert.equal(admin.where(), "/activity?tool=pay_invoice", "the page is the same");
+  await axe(admin);
+  await fits(admin);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await fits(admin);
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await agent.call("pay_invoice", { invoice_id: "inv-2", amount: 13, currency: "EUR" });
+  await page.getByRole("button", { name: "1 new call" }).waitFor();
+  await page.keyboard.press("Enter");
+  await here.waitFor({ state: "detached" });
 });
 
 scenario("a hostile call appears in the open log as words", async (stage) => {

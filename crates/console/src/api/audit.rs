@@ -47,7 +47,7 @@ pub struct AuditView {
     /// The risk that the tool had when it was called: `low`, `medium`, `high` or `critical`.
     risk: Option<String>,
     /// As the configuration's `[audit] values` says: keys only, redacted, or whole.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     arguments: Option<Box<RawValue>>,
     /// The policy that judged.
     policy: Option<String>,
@@ -81,7 +81,7 @@ pub struct AuditView {
     /// The JSON-RPC error code of the answer.
     error_code: Option<i64>,
     /// Every rule that was looked at, and what came of it.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     trace: Option<Box<RawValue>>,
     /// Bytes of the request's body.
     request_bytes: Option<u64>,
@@ -211,20 +211,31 @@ impl AuditView {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// The grant's label or id.
     grant: Option<String>,
+    /// The server's name.
     server: Option<String>,
+    /// The tool's or prompt's name, or the resource's URI.
     tool: Option<String>,
     /// The risk that the tool had: `low`, `medium`, `high` or `critical`.
     risk: Option<String>,
+    /// The policy that judged.
     policy: Option<String>,
+    /// `allow`, `deny` or `hold`.
     verdict: Option<String>,
+    /// The reason word of a denial or a hold.
     reason: Option<String>,
+    /// Any reason word but this one.
+    except_reason: Option<String>,
     /// `deny` or `hold`: what a policy that only observes would have done.
     would: Option<String>,
+    /// The rule that decided: its `id`, or its place in the policy.
     rule: Option<String>,
+    /// What the client said of itself, whole.
     client: Option<String>,
     /// `decision` or `rejected`.
     kind: Option<String>,
+    /// The identifier of one call.
     request_id: Option<String>,
     /// RFC 3339, from this instant on.
     since: Option<String>,
@@ -248,6 +259,7 @@ impl ListParams {
             policy: self.policy.clone(),
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),
+            except_reason: self.except_reason.clone(),
             would: self.would.clone(),
             rule: self.rule.clone(),
             client: self.client.clone(),

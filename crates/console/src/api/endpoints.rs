@@ -1,7 +1,22 @@
 //! Every endpoint once: the OpenAPI document and the endpoint × role table are made from it, and a test
 //! holds the router against it.
 
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+
+use super::{approvals, audit, deeds, policies};
 use crate::ops::Permission;
+
+/// The parameters of a query, each with what it is for.
+pub type Query = fn() -> Vec<Parameter>;
+
+fn none() -> Vec<Parameter> {
+    Vec::new()
+}
+
+fn of<T: IntoParams>() -> Vec<Parameter> {
+    T::into_params(|| Some(ParameterIn::Query))
+}
 
 /// One endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -19,12 +34,12 @@ pub struct Endpoint {
     /// The schema of the answer; empty for none.
     pub output: &'static str,
     /// The query parameters.
-    pub query: &'static [&'static str],
+    pub query: Query,
 }
 
 const fn read(path: &'static str, output: &'static str, summary: &'static str) -> Endpoint {
     let permission = Some(Permission::Read);
-    Endpoint { method: "get", path, summary, permission, input: None, output, query: &[] }
+    Endpoint { method: "get", path, summary, permission, input: None, output, query: none }
 }
 
 const fn act(
@@ -34,35 +49,15 @@ const fn act(
     summary: &'static str,
 ) -> Endpoint {
     let input = if input.is_empty() { None } else { Some(input) };
-    Endpoint { method, path, summary, permission: Some(permission), input, output, query: &[] }
+    Endpoint { method, path, summary, permission: Some(permission), input, output, query: none }
 }
 
-const fn with(endpoint: Endpoint, query: &'static [&'static str]) -> Endpoint {
+const fn with(endpoint: Endpoint, query: Query) -> Endpoint {
     Endpoint { query, ..endpoint }
 }
 
 const ADMIN: Permission = Permission::Administer;
 const EDIT: Permission = Permission::EditPolicies;
-
-const AUDIT_QUERY: &[&str] = &[
-    "grant",
-    "server",
-    "tool",
-    "risk",
-    "policy",
-    "verdict",
-    "reason",
-    "would",
-    "rule",
-    "client",
-    "kind",
-    "request_id",
-    "since",
-    "until",
-    "cursor",
-    "limit",
-    "format",
-];
 
 /// All of them, in the order of the documentation.
 pub const ENDPOINTS: [Endpoint; 32] = [
@@ -73,7 +68,7 @@ pub const ENDPOINTS: [Endpoint; 32] = [
         permission: None,
         input: None,
         output: "",
-        query: &[],
+        query: none,
     },
     read("/api/v1/servers", "[ServerView]", "All servers"),
     act(("post", "/api/v1/servers"), ADMIN, ("ServerInput", "ServerView"), "Add a server"),
@@ -100,7 +95,7 @@ pub const ENDPOINTS: [Endpoint; 32] = [
     act(
         ("post", "/api/v1/servers/{slug}/tools/{name}/accept"),
         ADMIN,
-        ("AcceptInput", ""),
+        ("AcceptInput", "AcceptedView"),
         "Accept a new or changed tool definition",
     ),
     read("/api/v1/policies", "[PolicyView]", "All policies"),
@@ -111,7 +106,10 @@ pub const ENDPOINTS: [Endpoint; 32] = [
         ("PolicyInput", "CheckedView"),
         "Check a policy and run its tests; saves nothing",
     ),
-    with(read("/api/v1/policies/{name}", "PolicyView", "One policy with its text"), &["version"]),
+    with(
+        read("/api/v1/policies/{name}", "PolicyView", "One policy with its text"),
+        of::<policies::VersionParams>,
+    ),
     act(
         ("put", "/api/v1/policies/{name}"),
         EDIT,
@@ -140,8 +138,8 @@ pub const ENDPOINTS: [Endpoint; 32] = [
     act(
         ("post", "/api/v1/policies/{name}/explain"),
         Permission::Read,
-        ("ExplainInput", ""),
-        "What a policy would decide about a call, with its trace",
+        ("ExplainInput", "ExplainView"),
+        "What a policy's newest version, drafts included, would decide about a call",
     ),
     act(
         ("post", "/api/v1/policies/{name}/replay"),
@@ -177,7 +175,7 @@ pub const ENDPOINTS: [Endpoint; 32] = [
     ),
     with(
         read("/api/v1/approvals", "[ApprovalView]", "Held calls, newest first"),
-        &["state", "grant", "cursor", "limit"],
+        of::<approvals::ListParams>,
     ),
     read("/api/v1/approvals/{id}", "ApprovalView", "One held call"),
     act(
@@ -198,13 +196,13 @@ pub const ENDPOINTS: [Endpoint; 32] = [
             "[AuditView]",
             "Decisions; with `format=jsonl|csv` all of them, oldest first",
         ),
-        AUDIT_QUERY,
+        of::<audit::ListParams>,
     ),
     Endpoint {
         permission: Some(Permission::SeePeople),
         ..with(
             read("/api/v1/deeds", "[DeedView]", "What people and programs changed, newest first"),
-            &["actor", "deed", "object", "since", "cursor", "limit"],
+            of::<deeds::ListParams>,
         )
     },
 ];

@@ -21,7 +21,7 @@ mod tests;
 
 pub use audit::{AuditView, CSV_HEADER};
 pub use deeds::DeedView;
-pub use endpoints::{ENDPOINTS, Endpoint};
+pub use endpoints::{ENDPOINTS, Endpoint, Query};
 pub use openapi::document as openapi_document;
 pub use problem::{PlacedError, Problem};
 pub(crate) use problem::{Refusal, status_of};

@@ -1,4 +1,4 @@
-//! What the gate did lately, and what needs somebody.
+//! What the gateway did lately, and what needs somebody.
 //!
 //! What never lives here: how that looks.
 
@@ -40,6 +40,8 @@ struct Counted {
 /// The last 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbers {
+    /// From when on they count: the beginning of the first hour.
+    pub since: UnixMillis,
     /// One count for each hour, the oldest first; the last one is the hour that runs.
     pub hours: Vec<AuditCounts>,
     /// Whether the whole log of that time is counted.
@@ -68,7 +70,7 @@ pub async fn numbers(console: &Console, actor: &Actor) -> Result<Numbers, OpErro
     let is_complete = timeout(wait, count(console, &mut counted, since)).await;
     let is_complete = is_complete.unwrap_or(Ok(false))?;
     let of = |hour| counted.hours.get(&hour).copied().unwrap_or_default();
-    Ok(Numbers { hours: (first..=hour).map(of).collect(), is_complete })
+    Ok(Numbers { since, hours: (first..=hour).map(of).collect(), is_complete })
 }
 
 /// Counts to the end of the log. What is counted is kept slice by slice: whoever gives this up loses nothing.

@@ -17,7 +17,7 @@ use super::look::{self, Badge, When, filters, rfc3339};
 use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
-use crate::ops::audit;
+use crate::ops::{audit, chain};
 use crate::ui::address::Query;
 
 /// Calls on one page.
@@ -40,7 +40,12 @@ pub(super) struct Asked {
     since: String,
     until: String,
     before: String,
+    /// Where a live view begins: behind this row.
+    pub(super) after: String,
 }
+
+/// The reason of a call that a limit had no room for.
+const LIMITED: &str = "limit_exceeded";
 
 /// How far back a filter may ask with a word, and that word, in hours.
 const SPANS: [(&str, &str, i64); 4] = [
@@ -77,6 +82,7 @@ impl Asked {
             policy: None,
             verdict: None,
             reason: some(&self.reason),
+            except_reason: None,
             client: some(&self.client),
             rule: some(&self.rule),
             would: None,
@@ -89,12 +95,18 @@ impl Asked {
             "" => {}
             "limited" => {
                 filter.verdict = some("deny");
-                filter.reason = some("limit_exceeded");
+                filter.reason = some(LIMITED);
+            }
+            // What a limit had no room for is called limited everywhere, and counted apart. Whoever asks for a
+            // reason asks for that one.
+            "deny" => {
+                filter.verdict = some("deny");
+                filter.except_reason = self.reason.is_empty().then(|| LIMITED.to_owned());
             }
             "observed-deny" => filter.would = some("deny"),
             "observed-hold" => filter.would = some("hold"),
             "refused" => filter.kind = Some(AuditKind::Rejected),
-            verdict @ ("allow" | "deny" | "hold") => filter.verdict = some(verdict),
+            verdict @ ("allow" | "hold") => filter.verdict = some(verdict),
             other => return Err(wrong(&format!("there is no verdict `{other}`"))),
         }
         Ok(filter)
@@ -102,6 +114,15 @@ impl Asked {
 
     /// The address of the same view, with another place to begin at.
     fn address(&self, path: &str, before: &str) -> String {
+        self.placed(path, ("before", before))
+    }
+
+    /// Where the same view goes on as calls come, behind `end`.
+    pub(super) fn live(&self, end: AuditCursor) -> String {
+        self.placed("/activity/events", ("after", &end.to_string()))
+    }
+
+    fn placed(&self, path: &str, place: (&str, &str)) -> String {
         let members = [
             ("verdict", self.verdict.as_str()),
             ("risk", &self.risk),
@@ -114,7 +135,7 @@ impl Asked {
             ("request", &self.request),
             ("since", &self.since),
             ("until", &self.until),
-            ("before", before),
+            place,
         ];
         with_query(path, &members)
     }
@@ -132,6 +153,7 @@ impl Asked {
             ("grant", &text(&filter.grant)),
             ("client", &text(&filter.client)),
             ("reason", &text(&filter.reason)),
+            ("except_reason", &text(&filter.except_reason)),
             ("would", &text(&filter.would)),
             ("rule", &text(&filter.rule)),
             ("request_id", &text(&filter.request_id)),
@@ -266,6 +288,8 @@ struct Activity {
     events: String,
     jsonl: String,
     csv: String,
+    /// What is known of the log's chain.
+    chain: Badge,
 }
 
 impl Activity {
@@ -302,6 +326,9 @@ pub(super) async fn show(
     let filter = asked.filter(now)?;
     let cursor = cursor(&asked.before)?;
     let reading = (AuditOrder::NewestFirst, cursor, ROWS);
+    // Taken before the calls are read: what comes in between stands in both, and the page shows it once.
+    let end = audit::end(&console, &visitor.actor).await?;
+    let (chain, ..) = super::health::told(&chain::last(&console, &visitor.actor)?);
     let jsonl = Asked::api_address(&filter, "jsonl");
     let csv = Asked::api_address(&filter, "csv");
     let found = audit::soon(&console, &visitor.actor, filter, reading).await?;
@@ -316,7 +343,8 @@ pub(super) async fn show(
         older,
         searched,
         newest,
-        events: asked.address("/activity/events", ""),
+        events: asked.live(end),
+        chain,
         jsonl,
         csv,
         frame,
@@ -325,7 +353,7 @@ pub(super) async fn show(
     }))
 }
 
-fn cursor(text: &str) -> Result<Option<AuditCursor>, Trouble> {
+pub(super) fn cursor(text: &str) -> Result<Option<AuditCursor>, Trouble> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -5,16 +5,17 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use policy::{ApprovalRecord, ApprovalState, UnixMillis};
 use serde::Deserialize;
 use serde_json::Value;
 use store::AuditEntry;
 
-use super::look::{self, Badge, When, filters, grouped, rfc3339};
+use super::look::{self, Badge, When, filters, grouped, rfc3339, span};
 use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
-use crate::ops::audit;
 use crate::ops::wanted::{self, Wanted};
+use crate::ops::{approvals, audit};
 use crate::ui::address::Path;
 
 /// One line of the trace: a rule, and what it said of the call.
@@ -113,6 +114,10 @@ pub(super) async fn show(
     Path(seq): Path<i64>,
 ) -> Result<Response, Trouble> {
     let entry = audit::one(&console, &visitor.actor, seq).await?;
+    let wait = match entry.approval_id.as_deref().map(str::parse) {
+        Some(Ok(id)) => approvals::get(&console, &visitor.actor, &id).await.ok(),
+        Some(Err(_)) | None => None,
+    };
     let now = (console.clock)();
     let frame = Frame::of(&console, &visitor, Place::Activity, "Call").await?;
     let trace = entry.trace_json.as_deref().map(serde_json::from_str).transpose();
@@ -137,7 +142,7 @@ pub(super) async fn show(
         trace,
         arguments: entry.arguments_json.as_ref().map(pretty),
         kept: kept(entry.arguments_json.as_deref()),
-        way: way(&entry),
+        way: way(&entry, wait.as_ref()),
         frame,
         entry,
     }))
@@ -154,8 +159,24 @@ fn kept(arguments: Option<&str>) -> &'static str {
     }
 }
 
-/// The stops of a call's way that the log knows.
-fn way(entry: &AuditEntry) -> Vec<Step> {
+/// How long a call waited for a person, and what came of it.
+fn waited(wait: &ApprovalRecord) -> Step {
+    let (who, until) = (wait.decided_by.as_deref().unwrap_or("somebody"), wait.decided_at);
+    let time = |end: UnixMillis| span(end.0.saturating_sub(wait.created_at.0).max(0) / 1_000);
+    let (text, kind) = match (wait.state, until) {
+        (ApprovalState::Approved | ApprovalState::Used, Some(at)) => {
+            (format!("approved by {who} after {}", time(at)), "ok")
+        }
+        (ApprovalState::Rejected, Some(at)) => {
+            (format!("rejected by {who} after {}", time(at)), "bad")
+        }
+        (_, _) => (format!("for a person, until {} at most", rfc3339(wait.expires_at)), "hold"),
+    };
+    Step { word: "Waited", text, kind }
+}
+
+/// The stops of a call's way that the log knows, and the wait for a person that it names.
+fn way(entry: &AuditEntry, wait: Option<&ApprovalRecord>) -> Vec<Step> {
     let mut way = vec![Step { word: "Received", text: rfc3339(entry.time), kind: "ok" }];
     let (text, kind) = match (entry.verdict.as_str(), &entry.reason) {
         ("allow", _) => ("allowed".to_owned(), "ok"),
@@ -164,6 +185,7 @@ fn way(entry: &AuditEntry) -> Vec<Step> {
         (_, None) => ("refused unread".to_owned(), "bad"),
     };
     way.push(Step { word: "Judged", text, kind });
+    way.extend(wait.map(waited));
     if let Some(outcome) = &entry.outcome {
         let status =
             entry.upstream_status.map_or_else(String::new, |code| format!(", HTTP {code}"));

@@ -70,7 +70,7 @@ pub(super) async fn show(
 }
 
 /// A badge, a sentence, and when it was found.
-fn told(chain: &Chain) -> (Badge, String, Option<policy::UnixMillis>) {
+pub(super) fn told(chain: &Chain) -> (Badge, String, Option<policy::UnixMillis>) {
     match chain {
         Chain::NotWalked => {
             let text = "Nobody walked it since the start of this process.".to_owned();

@@ -1,5 +1,5 @@
 //! New calls as they are judged, for views that are open. Each view follows the log at its own pace: a browser that is slow
-//! loses rows and is told how many, and the gate waits for none of it.
+//! loses rows and is told how many, and the gateway waits for none of it.
 //!
 //! What never lives here: how a row looks.
 
@@ -17,7 +17,7 @@ use store::{AuditCursor, AuditEntry, AuditFilter, AuditOrder, TokenHash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
-use super::activity::{Asked, Line, Lines};
+use super::activity::{Asked, Line, Lines, cursor};
 use super::page::Trouble;
 use super::visitor::Visitor;
 use crate::Console;
@@ -64,6 +64,8 @@ struct View {
     filter: AuditFilter,
     cursor: AuditCursor,
     looks: usize,
+    /// Whether the browser knows where it is: it then comes back to that place, also if no call was shown.
+    is_placed: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -72,9 +74,12 @@ struct View {
 struct Seen {
     rows: Vec<AuditEntry>,
     lost: usize,
+    /// Whether more are lost than were counted.
+    is_beyond: bool,
 }
 
-/// The stream of a view: `call` with a row of the table, `lost` with how many rows it does not get.
+/// The stream of a view: `call` with a row of the table, `lost` with how many rows it does not get (`1000+`: and more).
+/// It begins behind the row that the browser had last, else behind the one that the page names, else at the end.
 pub(super) async fn events(
     State(console): State<Console>,
     visitor: Visitor,
@@ -87,12 +92,13 @@ pub(super) async fn events(
         return Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "Too many live views", text));
     };
     let shown = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let cursor = match shown.and_then(|id| id.parse().ok()) {
-        Some(cursor) => cursor,
-        None => audit::end(&console, &visitor.actor).await?,
+    let cursor = match (shown.and_then(|id| id.parse().ok()), cursor(&asked.after)?) {
+        (Some(cursor), _) | (None, Some(cursor)) => cursor,
+        (None, None) => audit::end(&console, &visitor.actor).await?,
     };
     let (actor, session) = (visitor.actor, visitor.session);
-    let view = View { console, actor, session, filter, cursor, looks: 0, _place: place };
+    let (looks, is_placed) = (0, false);
+    let view = View { console, actor, session, filter, cursor, looks, is_placed, _place: place };
     let events = stream::unfold(Some(view), |view| async {
         let mut view = view?;
         let events = view.next().await;
@@ -107,6 +113,10 @@ pub(super) async fn events(
 impl View {
     /// The next events; `None` when the view ends.
     async fn next(&mut self) -> Option<Vec<Event>> {
+        if !self.is_placed {
+            self.is_placed = true;
+            return Some(vec![self.place()]);
+        }
         while self.looks < LOOKS_MAX {
             self.looks += 1;
             if !accounts::goes_on(&self.console, &self.actor, self.session).await {
@@ -114,16 +124,25 @@ impl View {
             }
             // A store that is away ends the view: the browser says so, and tries again.
             let seen = self.look().await.ok()?;
-            if !seen.rows.is_empty() || seen.lost > 0 {
+            if !seen.rows.is_empty() || seen.lost > 0 || seen.is_beyond {
                 return Some(self.events(&seen));
             }
             sleep(Duration::from_millis(LOOK_MILLIS)).await;
+            if self.looks == LOOKS_MAX {
+                return Some(vec![self.place()]);
+            }
         }
         None
     }
 
+    /// Says where the view is, and nothing else.
+    fn place(&self) -> Event {
+        Event::default().id(self.cursor.to_string())
+    }
+
     async fn look(&mut self) -> Result<Seen, OpError> {
         let mut seen = Seen::default();
+        let end = audit::end(&self.console, &self.actor).await?;
         for _read in 0..LOOK_READS_MAX {
             let walk = (AuditOrder::OldestFirst, Some(self.cursor), READ_ROWS);
             let page = audit::page(&self.console, &self.actor, self.filter.clone(), walk).await?;
@@ -134,19 +153,22 @@ impl View {
             seen.lost += over;
             seen.rows.drain(..over);
             if !full {
+                // What does not match is not looked at again.
+                self.cursor = self.cursor.max(end);
                 return Ok(seen);
             }
         }
         // Too far behind to count them all.
-        seen.lost += READ_ROWS;
+        seen.is_beyond = true;
         self.cursor = audit::end(&self.console, &self.actor).await?;
         Ok(seen)
     }
 
     fn events(&self, seen: &Seen) -> Vec<Event> {
         let now = (self.console.clock)();
-        let lost =
-            (seen.lost > 0).then(|| Event::default().event("lost").data(seen.lost.to_string()));
+        let more = if seen.is_beyond { "+" } else { "" };
+        let lost = (seen.lost > 0 || seen.is_beyond)
+            .then(|| Event::default().event("lost").data(format!("{}{more}", seen.lost)));
         let rows = seen.rows.iter().map(|entry| {
             let lines = Lines { lines: vec![Line::of(entry, now)] };
             // A row is one line of text: hostile names hold no line breaks that are not shown as such.

@@ -1,4 +1,4 @@
-//! Overview: what the gate did in the last 24 hours, and what needs somebody.
+//! Overview: what the gateway did in the last 24 hours, and what needs somebody.
 //!
 //! What never lives here: counting (`ops::overview`).
 
@@ -10,8 +10,8 @@ use axum::extract::State;
 use axum::response::Response;
 use store::{AuditCounts, AuditFilter, AuditOrder};
 
-use super::activity::{Line, Lines};
-use super::look::{When, filters, grouped};
+use super::activity::{Asked, Line, Lines};
+use super::look::{When, filters, grouped, rfc3339};
 use super::page::{Frame, Place, Trouble, encoded, show as shown};
 use super::visitor::Visitor;
 use crate::Console;
@@ -48,7 +48,7 @@ impl std::fmt::Display for Spark {
 struct Tile {
     word: &'static str,
     kind: &'static str,
-    address: &'static str,
+    address: String,
     count: String,
     hours: String,
     spark: Spark,
@@ -57,12 +57,13 @@ struct Tile {
 fn tiles(numbers: &Numbers) -> Vec<Tile> {
     type Pick = fn(&AuditCounts) -> u64;
     const ALL: [(&str, &str, &str, Pick); 4] = [
-        ("Allowed", "allow", "/activity?verdict=allow&since=24h", |counts| counts.allowed),
-        ("Denied", "deny", "/activity?verdict=deny&since=24h", |counts| counts.denied),
-        ("Limited", "limit", "/activity?verdict=limited&since=24h", |counts| counts.limited),
-        ("Held", "hold", "/activity?verdict=hold&since=24h", |counts| counts.held),
+        ("Allowed", "allow", "allow", |counts| counts.allowed),
+        ("Denied", "deny", "deny", |counts| counts.denied),
+        ("Limited", "limit", "limited", |counts| counts.limited),
+        ("Held", "hold", "hold", |counts| counts.held),
     ];
-    let tile = |(word, kind, address, pick): (_, _, _, Pick)| {
+    let tile = |(word, kind, verdict, pick): (_, _, _, Pick)| {
+        let address = behind(numbers, verdict);
         let spark: Vec<u64> = numbers.hours.iter().map(pick).collect();
         let mut hours = String::new();
         for count in &spark {
@@ -72,6 +73,17 @@ fn tiles(numbers: &Numbers) -> Vec<Tile> {
         Tile { word, kind, address, count, hours, spark: Spark(spark) }
     };
     ALL.into_iter().map(tile).collect()
+}
+
+/// The calls behind a number: of exactly the time that was counted.
+fn behind(numbers: &Numbers, verdict: &str) -> String {
+    format!("/activity?verdict={verdict}&since={}", encoded(&rfc3339(numbers.since)))
+}
+
+/// Messages that were refused before any policy was asked: how many, and where they are.
+fn refused(numbers: &Numbers) -> Option<(String, String)> {
+    let count = numbers.all().refused;
+    (count > 0).then(|| (grouped(count), behind(numbers, "refused")))
 }
 
 /// A thing that needs somebody.
@@ -88,10 +100,12 @@ struct Need {
 struct Overview {
     frame: Frame,
     tiles: Vec<Tile>,
+    refused: Option<(String, String)>,
     complete: bool,
     needs: Vec<Need>,
     further: usize,
     lines: Lines,
+    events: String,
     has_server: bool,
     has_grant: bool,
 }
@@ -104,6 +118,7 @@ pub(super) async fn show(
     let now = (console.clock)();
     let numbers = numbers(&console, &visitor.actor).await?;
     let attention = attention(&console, &visitor.actor).await?;
+    let end = audit::end(&console, &visitor.actor).await?;
     let reading = (AuditOrder::NewestFirst, None, ROWS);
     let found = audit::page(&console, &visitor.actor, AuditFilter::default(), reading).await?;
     let failing: Vec<_> =
@@ -112,6 +127,8 @@ pub(super) async fn show(
     Ok(shown(&Overview {
         frame: Frame::of(&console, &visitor, Place::Overview, "Overview").await?,
         tiles: tiles(&numbers),
+        refused: refused(&numbers),
+        events: Asked::default().live(end),
         complete: numbers.is_complete,
         needs,
         further,

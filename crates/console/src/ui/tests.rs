@@ -4,6 +4,7 @@ mod attacks;
 mod building;
 mod guards;
 mod keeping;
+mod live;
 mod roles;
 
 use std::net::SocketAddr;

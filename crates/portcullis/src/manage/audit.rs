@@ -99,6 +99,7 @@ impl FilterArgs {
             policy: self.policy.clone(),
             verdict: self.verdict.clone(),
             reason: self.reason.clone(),
+            except_reason: None,
             would: self.would.clone(),
             rule: self.rule.clone(),
             client: self.client.clone(),

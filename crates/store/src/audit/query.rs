@@ -36,6 +36,8 @@ pub struct AuditFilter {
     pub verdict: Option<String>,
     /// The reason word.
     pub reason: Option<String>,
+    /// Any reason but this one, or none.
+    pub except_reason: Option<String>,
     /// What a policy that only observes would have done: `deny` or `hold`.
     pub would: Option<String>,
     /// The rule that decided.
@@ -365,6 +367,7 @@ impl AuditFilter {
             && same(&self.policy, entry.policy.as_deref())
             && same(&self.verdict, Some(&entry.verdict))
             && same(&self.reason, entry.reason.as_deref())
+            && (self.except_reason.is_none() || self.except_reason != entry.reason)
             && same(&self.would, entry.would.as_ref().map(|would| would.verdict.as_str()))
             && same(&self.rule, entry.rule.as_deref())
             && same(&self.client, entry.client.as_deref())

@@ -24,12 +24,14 @@ const HOUR_MILLIS: i64 = 3_600_000;
 pub struct AuditCounts {
     /// Allowed.
     pub allowed: u64,
-    /// Denied for another reason than a limit, or refused unread.
+    /// Denied for another reason than a limit.
     pub denied: u64,
     /// Denied because a limit had no room.
     pub limited: u64,
     /// Held for a person.
     pub held: u64,
+    /// Refused before anything was judged: of kind `rejected`.
+    pub refused: u64,
 }
 
 impl AuditCounts {
@@ -39,11 +41,13 @@ impl AuditCounts {
         self.denied = self.denied.saturating_add(others.denied);
         self.limited = self.limited.saturating_add(others.limited);
         self.held = self.held.saturating_add(others.held);
+        self.refused = self.refused.saturating_add(others.refused);
     }
 
     /// All of them.
     pub fn all(self) -> u64 {
-        [self.denied, self.limited, self.held].into_iter().fold(self.allowed, u64::saturating_add)
+        let others = [self.denied, self.limited, self.held, self.refused];
+        others.into_iter().fold(self.allowed, u64::saturating_add)
     }
 }
 
@@ -118,7 +122,8 @@ impl Counted<'_> {
             ("allow", _) => AuditCounts { allowed: 1, ..none },
             ("hold", _) => AuditCounts { held: 1, ..none },
             ("deny", Some("limit_exceeded")) => AuditCounts { limited: 1, ..none },
-            _ => AuditCounts { denied: 1, ..none },
+            ("deny", _) => AuditCounts { denied: 1, ..none },
+            _ => AuditCounts { refused: 1, ..none },
         }
     }
 }

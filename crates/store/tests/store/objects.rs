@@ -5,9 +5,9 @@ use std::fs;
 use policy::{ApprovalState, Settled, sha256};
 use store::{
     Answer, ApiRole, ApiTokenRecord, ApprovalFilter, AuditCounts, AuditCursor, AuditFilter,
-    AuditMode, AuditOpen, AuditOrder, AuditPage, Claim, DecideError, Decision, FileApiToken,
-    FileGrant, FileObjects, FilePolicy, GrantRecord, IDEMPOTENCY_MS_MAX, NewPolicy, Opened,
-    OwnCalls, POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PinRecord, PinState,
+    AuditKind, AuditMode, AuditOpen, AuditOrder, AuditPage, Claim, DecideError, Decision,
+    FileApiToken, FileGrant, FileObjects, FilePolicy, GrantRecord, IDEMPOTENCY_MS_MAX, NewPolicy,
+    Opened, OwnCalls, POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PinRecord, PinState,
     PolicyDraft, PolicyMode, PolicyName, Revision, Role, Rotation, ServerRecord, Settings, Store,
     TokenHash, WriteError,
 };
@@ -619,11 +619,24 @@ async fn decisions_are_counted_by_the_hour_and_each_once() {
     assert!(first.is_complete);
     let mut all = AuditCounts::default();
     first.hours.values().for_each(|hour| all.add(*hour));
-    assert_eq!(all, AuditCounts { allowed: 2, denied: 2, limited: 3, held: 3 });
+    assert_eq!(all, AuditCounts { allowed: 2, denied: 2, limited: 3, held: 3, refused: 0 });
     assert!(first.hours.len() >= 3, "{first:?}");
     store.record(&open_row("later"), T0.plus_seconds(20_000)).await.unwrap();
+    let unread = AuditOpen { kind: AuditKind::Rejected, verdict: "", ..open_row("unread") };
+    store.record(&unread, T0.plus_seconds(20_000)).await.unwrap();
     let second = store.audit_tally(first.next, from).await.unwrap();
     let counts: Vec<u64> = second.hours.values().map(|hour| hour.all()).collect();
-    assert_eq!(counts, [1]);
+    assert_eq!(counts, [2]);
+    assert_eq!(second.hours.values().map(|hour| (hour.denied, hour.refused)).next(), Some((0, 1)));
+    // What a number counts is what the filter of its word finds.
+    let denied = AuditFilter {
+        verdict: Some("deny".into()),
+        except_reason: Some("limit_exceeded".into()),
+        since: Some(from),
+        ..AuditFilter::default()
+    };
+    let found = store.audit(denied, AuditOrder::OldestFirst, None, 100).await.unwrap();
+    assert_eq!(found.entries.len(), 2);
+    assert!(found.entries.iter().all(|entry| entry.reason.as_deref() == Some("action_deny")));
     assert!(store.audit_tally(second.next, from).await.unwrap().hours.is_empty());
 }

@@ -34,6 +34,12 @@ fn a_verdict_of_the_address_is_a_verdict_and_a_reason_of_the_log() {
     let filter = asked("", "limited").filter(NOW).unwrap();
     assert_eq!(filter.verdict.as_deref(), Some("deny"));
     assert_eq!(filter.reason.as_deref(), Some("limit_exceeded"));
+    // "Denied" and "Limited" are two words of the console: a call is one of them.
+    let denied = asked("", "deny").filter(NOW).unwrap();
+    assert_eq!((denied.verdict.as_deref(), denied.reason), (Some("deny"), None));
+    assert_eq!(denied.except_reason.as_deref(), Some("limit_exceeded"));
+    let both = Asked { reason: "limit_exceeded".to_owned(), ..asked("", "deny") };
+    assert_eq!(both.filter(NOW).unwrap().except_reason, None);
     assert!(asked("", "maybe").filter(NOW).is_err());
 }
 
