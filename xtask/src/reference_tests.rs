@@ -79,6 +79,15 @@ fn schemas_are_said_in_words() {
 }
 
 #[test]
+fn members_of_an_object_that_is_put_together_become_rows() {
+    let whole = json!({ "$defs": { "x": { "required": ["a"], "properties": { "a": { "type": "string" } } } } });
+    let own = json!({ "properties": { "b": { "type": "boolean", "description": "Own." } } });
+    let table = schema::table(&json!({ "allOf": [{ "$ref": "#/$defs/x" }, own] }), &whole);
+    assert!(table.contains("| `a` (required) | string |  |\n"), "{table}");
+    assert!(table.contains("| `b` | true or false | Own. |\n"), "{table}");
+}
+
+#[test]
 fn members_of_an_object_become_rows() {
     let whole = json!({ "$defs": { "x": { "description": "A | b" } } });
     let of = json!({
@@ -95,7 +104,7 @@ const OPENAPI: &str = r##"{
         "summary": "One thing", "description": "Needs: any role.",
         "parameters": [
             { "name": "id", "in": "path" },
-            { "name": "state", "in": "query" }
+            { "name": "state", "in": "query", "description": "Which.", "schema": { "type": ["string", "null"] } }
         ],
         "responses": { "2XX": { "content": { "application/json": {
             "schema": { "$ref": "#/components/schemas/Thing" } } } } }
@@ -119,7 +128,8 @@ fn owned(texts: &[&str]) -> Vec<String> {
 #[test]
 fn an_endpoint_is_described_with_what_it_takes_and_gives() {
     let page = api::page(&owned(&[OPENAPI, ROLES])).unwrap();
-    let wanted = "## GET /api/v1/things/{id}\n\nOne thing. Needs: any role. Query: `state`. Answer: [Thing](#thing).\n";
+    let wanted = "## GET /api/v1/things/{id}\n\nOne thing. Needs: any role. Answer: [Thing](#thing).\n\n\
+                  | query | is | meaning |\n|---|---|---|\n| `state` | string | Which. |\n";
     assert!(page.contains(wanted), "{page}");
     assert!(page.contains("### Thing\n\nA thing.\n"), "{page}");
     assert!(!page.contains("/settings"), "{page}");

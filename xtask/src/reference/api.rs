@@ -9,8 +9,9 @@ pub(super) fn page(texts: &[String]) -> Result<String, String> {
     let [openapi, roles] = texts else { return Err("two sources".to_owned()) };
     let document: Value = serde_json::from_str(openapi).map_err(|problem| problem.to_string())?;
     let about = "Everything under `/api/v1` on the console's listener. A request carries `Authorization: Bearer` with an API token \
-                 ([`[[api_token]]`](configuration.md#api_token)). Lists come in pages: `{\"items\": […], \"next\": \"cursor\"}`, and `?cursor=` asks for \
-                 the next one. A refusal is a problem document (RFC 9457). A POST with an `Idempotency-Key` can be sent again. \
+                 ([`[[api_token]]`](configuration.md#api_token)), or is sent by a page of this console with its session ([scripts of pages](../people.md#scripts-of-pages)). Lists come in pages: `{\"items\": […], \"next\": \"cursor\"}`, and `?cursor=` asks for \
+                 the next one. A refusal is a problem document (RFC 9457). A POST with an `Idempotency-Key` can be sent again. An answer's `ETag`, sent \
+                 back as `If-Match`, refuses an edit or a decision (412) where somebody else was faster. \
                  `GET /api/v1/openapi.json` is this page for programs.";
     let mut page = super::headed("API", super::OPENAPI, about);
     for line in roles.lines().filter_map(|line| line.strip_prefix("| ")) {
@@ -35,16 +36,17 @@ fn described(endpoint: &str, operation: &Value) -> String {
     let text = |key: &str| operation.get(key).and_then(Value::as_str).unwrap_or_default();
     let mut lines = vec![format!("{}. {}", text("summary"), text("description"))];
     let parameters = operation.get("parameters").and_then(Value::as_array);
-    let query: Vec<String> = parameters
+    let query: String = parameters
         .into_iter()
         .flatten()
         .filter(|parameter| parameter.get("in").is_some_and(|place| place == "query"))
-        .filter_map(|parameter| parameter.get("name").and_then(Value::as_str))
-        .map(|name| format!("`{name}`"))
+        .map(|parameter| {
+            let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
+            let kind = parameter.get("schema").map(schema::kind).unwrap_or_default();
+            let meaning = schema::cell(text("description"));
+            format!("| `{}` | {} | {meaning} |\n", text("name"), schema::cell(&kind))
+        })
         .collect();
-    if !query.is_empty() {
-        lines.push(format!("Query: {}.", query.join(", ")));
-    }
     let json = "/content/application~1json/schema";
     if let Some(body) = operation.pointer(&format!("/requestBody{json}")) {
         lines.push(format!("Body: {}.", schema::kind(body)));
@@ -59,5 +61,9 @@ fn described(endpoint: &str, operation: &Value) -> String {
             None => {}
         }
     }
-    format!("## {endpoint}\n\n{}\n\n", lines.join(" "))
+    let mut section = format!("## {endpoint}\n\n{}\n\n", lines.join(" "));
+    if !query.is_empty() {
+        put(&mut section, format_args!("| query | is | meaning |\n|---|---|---|\n{query}\n"));
+    }
+    section
 }

@@ -82,15 +82,30 @@ fn bounds(schema: &Value) -> String {
     }
 }
 
-/// The members of an object; `columns` are what the second and the last one are called.
+/// The parts of a schema that is put together, each as it stands; of any other, itself.
+fn parts<'v>(schema: &'v Value, of: &'v Value) -> Vec<&'v Value> {
+    let Some(all) = schema.get("allOf").and_then(Value::as_array) else { return vec![schema] };
+    let part = |part: &'v Value| match text(part, "$ref").and_then(|place| place.strip_prefix('#'))
+    {
+        Some(place) => of.pointer(place).unwrap_or(part),
+        None => part,
+    };
+    all.iter().map(part).collect()
+}
+
+/// The members of an object.
 pub(super) fn table(schema: &Value, of: &Value) -> String {
-    let none = Map::new();
-    let members = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
-    let required = schema.get("required").and_then(Value::as_array);
-    let is_required =
-        |name: &str| required.is_some_and(|names| names.iter().any(|known| known == name));
+    let parts = parts(schema, of);
+    let mut members = Map::new();
+    for part in &parts {
+        let own = part.get("properties").and_then(Value::as_object).into_iter().flatten();
+        members.extend(own.map(|(name, member)| (name.clone(), member.clone())));
+    }
+    let required: Vec<&Value> =
+        parts.iter().filter_map(|part| part.get("required")?.as_array()).flatten().collect();
+    let is_required = |name: &str| required.iter().any(|known| *known == name);
     let mut table = String::from("| member | is | meaning |\n|---|---|---|\n");
-    for (name, member) in members {
+    for (name, member) in &members {
         let must = if is_required(name) { " (required)" } else { "" };
         let meaning = text(member, "description").or_else(|| {
             let reference = text(member, "$ref")?.strip_prefix('#')?;

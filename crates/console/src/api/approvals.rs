@@ -21,32 +21,44 @@ use crate::ops::{Actor, approvals};
 /// A held call and what became of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ApprovalView {
+    /// What names it in addresses, and what the agent was told.
     id: String,
     /// `pending`, `approved`, `rejected`, `used` or `expired`.
     state: &'static str,
     /// The grant's id.
     grant: String,
+    /// The server that is called.
     server: String,
     /// `tool`, `resource` or `prompt`.
     kind: &'static str,
+    /// The tool's or prompt's name, or the resource's URI.
     name: String,
     /// Exactly what the call asks for.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     arguments: Option<serde_json::Value>,
     /// The same as the text that the approval is bound to.
     arguments_text: String,
     /// The digest of the tool's definition.
     definition_pin: Option<String>,
+    /// The rules that hold it; an approval waives these and no others.
     rules: Vec<AskRuleView>,
     /// Each list must be met by whoever decides.
     approvers: Vec<Vec<String>>,
+    /// When the call was held, RFC 3339.
     created_at: String,
+    /// When request and approval are over, RFC 3339.
     expires_at: String,
+    /// Who decided.
     decided_by: Option<String>,
+    /// When it was decided.
     decided_at: Option<String>,
+    /// From where: an address, `terminal`.
     decided_from: Option<String>,
+    /// Why, in the words of whoever decided; after a rejection the agent read it.
     reason: Option<String>,
+    /// When the approved call went through.
     used_at: Option<String>,
+    /// What a decision depends on, as it is now.
     stands_on: StandsOnView,
 }
 
@@ -63,6 +75,7 @@ pub(super) struct StandsOnView {
     grant_works: bool,
     /// The grant's policy, and its version in force.
     policy: Option<String>,
+    /// The version of that policy.
     policy_version: Option<u32>,
     /// Whether the tool's accepted definition is the one that the call was held with.
     definition_same: bool,
@@ -91,7 +104,9 @@ fn stands_on(footing: Footing) -> StandsOnView {
 /// A rule that held the call and that an approval waives.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AskRuleView {
+    /// The rule: its `id`, or its place in the policy.
     rule: String,
+    /// What the policy says of it.
     message: String,
 }
 

@@ -17,6 +17,7 @@ use crate::ops::{Actor, deeds};
 pub struct DeedView {
     /// Counts on without gaps.
     seq: i64,
+    /// When, RFC 3339.
     time: String,
     /// `user:<address>`, `api:<label>`, `cli`, `file`, `portcullis`, or `nobody` for a failed sign-in.
     actor: String,
@@ -26,6 +27,7 @@ pub struct DeedView {
     deed: &'static str,
     /// What it was done to.
     object: String,
+    /// What else there is to say of it: another role, a name, a version.
     detail: String,
 }
 
@@ -47,8 +49,11 @@ impl From<DeedRecord> for DeedView {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    /// Who, as `actor` of a deed says it.
     actor: Option<String>,
+    /// What, such as `change_role`.
     deed: Option<String>,
+    /// To what.
     object: Option<String>,
     /// RFC 3339, from this instant on.
     since: Option<String>,

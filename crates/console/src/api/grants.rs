@@ -19,15 +19,25 @@ use crate::ops::{Actor, OpError, grants};
 /// A grant, without its token.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GrantView {
+    /// What names it in addresses; it never changes.
     id: String,
+    /// What people call it.
     label: String,
+    /// The one server that it opens.
     server: String,
+    /// The policy that judges its calls; without one, everything is denied.
     policy: Option<String>,
+    /// When it ends, RFC 3339; without it, never.
     expires: Option<String>,
+    /// What policies can ask for as `grant.tags.…`.
     tags: BTreeMap<String, String>,
+    /// When it was revoked, for good.
     revoked_at: Option<String>,
+    /// Whose agent it is, such as `user:ada@example.com`: the owner decides none of its held calls.
     owner: Option<String>,
+    /// Whether it stands in `portcullis.toml`: it can be revoked here, everything else is changed there.
     managed_by_file: bool,
+    /// When it was made, RFC 3339.
     created_at: String,
 }
 
@@ -51,6 +61,8 @@ impl From<GrantRecord> for GrantView {
 /// A new grant and its token, which is shown this once.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CreatedView {
+    /// What the agent sends as `Authorization: Bearer`. It is not kept: this is the only time that it is
+    /// shown.
     token: String,
     #[serde(flatten)]
     grant: GrantView,
@@ -59,6 +71,7 @@ pub(super) struct CreatedView {
 /// A new token, which is shown this once.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenView {
+    /// What the agent sends from now on. It is not kept: this is the only time that it is shown.
     token: String,
 }
 
@@ -66,15 +79,20 @@ pub(super) struct TokenView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GrantInput {
+    /// What people call it, in approvals and in the audit: 1 to 200 bytes.
     label: String,
+    /// The server that it opens; it must be there.
     server: String,
+    /// The policy that judges its calls; without one, everything is denied.
     policy: Option<String>,
     /// 16 to 256 visible ASCII characters; without it, one is made.
     token: Option<String>,
     /// RFC 3339.
     expires: Option<String>,
+    /// What policies can ask for as `grant.tags.…`.
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    /// Whose agent it is, such as `user:ada@example.com`: the owner decides none of its held calls.
     owner: Option<String>,
 }
 

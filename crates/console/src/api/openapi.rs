@@ -26,6 +26,7 @@ use crate::ops::Permission;
         servers::ToolView,
         servers::InspectionView,
         servers::AcceptInput,
+        servers::AcceptedView,
         policies::PolicyView,
         policies::PolicyInput,
         policies::CheckedView,
@@ -35,6 +36,7 @@ use crate::ops::Permission;
         policies::TestInput,
         policies::TestView,
         policies::ExplainInput,
+        policies::ExplainView,
         replay::ReplayInput,
         replay::ReplayView,
         replay::StoppedView,
@@ -96,9 +98,8 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     let path = in_path.map(|name| {
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
     });
-    let query = endpoint.query.iter().map(|name| {
-        json!({ "name": name, "in": "query", "required": false, "schema": { "type": "string" } })
-    });
+    let query = (endpoint.query)();
+    let query = query.iter().filter_map(|parameter| serde_json::to_value(parameter).ok());
     path.chain(query).collect()
 }
 

@@ -19,8 +19,11 @@ use crate::ops::{Actor, OpError, policies};
 /// A policy.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PolicyView {
+    /// What grants call it.
     name: String,
+    /// The server whose tools it is written for.
     server: Option<String>,
+    /// Counts its versions from 1: the `ETag` of an answer about it.
     version: u32,
     /// What this version does: `draft`, `observe` or `enforce`.
     mode: &'static str,
@@ -33,9 +36,13 @@ pub(super) struct PolicyView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     canonical: Option<serde_json::Value>,
+    /// When this version was saved, RFC 3339.
     saved_at: String,
+    /// Who saved it.
     saved_by: String,
+    /// Why, in the words of whoever saved it.
     note: Option<String>,
+    /// Whether it stands in `portcullis.toml`, where it is changed.
     managed_by_file: bool,
 }
 
@@ -66,6 +73,7 @@ impl PolicyView {
 /// A warning about a policy.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LintView {
+    /// A stable name of what the warning is about, such as `L003`.
     code: String,
     #[serde(flatten)]
     place: PlacedError,
@@ -93,6 +101,7 @@ pub(super) struct CheckedView {
     /// The canonical form.
     #[schema(value_type = Object)]
     canonical: Option<serde_json::Value>,
+    /// What is allowed and probably not meant.
     lints: Vec<LintView>,
 }
 
@@ -108,16 +117,19 @@ fn checked_view(version: Option<u32>, checked: policies::Checked) -> CheckedView
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PolicyInput {
+    /// What grants call it; needed to save a new one.
     name: Option<String>,
+    /// The server whose tools it is written for; the warnings are about those.
     server: Option<String>,
     /// The author's text, comments allowed.
     text: Option<String>,
     /// The document itself, instead of `text`.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     document: Option<Box<RawValue>>,
     /// `draft` (the version before stays in force), `observe` (records what it would refuse, and lets
     /// it pass) or `enforce`, the default.
     mode: Option<String>,
+    /// Why, for the history.
     note: Option<String>,
 }
 
@@ -232,11 +244,15 @@ pub(super) async fn remove(
 /// One version in a policy's history.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct VersionView {
+    /// Its number, from 1.
     version: u32,
     /// What it does, or did: `draft`, `observe` or `enforce`.
     mode: &'static str,
+    /// When it was saved, RFC 3339.
     saved_at: String,
+    /// Who saved it.
     saved_by: String,
+    /// Why, in the words of whoever saved it.
     note: Option<String>,
 }
 
@@ -261,7 +277,7 @@ pub(super) async fn versions(
     Ok(Json(Page::whole(found.into_iter().map(VersionView::from).collect())))
 }
 
-/// How an old version comes back.
+/// How an old version is restored.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RestoreInput {
@@ -332,9 +348,10 @@ pub(super) async fn test(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExplainInput {
+    /// The name of the tool that is called.
     pub(super) tool: String,
     /// The arguments; without them, none.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub(super) args: Option<Box<RawValue>>,
     /// The grant's label as conditions see it.
     pub(super) grant: Option<String>,
@@ -345,12 +362,53 @@ pub(super) struct ExplainInput {
     pub(super) at: Option<String>,
 }
 
+/// What a policy would decide about a call.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ExplainView {
+    /// `allow`, `hold` or `deny`.
+    verdict: &'static str,
+    /// Why it is held or denied, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// The rule that holds or denies it: its `id`, or its place in the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    /// What the agent would be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// What it would be told to try instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// The rules of the limits that an allowed call takes of. Their counters are not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<Vec<String>>,
+    /// Every rule that was looked at, in order, and what came of it.
+    #[schema(value_type = Vec<Object>)]
+    trace: serde_json::Value,
+}
+
+impl From<policies::Explained> for ExplainView {
+    fn from(found: policies::Explained) -> ExplainView {
+        let allows = found.refusal.is_none();
+        let refusal = found.refusal.as_ref();
+        ExplainView {
+            verdict: found.verdict,
+            reason: refusal.map(|refusal| refusal.reason),
+            rule: refusal.map(|refusal| refusal.rule.clone()),
+            message: refusal.map(|refusal| refusal.message.clone()),
+            hint: refusal.and_then(|refusal| refusal.hint.clone()),
+            limits: allows.then_some(found.limits),
+            trace: found.trace,
+        }
+    }
+}
+
 pub(super) async fn explain(
     State(console): State<Console>,
     actor: Actor,
     Path(name): Path<String>,
     Body(input): Body<ExplainInput>,
-) -> Result<Json<serde_json::Value>, Refusal> {
+) -> Result<Json<ExplainView>, Refusal> {
     let at = input.at.as_deref().map(|t| super::input::instant("at", t)).transpose()?;
     let question = policies::Question {
         tool: input.tool,
@@ -359,5 +417,5 @@ pub(super) async fn explain(
         tags: input.tags,
         at,
     };
-    Ok(Json(policies::explain(&console, &actor, &name_of(&name)?, question).await?))
+    Ok(Json(policies::explain(&console, &actor, &name_of(&name)?, question).await?.into()))
 }

@@ -84,7 +84,9 @@ pub struct GroupView {
     was: &'static str,
     /// What this one says; of unsure calls, what it may say.
     would: &'static str,
+    /// Why, in one word; absent where it allows.
     reason: Option<&'static str>,
+    /// The rule that says so.
     rule: Option<String>,
     /// Whether it is certain.
     sure: bool,
@@ -94,7 +96,9 @@ pub struct GroupView {
     calls: u64,
     /// Request ids of the first of them.
     ids: Vec<String>,
+    /// When the first of them was made, RFC 3339.
     first_at: String,
+    /// When the last of them was made, RFC 3339.
     last_at: String,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use store::{
     FromServer, NewTools, PinRecord, PinState, Revision, Secret, ServerRecord, ServerSlug,
@@ -23,25 +23,39 @@ use crate::ops::{Actor, OpError, servers};
 #[expect(clippy::struct_excessive_bools, reason = "the document's own members")]
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ServerView {
+    /// Its name, and the end of the address that agents use: `/mcp/<slug>`.
     slug: String,
+    /// Where it is reached; of a server that is a program, absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
+    /// The program and its arguments; of a server at a URL, absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<Vec<String>>,
     /// Names only; the values are sealed.
     headers: Vec<String>,
     /// Names only; the values are sealed.
     env: Vec<String>,
+    /// Whether it may be at a private, loopback or link-local address.
     allow_private_address: bool,
+    /// How long it may take.
     timeouts: TimeoutsView,
+    /// Seconds between two listings of its tools.
     refresh_seconds: u32,
+    /// What becomes of new and changed tools: `quarantine` until somebody accepts them, or `allow`.
     new_tools: &'static str,
+    /// Whether the tools of the first contact are accepted.
     accept_first: bool,
+    /// Classes of tools that somebody set, by the name of the tool.
     classes: BTreeMap<String, String>,
+    /// Whether it may ask the person at the client.
     elicitation: bool,
+    /// Whether it may ask the client's model.
     sampling: bool,
+    /// Whether it may ask for the client's folders.
     roots: bool,
+    /// Whether it stands in `portcullis.toml`, where its settings are changed.
     managed_by_file: bool,
+    /// Counts its changes: the `ETag` of an answer about it.
     revision: u64,
 }
 
@@ -50,8 +64,11 @@ pub(super) struct ServerView {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TimeoutsView {
+    /// Until it is connected: 1 to 86,400, 5 where not given.
     connect_seconds: u32,
+    /// Until its answer begins: 1 to 86,400, 60 where not given.
     first_byte_seconds: u32,
+    /// Until its answer has ended: 1 to 86,400, 300 where not given.
     total_seconds: u32,
 }
 
@@ -112,25 +129,40 @@ impl From<ServerRecord> for ServerView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerInput {
+    /// 1 to 63 lower-case letters, digits and `-`; needed to add a server, and that of the address to
+    /// replace one.
     slug: Option<String>,
+    /// Where it is reached: this, or `command`.
     url: Option<String>,
+    /// The program and its arguments, run without a shell: this, or `url`.
     command: Option<Vec<String>>,
+    /// Headers that the gateway sends, for a `url`. They are sealed. What is not sent here is taken away.
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// The program's variables, for a `command`. They are sealed. What is not sent here is taken away.
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// Whether it may be at a private, loopback or link-local address; no, where not given.
     #[serde(default)]
     allow_private_address: bool,
+    /// How long it may take.
     #[serde(default)]
     timeouts: TimeoutsView,
+    /// Seconds between two listings of its tools: 1 to 86,400, 60 where not given.
     refresh_seconds: Option<u32>,
+    /// `quarantine`, the default, or `allow`.
     new_tools: Option<String>,
+    /// Whether the tools of the first contact are accepted; no, where not given.
     #[serde(default)]
     accept_first: bool,
+    /// Classes of tools by their names: `read`, `write`, `execute`, `destructive` or `financial`.
     #[serde(default)]
     classes: BTreeMap<String, String>,
+    /// Whether it may ask the person at the client; yes, where not given.
     elicitation: Option<bool>,
+    /// Whether it may ask the client's model; no, where not given.
     sampling: Option<bool>,
+    /// Whether it may ask for the client's folders; no, where not given.
     roots: Option<bool>,
 }
 
@@ -162,9 +194,8 @@ impl ServerInput {
             return Err(Refusal::invalid("`refresh_seconds` is 1 to 86400"));
         }
         let classes = self.classes.into_iter().map(|(tool, class)| {
-            let known = class.parse();
-            let known =
-                known.map_err(|_unknown| Refusal::invalid(format!("`{class}` is no class")));
+            let known = class.parse::<policy::Class>();
+            let known = known.map_err(|unknown| Refusal::invalid(unknown.to_string()));
             known.map(|class| (tool, class))
         });
         let normal = FromServer::default();
@@ -265,6 +296,7 @@ pub(super) async fn remove(
 /// A tool as it is pinned.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ToolView {
+    /// Its name, as the server lists it.
     name: String,
     /// `accepted` or `quarantined`.
     state: &'static str,
@@ -273,15 +305,20 @@ pub(super) struct ToolView {
     /// The digest of the accepted definition.
     accepted_digest: Option<String>,
     /// The definition seen last, as the server sent it.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     definition: Option<serde_json::Value>,
     /// The accepted definition where it differs.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     accepted_definition: Option<serde_json::Value>,
+    /// `read`, `write`, `execute`, `destructive` or `financial`; absent where nobody said.
     class: Option<&'static str>,
+    /// `low`, `medium`, `high` or `critical`; absent where nobody said.
     risk: Option<&'static str>,
+    /// When the definition was seen last, RFC 3339.
     seen_at: String,
+    /// When the accepted definition was accepted.
     accepted_at: Option<String>,
+    /// Who accepted it.
     accepted_by: Option<String>,
 }
 
@@ -320,9 +357,13 @@ pub(super) async fn tools(
 /// What a look at a live server found.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct InspectionView {
+    /// Whether the server answered.
     reachable: bool,
+    /// What went wrong, for people.
     problem: Option<String>,
+    /// How many tools it listed.
     tools: usize,
+    /// How many of them wait for somebody to accept their definition.
     quarantined: usize,
 }
 
@@ -348,14 +389,21 @@ pub(super) struct AcceptInput {
     digest: Option<String>,
 }
 
+/// That a definition was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AcceptedView {
+    /// When, RFC 3339.
+    accepted_at: String,
+}
+
 pub(super) async fn accept(
     State(console): State<Console>,
     actor: Actor,
     Path((slug, name)): Path<(String, String)>,
     Body(input): Body<AcceptInput>,
-) -> Result<Response, Refusal> {
+) -> Result<Json<AcceptedView>, Refusal> {
     let slug = slug_of(&slug)?;
     let pin = (&slug, name.as_str());
     let at = servers::accept(&console, &actor, pin, input.digest.as_deref()).await?;
-    Ok(Json(serde_json::json!({ "accepted_at": rfc3339(at) })).into_response())
+    Ok(Json(AcceptedView { accepted_at: rfc3339(at) }))
 }

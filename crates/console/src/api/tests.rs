@@ -149,6 +149,29 @@ fn policy(name: &str) -> Value {
     json!({ "name": name, "document": { "version": "1", "default": "deny", "tools": { "a": {} } } })
 }
 
+/// Members of bodies and answers, and parameters of queries, of which the document says nothing. What refers to
+/// another schema is described there.
+fn undescribed(document: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let silent = |one: &Value| {
+        let refers = ["$ref", "oneOf", "allOf"].iter().any(|key| one.get(key).is_some());
+        !refers && one["description"].as_str().is_none_or(str::is_empty)
+    };
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let parts = schema["allOf"].as_array().map_or(vec![schema], |parts| parts.iter().collect());
+        let members = parts.iter().filter_map(|part| part["properties"].as_object()).flatten();
+        let silent = members.filter(|(_, member)| silent(member));
+        found.extend(silent.map(|(member, _)| format!("{name}.{member}")));
+    }
+    for endpoint in &ENDPOINTS {
+        let operation = &document["paths"][endpoint.path][endpoint.method];
+        let query = operation["parameters"].as_array().unwrap().iter();
+        let query = query.filter(|one| one["in"] == "query" && silent(one));
+        found.extend(query.map(|one| format!("{}?{}", endpoint.path, one["name"])));
+    }
+    found
+}
+
 #[tokio::test]
 async fn every_endpoint_of_the_table_is_routed_and_documented() {
     let api = api().await;
@@ -161,6 +184,11 @@ async fn every_endpoint_of_the_table_is_routed_and_documented() {
     for name in text.split("#/components/schemas/").skip(1).filter_map(|t| t.split('"').next()) {
         assert!(document["components"]["schemas"][name].is_object(), "schema {name} is missing");
     }
+    assert_eq!(
+        undescribed(&document),
+        Vec::<String>::new(),
+        "members without a word of what they are"
+    );
     let pretty = serde_json::to_string_pretty(&document).unwrap() + "\n";
     expect_test::expect_file!["../../testdata/openapi.json"].assert_eq(&pretty);
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::{Document, Policy, ToolDefinition, UnixMillis};
-use serde_json::json;
 use store::{
     NewPolicy, PolicyDraft, PolicyMode, PolicyName, PolicyRecord, PolicyVersion, ServerSlug,
 };
@@ -127,10 +126,10 @@ pub async fn save(
     Ok((version, checked))
 }
 
-/// How an old version comes back.
+/// How an old version is restored.
 #[derive(Debug, Clone)]
 pub struct Restore {
-    /// The version whose text comes back.
+    /// The version whose text is restored.
     pub version: u32,
     /// What the new version is to do.
     pub mode: PolicyMode,
@@ -229,7 +228,7 @@ pub async fn explain(
     actor: &Actor,
     name: &PolicyName,
     question: Question,
-) -> Result<serde_json::Value, OpError> {
+) -> Result<Explained, OpError> {
     let record = get(console, actor, name, None).await?;
     let tools = definitions(console, record.server.as_ref()).await?;
     let now = question.at.unwrap_or_else(|| (console.clock)());
@@ -241,7 +240,7 @@ fn judge(
     tools: &[ToolDefinition],
     question: &Question,
     now: UnixMillis,
-) -> Result<serde_json::Value, OpError> {
+) -> Result<Explained, OpError> {
     let document = Document::parse(&record.text).map_err(OpError::Policy)?;
     let compiled = Policy::compile(&document);
     let known = tools.iter().find(|t| t.name == question.tool);
@@ -259,29 +258,56 @@ fn judge(
 }
 
 /// A judgement for people and programs: the words of a refusal, and the whole trace.
-fn shown(judgement: &policy::Judgement) -> serde_json::Value {
-    let trace: serde_json::Value =
-        serde_json::from_str(&judgement.trace.to_json()).unwrap_or_default();
-    match &judgement.verdict {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    /// `allow`, `hold` or `deny`.
+    pub verdict: &'static str,
+    /// Of a refusal: the reason, the rule, and what the agent is told.
+    pub refusal: Option<Refused>,
+    /// Of an allowed call: the rules of the limits that it takes of.
+    pub limits: Vec<String>,
+    /// Every rule that was looked at, in order.
+    pub trace: serde_json::Value,
+}
+
+/// The words of a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The reason word.
+    pub reason: &'static str,
+    /// The rule that decided.
+    pub rule: String,
+    /// What the agent is told.
+    pub message: String,
+    /// What it may try instead.
+    pub hint: Option<String>,
+}
+
+fn shown(judgement: &policy::Judgement) -> Explained {
+    let trace = serde_json::from_str(&judgement.trace.to_json()).unwrap_or_default();
+    let (verdict, refusal, limits) = match &judgement.verdict {
         policy::Verdict::Allow(obligations) => {
-            let limits: Vec<&str> = obligations.charges.iter().map(|c| &*c.rule).collect();
-            json!({ "verdict": "allow", "limits": limits, "trace": trace })
+            let limits = obligations.charges.iter().map(|charge| charge.rule.to_string());
+            ("allow", None, limits.collect())
         }
-        policy::Verdict::Hold(ask, _) => json!({
-            "verdict": "hold",
-            "reason": policy::Reason::ApprovalRequired.as_str(),
-            "rule": &*ask.rule,
-            "message": ask.message,
-            "hint": ask.hint,
-            "trace": trace,
-        }),
-        policy::Verdict::Deny(denial) => json!({
-            "verdict": "deny",
-            "reason": denial.reason.as_str(),
-            "rule": &*denial.rule,
-            "message": denial.message,
-            "hint": denial.hint,
-            "trace": trace,
-        }),
-    }
+        policy::Verdict::Hold(ask, _) => {
+            let refusal = Refused {
+                reason: policy::Reason::ApprovalRequired.as_str(),
+                rule: ask.rule.to_string(),
+                message: ask.message.clone(),
+                hint: ask.hint.clone(),
+            };
+            ("hold", Some(refusal), Vec::new())
+        }
+        policy::Verdict::Deny(denial) => {
+            let refusal = Refused {
+                reason: denial.reason.as_str(),
+                rule: denial.rule.to_string(),
+                message: denial.message.clone(),
+                hint: denial.hint.clone(),
+            };
+            ("deny", Some(refusal), Vec::new())
+        }
+    };
+    Explained { verdict, refusal, limits, trace }
 }
