@@ -74,7 +74,7 @@ pub enum WriteError {
         name: String,
     },
     /// The object stands in the configuration file and is changed there only.
-    #[error("{what} {name:?} is managed by the configuration file")]
+    #[error("{what} {name:?} is managed by the configuration file: change it there")]
     ManagedByFile {
         /// The kind of object.
         what: &'static str,
@@ -82,7 +82,7 @@ pub enum WriteError {
         name: String,
     },
     /// Somebody else changed the object since the caller looked.
-    #[error("{what} {name:?} was changed in the meantime")]
+    #[error("{what} {name:?} was changed in the meantime: look at it as it is now, then change it")]
     Changed {
         /// The kind of object.
         what: &'static str,

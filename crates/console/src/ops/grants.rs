@@ -85,7 +85,9 @@ pub async fn create(
     actor.may(Permission::Administer)?;
     let now = (console.clock)();
     if wanted.expires_at.is_some_and(|end| end <= now) {
-        return Err(OpError::Invalid("`expires` lies in the past".to_owned()));
+        return Err(OpError::Invalid(
+            "`expires` lies in the past: a grant ends later than now".to_owned(),
+        ));
     }
     let token = match wanted.token {
         Some(token) => token,

@@ -181,10 +181,14 @@ pub fn check_header(name: &str, value: &str) -> Result<(), OpError> {
         return Err(OpError::Invalid("this is no name of a header".to_owned()));
     }
     if HEADERS_REFUSED.contains(&lower.as_str()) || lower.starts_with("mcp-") {
-        return Err(OpError::Invalid("the gateway sets this header itself".to_owned()));
+        return Err(OpError::Invalid(
+            "the gateway sets this header itself: choose another name".to_owned(),
+        ));
     }
     if http::HeaderValue::from_str(value).is_err() {
-        return Err(OpError::Invalid("the value cannot be a header's".to_owned()));
+        return Err(OpError::Invalid(
+            "the value cannot be sent as a header: it is one line of visible characters".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -265,8 +269,8 @@ pub async fn accept(
     digest: Option<&str>,
 ) -> Result<UnixMillis, OpError> {
     actor.may(Permission::Administer)?;
-    let pins = console.store.pins(pin.0).await?;
-    let found = pins.iter().find(|p| p.tool == pin.1).ok_or_else(|| not_found("tool", pin.1))?;
+    let found = console.store.pin(pin.0, pin.1).await?;
+    let found = found.ok_or_else(|| not_found("tool", pin.1))?;
     let now = (console.clock)();
     let digest = digest.unwrap_or(&found.digest);
     actor.store(console).accept_pin(pin, digest, &actor.name, now).await?;

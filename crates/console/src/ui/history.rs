@@ -1,4 +1,4 @@
-//! The history of a policy: every version with its author and note, what it changed, and how an old one comes back.
+//! The history of a policy: every version with its author and note, what it changed, and how an old one is restored.
 //!
 //! What never lives here: what a text that is not saved would change (`review`).
 

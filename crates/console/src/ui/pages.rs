@@ -46,7 +46,7 @@ const ADMIN: Permission = Permission::Administer;
 
 /// All of them, in the order of the navigation.
 pub const PAGES: &[PageEntry] = &[
-    page("/", "Overview: what the gate did in the last 24 hours, and what needs somebody"),
+    page("/", "Overview: what the gateway did in the last 24 hours, and what needs somebody"),
     page("/approvals", "Calls that wait for a person, by urgency, and those that were decided"),
     page("/approvals/events", "Which calls wait, whenever that changes (server-sent events)"),
     page("/approvals/{id}", "One held call with all that a decision needs"),

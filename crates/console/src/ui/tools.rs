@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use store::{KeptOut, NewTools, PinRecord, PinState, ServerSlug, WriteError};
+use store::{KeptOut, PinLine, PinState, ServerSlug, WriteError};
 
 use self::difference::{Line, difference};
 use super::form::Posted;
@@ -88,30 +88,37 @@ async fn page(
     status: StatusCode,
 ) -> Result<Response, Trouble> {
     let now = (console.clock)();
-    let record = servers::get(console, &visitor.actor, slug).await?;
-    let pins = servers::tools(console, &visitor.actor, slug).await?;
-    let keeps = record.new_tools == NewTools::Quarantine;
-    let is_out = |pin: &PinRecord| keeps && pin.state == PinState::Quarantined;
-    let kept_out: Vec<PinRecord> = pins.into_iter().filter(is_out).collect();
+    servers::get(console, &visitor.actor, slug).await?;
+    let mut kept_out = servers::lines(console, &visitor.actor, Some(slug)).await?;
+    kept_out.retain(|line| line.state == PinState::Quarantined);
     let all = kept_out.len();
     let decided = servers::kept_out(console, &visitor.actor, slug).await?;
     let mut decided: HashMap<(String, String), KeptOut> =
         decided.into_iter().map(|kept| ((kept.tool.clone(), kept.digest.clone()), kept)).collect();
-    let of = |pin: &PinRecord| (pin.tool.clone(), pin.digest.clone());
-    let undecided = kept_out.iter().filter(|pin| !decided.contains_key(&of(pin))).count();
-    let after = asked.after.clone();
-    let rest = kept_out
-        .into_iter()
-        .filter(|pin| after.as_deref().is_none_or(|after| pin.tool.as_str() > after));
-    let mut shown: Vec<PinRecord> = rest.take(PAGE_CHANGES.saturating_add(1)).collect();
-    let is_more = shown.len() > PAGE_CHANGES;
-    shown.truncate(PAGE_CHANGES);
+    let is_undecided =
+        |line: &&PinLine| !decided.contains_key(&(line.tool.clone(), line.digest.clone()));
+    let undecided = kept_out.iter().filter(is_undecided).count();
+    if let Some(after) = asked.after.as_deref() {
+        kept_out.retain(|line| line.tool.as_str() > after);
+    }
+    let is_more = kept_out.len() > PAGE_CHANGES;
+    kept_out.truncate(PAGE_CHANGES);
+    let classes: HashMap<&str, _> =
+        kept_out.iter().map(|line| (line.tool.as_str(), (line.class, line.risk))).collect();
+    // Definitions may be long: only those that are shown are read.
+    let names = kept_out.iter().map(|line| line.tool.clone()).collect();
+    let mut shown = servers::named(console, &visitor.actor, slug, names).await?;
+    for pin in &mut shown {
+        (pin.class, pin.risk) = classes.get(pin.tool.as_str()).copied().unwrap_or_default();
+    }
     let address = format!("/servers/{}/changes", encoded(slug.as_str()));
     let next = shown.last().filter(|_| is_more);
     let next = next.map(|last| format!("{address}?after={}", encoded(&last.tool)));
     let changes = shown.into_iter().enumerate().map(|(number, pin)| Change {
         number,
-        kept: decided.remove(&of(&pin)).map(|kept| (kept.by.to_string(), When::new(kept.at, now))),
+        kept: decided
+            .remove(&(pin.tool.clone(), pin.digest.clone()))
+            .map(|kept| (kept.by.to_string(), When::new(kept.at, now))),
         value: format!("{}:{}", pin.digest, pin.tool),
         is_new: pin.accepted_definition.is_none(),
         class: Badge::class(pin.class.map_or("unknown", policy::Class::as_str)),

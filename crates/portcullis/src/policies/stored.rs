@@ -42,7 +42,7 @@ pub(crate) struct RestoreArgs {
     /// The policy
     #[arg(value_name = "NAME")]
     name: String,
-    /// The version whose text comes back
+    /// The version whose text is restored
     #[arg(value_name = "VERSION")]
     version: u32,
     /// What the new version is to do: draft, observe or enforce

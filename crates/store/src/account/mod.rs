@@ -36,9 +36,7 @@ pub enum AccountError {
     #[error("there is already an account with this {0}")]
     Exists(&'static str),
     /// Nobody would be left who may administer.
-    #[error(
-        "this is the last administrator who can sign in: make somebody else an administrator first"
-    )]
+    #[error("this is the last admin who can sign in: make somebody else an admin first")]
     LastAdmin,
     /// The link was used, withdrawn, replaced, or is too old.
     #[error("this link was used before, was withdrawn or replaced, or is too old")]

@@ -72,10 +72,10 @@ pub enum DecideError {
     #[error("{0} is no longer what was shown: its grant, policy or definition changed")]
     Changed(ApprovalId),
     /// The call was made with the decider's own grant (POLICY section 7).
-    #[error("nobody decides a call that was made with their own grant")]
+    #[error("nobody decides a call that was made with their own grant: ask another approver")]
     OwnGrant,
     /// The rule names approvers and this is none of them.
-    #[error("the rule names other approvers")]
+    #[error("the rule names other approvers: one of them decides")]
     NotAnApprover,
     /// The database did not answer, or holds a damaged record.
     #[error(transparent)]

@@ -148,6 +148,40 @@ async fn a_log_cut_back_together_with_its_head_is_found_by_the_anchor() {
     }
 }
 
+async fn goes_on(dir: TempDir, word: &str) -> TempDir {
+    let fixture = Fixture { store: crate::fixture::serve(dir.path()), dir };
+    for number in 0..3 {
+        fixture.store.record(&open_row(&format!("n{number}")), T0).await.unwrap();
+    }
+    fixture.store.close().await;
+    fixture.dir
+}
+
+/// What docs/backup.md says: anchors that are copied before the database belong to it, and later ones to what was lost.
+#[tokio::test]
+async fn a_backup_is_whole_with_the_anchors_that_were_copied_before_it() {
+    let (log, _) = log().await;
+    let first = copy(log.path());
+    let later = goes_on(copy(log.path()), "lost").await;
+    let anchors = |from: &Path, to: &Path| {
+        for name in ["audit.anchor", "deeds.anchor"] {
+            fs::copy(from.join("data").join(name), to.join("data").join(name)).unwrap();
+        }
+    };
+    let restored = copy(later.path());
+    anchors(first.path(), restored.path());
+    assert!(verify(restored.path()).await.is_ok());
+    let restored = goes_on(restored, "new").await;
+    assert!(verify(restored.path()).await.is_ok(), "the anchor follows the log again");
+    let cut = first;
+    anchors(later.path(), cut.path());
+    let said = verify(cut.path()).await.unwrap_err().to_string();
+    assert!(said.contains("was cut off: audit.anchor remembers row"), "{said}");
+    // The log goes on past the row that is remembered: it is another one, and that is said.
+    let said = verify(goes_on(cut, "other").await.path()).await.unwrap_err().to_string();
+    assert!(said.contains("is not the row that audit.anchor remembers"), "{said}");
+}
+
 #[tokio::test]
 async fn a_missing_or_altered_anchor_is_found() {
     let (log, _) = log().await;

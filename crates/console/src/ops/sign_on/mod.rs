@@ -107,7 +107,7 @@ pub enum SignOnError {
     #[error("the sign-on does not work: {0}")]
     Issuer(String),
     /// Whoever it is has no account here and may make none.
-    #[error("there is no account for you here: ask an administrator for an invitation")]
+    #[error("there is no account for you here: ask an admin for an invitation")]
     NoAccount,
     /// Accounts did not take it.
     #[error(transparent)]

@@ -145,7 +145,7 @@ fn tags(text: &str) -> Result<BTreeMap<String, String>, OpError> {
     });
     let tags: BTreeMap<String, String> = pairs.collect::<Result<_, _>>()?;
     if tags.len() > TAGS_MAX {
-        return Err(OpError::Invalid(format!("at most {TAGS_MAX} tags")));
+        return Err(OpError::Invalid(format!("a grant has at most {TAGS_MAX} tags")));
     }
     Ok(tags)
 }

@@ -411,10 +411,10 @@ pub(in crate::ui) async fn class(
     actor.may(Permission::Administer).map_err(OpError::from)?;
     let slug = slug_of(&slug)?;
     let class = Some(posted.form.class.as_str()).filter(|class| !class.is_empty());
-    let class: Option<policy::Class> = class
-        .map(str::parse)
+    let class = class
+        .map(str::parse::<policy::Class>)
         .transpose()
-        .map_err(|_unknown| OpError::Invalid("this is no class".to_owned()))?;
+        .map_err(|unknown| OpError::Invalid(unknown.to_string()))?;
     servers::set_class(&console, actor, &slug, (&posted.form.tool, class)).await?;
     Ok(see_other(&format!("{}?told=class", address(&slug))))
 }

@@ -165,7 +165,7 @@ async fn whom_nobody_invited_stays_out() {
     let mut browser = office.browser();
     let answer = office.sign_in(&mut browser).await;
     assert_out(&answer, &browser, "nobody invited them");
-    assert!(answer.text().contains("ask an administrator"), "{}", answer.text());
+    assert!(answer.text().contains("ask an admin"), "{}", answer.text());
     office.invite(EMAIL, "viewer").await;
     office.issuer.person("grace-1", EMAIL, false).await;
     assert_out(&office.sign_in(&mut browser).await, &browser, "the address is not verified");

@@ -135,7 +135,7 @@ fn class(word: &str) -> Result<ChosenClass, OpError> {
         return Ok(ChosenClass(None));
     }
     let class = word.parse().map(|class| ChosenClass(Some(class)));
-    class.map_err(|_unknown| invalid("this is no class"))
+    class.map_err(|unknown| invalid(&unknown.to_string()))
 }
 
 fn answer(word: &str) -> Result<Answer, OpError> {
