@@ -151,7 +151,7 @@ async fn a_log_cut_back_together_with_its_head_is_found_by_the_anchor() {
 async fn goes_on(dir: TempDir, word: &str) -> TempDir {
     let fixture = Fixture { store: crate::fixture::serve(dir.path()), dir };
     for number in 0..3 {
-        fixture.store.record(&open_row(&format!("n{number}")), T0).await.unwrap();
+        fixture.store.record(&open_row(&format!("{word}{number}")), T0).await.unwrap();
     }
     fixture.store.close().await;
     fixture.dir
