@@ -21,9 +21,9 @@ use reference::{Answer, Asked, evaluate};
 const NOW: UnixMillis = UnixMillis(1_767_605_400_000);
 
 /// What is called: section, name, class, risk.
-type Called = (&'static str, &'static str, Option<&'static str>, Option<&'static str>);
+pub(crate) type Called = (&'static str, &'static str, Option<&'static str>, Option<&'static str>);
 
-fn called() -> impl Strategy<Value = Called> {
+pub(crate) fn called() -> impl Strategy<Value = Called> {
     let class = select(vec![None, Some("read"), Some("write"), Some("destructive")]);
     let risk = select(vec![None, Some("low"), Some("high")]);
     let tool = (select(generate::TOOLS.to_vec()), class, risk);
@@ -34,9 +34,10 @@ fn called() -> impl Strategy<Value = Called> {
     ]
 }
 
-fn compiled(doc: &Json, called: Called, args: &Json) -> Answer {
+/// What the compiled engine says under a policy's text: verdict, reason and rule.
+pub(crate) fn compiled(doc: &str, called: Called, args: &Json) -> Answer {
     let (section, name, class, risk) = called;
-    let document = Document::parse(&doc.to_string()).unwrap_or_else(|p| panic!("{p:#?}\n{doc}"));
+    let document = Document::parse(doc).unwrap_or_else(|p| panic!("{p:#?}\n{doc}"));
     let text = args.to_string();
     let args = Value::parse(&text).unwrap();
     let tags = BTreeMap::from([("x".to_owned(), "a".to_owned())]);
@@ -66,7 +67,8 @@ fn compiled(doc: &Json, called: Called, args: &Json) -> Answer {
     }
 }
 
-fn naive(doc: &Json, (section, name, class, risk): Called, args: &Json) -> Answer {
+/// What the naive evaluator says.
+pub(crate) fn naive(doc: &Json, (section, name, class, risk): Called, args: &Json) -> Answer {
     let mut tool = json!({ "name": name });
     for (key, value) in [("class", class), ("risk", risk)] {
         if let Some(value) = value {
@@ -84,7 +86,7 @@ fn naive(doc: &Json, (section, name, class, risk): Called, args: &Json) -> Answe
 }
 
 /// A resource is asked with its URI as the only argument.
-fn arguments_of(called: Called, args: &Json) -> Cow<'_, Json> {
+pub(crate) fn arguments_of(called: Called, args: &Json) -> Cow<'_, Json> {
     if called.0 == "resources" {
         Cow::Owned(json!({ "uri": called.1 }))
     } else {
@@ -102,7 +104,7 @@ proptest! {
         args in generate::arguments(),
     ) {
         let args = arguments_of(called, &args);
-        prop_assert_eq!(compiled(&doc, called, &args), naive(&doc, called, &args));
+        prop_assert_eq!(compiled(&doc.to_string(), called, &args), naive(&doc, called, &args));
     }
 }
 

@@ -103,6 +103,13 @@ pub fn read_off(text: &str) -> Result<(Document, Form), Vec<Problem>> {
     Ok((document, form))
 }
 
+/// The form of a text that is JSON and breaks the rules of the language, to be shown beside its errors: what is unknown or
+/// of a wrong type is left out of it. No edit takes such a text. `None` where the text is no JSON.
+pub fn outline(text: &str) -> Option<Form> {
+    let tree = crate::parse::parse_tree(text).ok()?;
+    Some(read::form(text, &tree))
+}
+
 /// Applies one edit to the text of a policy.
 ///
 /// # Errors

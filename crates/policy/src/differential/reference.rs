@@ -19,7 +19,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// Verdict, reason and rule; an allow has neither.
-pub(super) type Answer = (&'static str, String, String);
+pub(crate) type Answer = (&'static str, String, String);
 
 type Truth = Option<bool>;
 type Entry<'a> = (String, &'a Json);

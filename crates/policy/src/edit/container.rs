@@ -90,7 +90,9 @@ pub(super) fn trivia(
         let (part, length) = if rest.starts_with("//") {
             (Trivia::Line, rest.find(['\n', '\r']).unwrap_or(rest.len()))
         } else if rest.starts_with("/*") {
-            (Trivia::Block, rest.find("*/").map_or(rest.len(), |end| end + 2))
+            // `/*/` does not end itself.
+            let end = rest.get(2..).and_then(|body| body.find("*/"));
+            (Trivia::Block, end.map_or(rest.len(), |end| end + 4))
         } else if space(char::from(first)) {
             (Trivia::Space, rest.find(|c| !space(c)).unwrap_or(rest.len()))
         } else {

@@ -304,7 +304,7 @@ fn pieces(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
         let length = if rest.starts_with("//") {
             rest.find(['\n', '\r']).unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |end| end + 2)
+            rest.get(2..).unwrap().find("*/").map_or(rest.len(), |end| end + 4)
         } else if rest.starts_with('"') {
             let mut escaped = false;
             let end = rest.bytes().skip(1).position(|byte| {
@@ -322,7 +322,7 @@ fn pieces(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 }
 
 /// The members of the document, and the blocks of its sections, each from its key to the end of its value, by JSON
-/// Pointer, escapes in keys as they are written.
+/// Pointer.
 pub(crate) fn parts(text: &str) -> Vec<(String, Range<usize>)> {
     let mut found = Vec::new();
     let mut keys: Vec<Option<Range<usize>>> = Vec::new();
@@ -331,10 +331,10 @@ pub(crate) fn parts(text: &str) -> Vec<(String, Range<usize>)> {
         if !(1..=2).contains(&keys.len()) {
             return;
         }
-        let named: Option<Vec<&str>> =
-            keys.iter().map(|key| text.get(key.clone()?)?.get(1..)?.strip_suffix('"')).collect();
+        let named: Option<Vec<String>> =
+            keys.iter().map(|key| serde_json::from_str(text.get(key.clone()?)?).ok()).collect();
         let (Some(named), Some(Some(last))) = (named, keys.last()) else { return };
-        if named.len() == 1 || matches!(named[0], "tools" | "resources" | "prompts") {
+        if named.len() == 1 || matches!(named[0].as_str(), "tools" | "resources" | "prompts") {
             let named = named.iter().map(|key| key.replace('~', "~0").replace('/', "~1"));
             found.push((format!("/{}", named.collect::<Vec<_>>().join("/")), last.start..end));
         }
