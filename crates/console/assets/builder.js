@@ -139,7 +139,7 @@ async function begin(root) {
     list.update(looked.found);
     const odd = looked.unseen.map((one) => el("li", {}, el("button", { class: "link", onclick: () => go(one) }, `Line ${one.line}`), `: ${one.characters}`));
     document.getElementById("unseen").replaceChildren(...(odd.length ? [el("div", { class: "notice warn" }, el("strong", {}, "Characters that nobody sees stand in the text"), el("ul", {}, odd))] : []));
-    rules.show(form, looked.chosen, [...found.problems, ...found.lints]);
+    rules.show(form, looked.chosen, [...found.problems, ...found.lints], found.problems.length > 0);
     showMarks(looked.text === null);
   }
 

@@ -64,16 +64,23 @@ const FITTING = {
 };
 FITTING.integer = FITTING.number;
 
-const isNumber = (text) => /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text);
-// A value is JSON as text: a number keeps its digits, which a browser's own numbers would round.
-const asText = (json) => { try { const value = JSON.parse(json); return typeof value === "string" ? value : json; } catch { return json; } };
+/** Facts that every call has. */
+const GIVEN = /^(tool\.name|grant\.label|now\.(hour|weekday))$/;
 
-/** Elements of a JSON list as texts, numbers as they are written; null where one is neither. */
+const isNumber = (text) => /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text);
+const shapeOf = (op) => OPS.find(([name]) => name === op)?.[2] ?? "one";
+const isText = (json) => json.startsWith("\"");
+// A value is JSON as text: a number keeps its digits, which a browser's own numbers would round. Where any type may stand, what reads
+// as JSON is JSON, and all else is text.
+const spelled = (text) => { try { JSON.parse(text); return text; } catch { return JSON.stringify(text); } };
+const shown = (json, texts) => { try { const value = JSON.parse(json); return isText(json) && (texts || spelled(value) !== value) ? value : json; } catch { return json; } };
+
+/** Elements of a JSON list, each as it is written; null where one is a list or an object. */
 function elements(json) {
   const found = [];
   let rest = json.trim().replace(/^\[/, "");
   for (;;) {
-    const match = /^\s*("(?:[^"\\]|\\.)*"|-?[\d.eE+-]+)\s*([,\]])/.exec(rest);
+    const match = /^\s*("(?:[^"\\]|\\.)*"|[-+.\w]+)\s*([,\]])/.exec(rest);
     if (!match) return /^\s*\]\s*$/.test(rest) ? found : null;
     found.push(match[1]);
     rest = rest.slice(match[0].length);
@@ -81,40 +88,48 @@ function elements(json) {
   }
 }
 
-/** A field for the value of an operator; `value()` gives it as JSON. */
+/** A field for the value of an operator, as the schema types it; `value()` gives it as JSON. */
 function valueField(op, argument, json) {
-  const shape = OPS.find(([name]) => name === op)?.[2] ?? "one";
+  const shape = shapeOf(op);
   const kind = argument?.kind;
   const words = argument?.words ?? [];
-  if (shape === "bool" || (shape === "one" && (kind === "boolean" || json === "true" || json === "false"))) {
-    const control = select([["true", shape === "bool" ? "yes" : "true"], ["false", shape === "bool" ? "no" : "false"]], json === "false" ? "false" : "true", { "aria-label": "Value" });
+  const texts = kind === "string" || shape === "text" || op === "path_within" || op === "host_in";
+  const whole = kind === "integer" || /^(length|count)_/.test(op);
+  const chosen = (pairs) => {
+    const control = select(pairs, json || pairs[0][0], { "aria-label": "Value" });
     return { control, value: () => control.value };
-  }
+  };
+  if (shape === "bool") return chosen([["true", "yes"], ["false", "no"]]);
+  if (shape === "one" && words.length && (!json || words.includes(json))) return chosen(words.map((word) => [word, shown(word, true)]));
   if (shape === "list") {
     const parts = json.trim().startsWith("[") ? elements(json) : json ? [json] : [];
     if (parts) {
-      const control = el("textarea", { rows: Math.min(6, parts.length + 1), "aria-label": "Values, one in a line", class: "code", value: parts.map(asText).join("\n"), placeholder: words.map(asText).join("\n") || "one in a line" });
-      const numbers = kind === "number" || kind === "integer" || (parts.length > 0 && parts.every(isNumber));
-      const spell = (text) => (numbers && isNumber(text) ? text : words.includes(text) ? text : JSON.stringify(text));
-      return { control, value: () => `[${control.value.split("\n").map((line) => line.trim()).filter(Boolean).map(spell).join(", ")}]` };
+      const plain = texts && parts.every(isText);
+      const control = el("textarea", { rows: Math.min(6, parts.length + 1), "aria-label": "Values, one in a line", class: "code", value: parts.map((part) => shown(part, plain)).join("\n"), placeholder: words.map((word) => shown(word, plain)).join("\n") || "one in a line" });
+      return { control, value: () => `[${control.value.split("\n").map((line) => line.trim()).filter(Boolean).map(plain ? JSON.stringify : spelled).join(", ")}]` };
     }
   }
-  if (shape === "one" && words.length && (!json || words.includes(json))) {
-    const control = select(words.map((word) => [word, asText(word)]), json || words[0], { "aria-label": "Value" });
-    return { control, value: () => control.value };
+  if ((shape === "number" || (shape === "one" && /^(number|integer)$/.test(kind))) && (!json || isNumber(json))) {
+    const control = el("input", { type: "number", step: whole ? 1 : "any", "aria-label": "Value", value: json });
+    // What a browser would not hold as it is written stays text.
+    if (control.value === json) return { control, value: () => control.value };
   }
-  const number = shape === "number" || (shape === "one" && (kind === "number" || kind === "integer" || isNumber(json)));
-  const raw = shape === "one" && json !== "" && !isNumber(json) && !json.startsWith("\"");
-  const control = el("input", { class: raw ? "code" : null, inputmode: number ? "decimal" : null, "aria-label": raw ? "Value as JSON" : "Value", value: raw ? json : asText(json) });
-  return { control, value: () => (number || raw ? control.value.trim() : JSON.stringify(control.value)) };
+  const plain = texts && shape !== "list" && (!json || isText(json));
+  const value = shown(json, plain);
+  const make = (type) => el("input", { type, class: plain ? null : "code", inputmode: { email: "email", uri: "url" }[argument?.format], "aria-label": plain ? "Value" : "Value, as text or JSON", value });
+  let control = make(plain && shape === "one" && argument?.format === "date" ? "date" : "text");
+  if (control.value !== value) control = make("text");
+  return { control, value: () => (plain ? JSON.stringify(control.value) : control.value.trim() && spelled(control.value.trim())) };
 }
 
 /** The fields of a comparison. `onDone` gets it when something is changed; without one, `read()` gives it. */
 export function conditionFields(test, known, listId, onDone) {
   const path = el("input", { class: "code", list: listId, value: test.path, "aria-label": "Argument or fact, such as args.amount", placeholder: "args.amount" });
-  const argument = () => known.find((one) => one.path === path.value.trim());
+  const named = (more = "") => known.find((one) => one.path === path.value.trim() + more);
+  const argument = () => named();
   const op = el("select", { "aria-label": "Comparison" });
   const missing = el("input", { type: "checkbox", checked: test.if_missing });
+  const unless = el("label", { class: "check small" }, missing, "or it is missing");
   const slot = el("span", { class: "slot" });
   let json = test.value;
   let current;
@@ -127,21 +142,27 @@ export function conditionFields(test, known, listId, onDone) {
     op.value = names.some(([name]) => name === before) ? before : names[0][0];
   }
   function show() {
-    current = valueField(op.value, argument(), json);
+    const one = argument();
+    // A list contains what its elements are.
+    const typed = one?.kind === "array" && op.value.endsWith("contains") ? named("[*]") : one;
+    current = valueField(op.value, typed, json);
     if (onDone) current.control.addEventListener("change", done);
-    slot.replaceChildren(current.control);
+    slot.replaceChildren(current.control, ...(one?.said ? [el("span", { class: "hint small" }, one.said)] : []));
+    // What is always there is never missing, and `exists` asks for just that.
+    unless.hidden = !missing.checked && (op.value === "exists" || one?.required || GIVEN.test(path.value.trim()));
   }
-  const read = () => ({ test: { path: path.value.trim(), op: op.value, value: current.value(), if_missing: missing.checked } });
+  const read = () => ({ test: { path: path.value.trim(), op: op.value, value: current.value(), if_missing: missing.checked && !unless.hidden } });
   function done() { if (path.value.trim() && current.value() !== "") onDone?.(read()); }
 
   path.addEventListener("change", () => { offer(); show(); done(); });
   let before = test.op;
   op.addEventListener("change", () => {
     const value = current.value();
-    const takesList = OPS.find(([name]) => name === op.value)?.[2] === "list";
+    const shape = shapeOf(op.value);
     if (op.value === "exists") json = "true";
     else if (before === "exists" || value === "[]") json = "";
-    else json = takesList || !value.startsWith("[") ? value : elements(value)?.[0] ?? "";
+    else json = shape === "list" || !value.startsWith("[") ? value : elements(value)?.[0] ?? "";
+    if (shape === "number" && !isNumber(json)) json = "";
     before = op.value;
     show();
     done();
@@ -149,5 +170,5 @@ export function conditionFields(test, known, listId, onDone) {
   missing.addEventListener("change", done);
   offer();
   show();
-  return { element: el("div", { class: "condition" }, path, op, slot, el("label", { class: "check small" }, missing, "or it is missing")), read };
+  return { element: el("div", { class: "condition" }, path, op, slot, unless), read };
 }

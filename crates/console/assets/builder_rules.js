@@ -23,29 +23,33 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
   const link = (word, onclick) => el("button", { class: "link small", onclick }, word);
   const place = (at) => link(`Line ${at.line}`, () => go(at));
   const orNull = (text) => (text.trim() === "" ? null : text);
-  const text = (label, value, done, attributes = {}) => field(label, el("input", { value: value ?? "", onchange: (event) => done(orNull(event.target.value)), ...attributes }));
-
-  const long = (label, value, done) => field(label, el("textarea", { rows: 2, value: value ?? "", onchange: (event) => done(orNull(event.target.value)) }));
+  const typed = (name, more) => (label, value, done, attributes) => field(label, el(name, { value: value ?? "", onchange: (event) => done(orNull(event.target.value)), ...more, ...attributes }));
+  const text = typed("input");
+  const long = typed("textarea", { rows: 2 });
 
   function opaque(part, words) {
     return el("div", { class: "opaque" }, el("p", {}, words), el("details", {}, el("summary", {}, "Its text"), el("pre", { class: "wrap" }, part.text)), el("p", { class: "hint small" }, "The fields cannot show this: change it in the text. ", place(part.place)));
   }
 
+  const within = (marks, pointer) => marks.filter((mark) => mark.pointer === pointer || mark.pointer.startsWith(`${pointer}/`));
+
   function marksOf(marks, pointer) {
-    const own = marks.filter((mark) => mark.pointer === pointer || mark.pointer.startsWith(`${pointer}/`));
-    return own.map((mark) => el("p", { class: `notice ${mark.code ? "warn" : "bad"} small` }, `${mark.code ? `${mark.code} ` : ""}${mark.message}${mark.help ? `; ${mark.help}` : ""} `, link(`Line ${mark.line}`, () => go(mark))));
+    return within(marks, pointer).map((mark) => el("p", { class: `notice ${mark.code ? "warn" : "bad"} small` }, `${mark.code ? `${mark.code} ` : ""}${mark.message}${mark.help ? `; ${mark.help}` : ""} `, link(`Line ${mark.line}`, () => go(mark))));
   }
 
-  /** A rule or limit with errors or warnings is underlined as its place in the text is. */
-  function lined(marks, pointer) {
-    const own = marks.filter((mark) => mark.pointer === pointer || mark.pointer.startsWith(`${pointer}/`));
-    return own.length ? (own.every((mark) => mark.code) ? "rule doubted" : "rule marked") : "rule";
+  /** What has errors or warnings is underlined as its place in the text is. */
+  function lined(marks, pointer, name = "rule") {
+    const own = within(marks, pointer);
+    return own.length ? `${name} ${own.every((mark) => mark.code) ? "doubted" : "marked"}` : name;
   }
 
   // --- One block ---------------------------------------------------------------------------------
 
   function actions(block, verdict, name) {
-    const set = (action) => send({ set_action: { blocks: [block], action: action === "custom" ? "allow" : action } });
+    const set = (action) => {
+      if (action === "custom") drafts["new-require"] = true;
+      send({ set_action: { blocks: [block], action: action === "custom" ? "allow" : action } });
+    };
     return el("fieldset", { class: "choices actions-of" }, el("legend", { class: "away" }, "What becomes of calls"),
       ACTIONS.map(([value, word]) => el("label", { class: "check" }, el("input", { type: "radio", name, value, id: `action-${value}`, checked: verdict === value, onchange: () => set(value) }), word)));
   }
@@ -63,10 +67,11 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
     const [asks, words] = approval(at, list);
     const terms = at.approval?.terms;
     const setTerms = (change) => send({ set_rule_approval: { ...where, approval: { terms: { ...terms, ...change } } } });
+    const seconds = (label, key) => text(label, terms[key], (value) => setTerms({ [key]: value && Number(value) }), NUMERIC);
     const key = `${list}${index}`;
     const conditions = at.conditions.map((condition, number) => ("opaque" in condition
       ? opaque(condition.opaque, condition.opaque.sentence)
-      : el("div", { class: "line-of" }, conditionFields(condition.test, shown.known, "known-paths", (changed) => send({ replace_condition: { ...where, index: number, condition: changed } })).element,
+      : el("div", { class: lined(shown.marks, `${at.place.pointer}/conditions/${number}`, "line-of") }, conditionFields(condition.test, shown.known, "known-paths", (changed) => send({ replace_condition: { ...where, index: number, condition: changed } })).element,
         button("Remove", () => send({ remove_condition: { ...where, index: number } }), { "aria-label": `Remove condition ${number + 1}` }))));
     return el("li", { class: lined(shown.marks, at.place.pointer) }, el("p", { class: "sentence" }, at.sentence), marksOf(shown.marks, at.place.pointer), conditions,
       drafts[key] ? draft(key, (condition) => send({ add_condition: { ...where, condition } }), shown) : null,
@@ -78,8 +83,7 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
           field("Who may let a call pass", pick(words, asks, (value) => send({ set_rule_approval: { ...where, approval: value === "" ? null : { switch: value === "true" } } }))),
           text("Name (id)", at.id, (id) => send({ set_rule_id: { ...where, id } })),
           asks === "true" ? button("Set terms", () => send({ set_rule_approval: { ...where, approval: { terms: { expires_seconds: 3600 } } } })) : null,
-          terms ? [text("A request lives (seconds)", terms.expires_seconds, (seconds) => setTerms({ expires_seconds: seconds === null ? null : Number(seconds) }), NUMERIC),
-            text("A call waits (seconds)", terms.wait_seconds, (seconds) => setTerms({ wait_seconds: seconds === null ? null : Number(seconds) }), NUMERIC),
+          terms ? [seconds("A request lives (seconds)", "expires_seconds"), seconds("A call waits (seconds)", "wait_seconds"),
             text("Approvers", terms.approvers?.join(" "), (names) => setTerms({ approvers: names === null ? [] : names.split(/[\s,]+/).filter(Boolean) }), { placeholder: "role:approver" })] : null)));
   }
 
@@ -91,7 +95,7 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
     return el("div", { class: "draft" }, fields.element, line(
       button(words, () => {
         const read = fields.read();
-        if (read.test.value === "") { fields.element.querySelector(".slot input")?.focus(); return; }
+        if (["", '""', "[]"].includes(read.test.value)) { fields.element.querySelector(".slot").firstChild.focus(); return; }
         delete drafts[key];
         add(read);
       }, { class: "tiny primary" }), button("Leave it", () => { delete drafts[key]; shown.again(); })));
@@ -106,16 +110,17 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
         list === "deny_if" ? button("Ask a person for every call", () => send({ add_rule: { blocks: [block], list, rule: { ...emptyRule, on_deny: ASK } } })) : null));
   }
 
+  const windows = (words, at, done) => pick([...new Set([...words, at])].map((word) => [word, word === "in_flight" ? "running at once" : /^\d/.test(word) ? `${word} seconds` : word]).concat([["other", "so many seconds…"]]), at, (value) => done(value === "other" ? "60" : value));
+
   function limit(block, index, at, shown) {
     const { place: where, sentence, ...plain } = at;
     const set = (change) => send({ replace_limit: { block, index, limit: { ...plain, ...change } } });
     const counts = at.increment_from ? "from" : at.increment ? "units" : "calls";
     const numbers = shown.known.filter((argument) => ["number", "integer"].includes(argument.kind) && !argument.path.includes("[*]"));
-    const windows = WINDOWS.includes(at.window) ? WINDOWS : [...WINDOWS, at.window];
     return el("li", { class: lined(shown.marks, where.pointer) }, el("p", { class: "sentence" }, sentence), marksOf(shown.marks, where.pointer),
       row(
         text("At most", at.max, (max) => max && set({ max }), DECIMAL),
-        field("In each", pick([...windows.map((word) => [word, word === "in_flight" ? "running at once" : /^\d/.test(word) ? `${word} seconds` : word]), ["other", "so many seconds…"]], at.window, (value) => set({ window: value === "other" ? "60" : value }))),
+        field("In each", windows(WINDOWS, at.window, (window) => set({ window }))),
         /^\d/.test(at.window) ? text("Seconds", at.window, (window) => window && set({ window }), NUMERIC) : null,
         field("For", pick([["", "each grant (usual)"], ["grant", "each grant"], ["session", "each session"], ["server", "the whole server"], ["organisation", "the organisation"]], at.scope ?? "", (value) => set({ scope: orNull(value) })))),
       more("What it counts, counter, message", counts !== "calls" || Boolean(at.counter || at.algorithm || at.on_deny),
@@ -149,13 +154,14 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
     }
     const at = entry ?? { require: [], deny_if: [], limits: [], rate_limit: null, validate: null, sentence: "Nothing is asked of every call." };
     parts.push(el("p", { class: "sentence" }, at.sentence, " ", at.place ? place(at.place) : null));
-    if (at.place && !isAll) parts.push(marksOf(shown.marks.filter((mark) => !/\/(require|deny_if|limits)\/\d/.test(mark.pointer)), at.place.pointer));
+    if (at.place) parts.push(marksOf(shown.marks.filter((mark) => !/\/(require|deny_if|limits)\/\d/.test(mark.pointer)), at.place.pointer));
     const blocks = [block];
     const rate = at.rate_limit;
     parts.push(row(
       isAll || (verdict === "allow" || verdict === "custom") && !at.reason ? null : long("Message of the action", at.reason, (reason) => send({ set_reason: { blocks, reason } })),
       checks ? field("Arguments against the schema", pick([["", "Not compared (usual)"], ["off", "Not compared"], ["schema", "Must satisfy it"], ["strict", "Must satisfy it, and nothing else"]], at.validate ?? "", (value) => send({ set_validate: { blocks, mode: orNull(value) } }))) : null,
-      text("Calls a minute, at most", rate && rate.window === "minute" ? rate.max : "", (max) => send({ set_rate_limit: { blocks, rate: max && { max, window: "minute" } } }), { inputmode: "decimal", placeholder: rate ? `${rate.max} in ${rate.window}` : "no bound" })));
+      text("Calls, at most", rate?.max, (max) => send({ set_rate_limit: { blocks, rate: max && { max, window: rate?.window ?? "minute" } } }), { ...DECIMAL, placeholder: "no bound" }),
+      rate ? field("In each", windows(WINDOWS.slice(0, -1), rate.window, (window) => send({ set_rate_limit: { blocks, rate: { ...rate, window } } }))) : null));
     if (["deny", "hide"].includes(verdict) && at.require.length + at.deny_if.length + at.limits.length) parts.push(el("p", { class: "notice" }, "What follows is written but never reached."));
     parts.push(rules(block, "require", "Must hold", "Every one of these must be true, or the call is refused.", at, shown), rules(block, "deny_if", "Must not match", "If one of these is true, the call is refused or waits for a person.", at, shown));
     parts.push(part("Limits", el("ol", { class: "stack-tight" }, at.limits.map((found, index) => limit(block, index, found, shown))),
@@ -197,8 +203,9 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
     return part("Another entry", el("div", { class: "line-of" }, section, name, action, button("Add", add)));
   }
 
-  function none(form) {
+  function none(form, shown) {
     return [el("p", { class: "muted" }, "Choose tools at the left to see and change what is said of them."),
+      marksOf(shown.marks.filter((mark) => !/^\/(tools|resources|prompts|all_tools)\b/.test(mark.pointer)), ""),
       row( field("What no entry names", pick([["deny", "is denied and not shown"], ["allow", "is allowed"]], form.default, (value) => send({ set_default: value }))),
         long("Description", form.description, (description) => send({ set_description: description }))),
       line(button("Recommended for all", () => recommend([]), { class: "primary", id: "recommended" })),
@@ -209,20 +216,20 @@ export function makeRules(root, edits, { send, recommend, go, choose }) {
 
   return {
     /** Shows what was found, and keeps the focus on the field where it was. */
-    show(form, blocks, marks) {
+    show(form, blocks, marks, broken) {
       const controls = () => [...root.querySelectorAll("input, select, textarea, button, summary")];
       const focused = controls().indexOf(document.activeElement);
       const label = focused >= 0 ? document.activeElement.id : "";
       const opened = [...root.querySelectorAll("details")].map((details) => details.open);
       const known = form?.tool?.arguments ?? [];
-      const shown = { known, marks, again: () => this.show(form, blocks, marks) };
-      let parts = [el("p", { class: "notice bad" }, "The text has errors, which are listed under it. The fields come back as soon as they are corrected.")];
-      if (form) parts = blocks.length === 0 ? none(form) : blocks.length === 1 ? one(form.entries[0], form, shown) : several(blocks, form);
+      const shown = { known, marks, again: () => this.show(form, blocks, marks, broken) };
+      const parts = broken ? [el("p", { class: "notice bad" }, "The text has errors, which are listed under it and underlined here. The fields take changes again as soon as they are corrected. ", link(`Line ${marks[0].line}`, () => go(marks[0])))] : [];
+      if (form) parts.push(...(blocks.length === 0 ? none(form, shown) : blocks.length === 1 ? one(form.entries[0], form, shown) : several(blocks, form)));
       const paths = [...known.map((argument) => argument.path), ...FACTS];
       const content = el("div", { class: "stack" }, parts, el("datalist", { id: "known-paths" }, paths.map((path) => el("option", { value: path }))));
       root.replaceChildren(content);
       // Links to lines also work where nothing may be changed.
-      if (!edits) for (const control of root.querySelectorAll("input, select, textarea, button:not(.link)")) control.disabled = true;
+      if (!edits || broken) for (const control of root.querySelectorAll("input, select, textarea, button:not(.link)")) control.disabled = true;
       // The same block shown again keeps what was open.
       const details = [...root.querySelectorAll("details")];
       if (this.last === JSON.stringify(blocks) && details.length === opened.length) details.forEach((one, index) => { one.open = opened[index]; });

@@ -81,7 +81,7 @@ pub struct Looked {
     pub problems: Vec<Mark>,
     /// Warnings, if they were wanted and the text has no errors.
     pub lints: Option<Vec<Mark>>,
-    /// The form; none while the text has errors.
+    /// The form; none while the text is no JSON. Of a text with errors it is there to be read only.
     pub form: Option<Shown>,
     /// The tools and entries that were looked for.
     pub found: Found,
@@ -144,8 +144,8 @@ pub struct ToolShown {
     pub arguments: Vec<Argument>,
     /// Whether no selector can name it alone: it begins with `@` or holds `*` (POLICY section 2).
     pub unnameable: bool,
-    /// What the whole policy comes to for it.
-    pub effect: Effect,
+    /// What the whole policy comes to for it; none while the text has errors.
+    pub effect: Option<Effect>,
     /// Other blocks whose rules apply to it as well.
     pub also: Vec<Pattern>,
 }
@@ -198,11 +198,13 @@ fn looked(asked: &Asked, known: &Known) -> Looked {
             }
             let policy = Policy::compile(&document);
             looked.found = asked.find.run(&known.lines, Some((&form, &policy)));
-            looked.form = Some(shown(form, &policy, known, &asked.selected));
+            looked.form = Some(shown(form, Some(&policy), known, &asked.selected));
         }
         Err(problems) => {
             looked.problems = marks::of_problems(text, &problems);
             looked.found = asked.find.run(&known.lines, None);
+            let outline = edit::outline(text);
+            looked.form = outline.map(|form| shown(form, None, known, &asked.selected));
         }
     }
     looked
@@ -312,7 +314,7 @@ fn facts(line: &PinLine) -> ToolFacts<'_> {
     ToolFacts { name: &line.tool, class: line.class, risk: line.risk, schema: None }
 }
 
-fn shown(form: Form, policy: &Policy, known: &Known, selected: &[Block]) -> Shown {
+fn shown(form: Form, policy: Option<&Policy>, known: &Known, selected: &[Block]) -> Shown {
     let line = match selected {
         [Block::Tools(name)] => known.lines.iter().find(|line| line.tool == *name),
         _ => None,
@@ -342,7 +344,7 @@ fn shown(form: Form, policy: &Policy, known: &Known, selected: &[Block]) -> Show
 fn tool_shown(
     (line, definition): (&PinLine, Option<&str>),
     form: &Form,
-    policy: &Policy,
+    policy: Option<&Policy>,
 ) -> ToolShown {
     let definition: Option<serde_json::Value> =
         definition.and_then(|definition| serde_json::from_str(definition).ok());
@@ -356,7 +358,7 @@ fn tool_shown(
         description: text("description"),
         arguments: schema.map(arguments::of_schema).unwrap_or_default(),
         unnameable: line.tool.starts_with('@') || line.tool.contains('*'),
-        effect: edit::effect(policy, &facts(line)),
+        effect: policy.map(|policy| edit::effect(policy, &facts(line))),
         also: others
             .chain(all)
             .take(BLOCKS_SHOWN_MAX)

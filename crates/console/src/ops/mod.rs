@@ -19,6 +19,7 @@ pub mod policies;
 pub mod recommend;
 pub mod replay;
 pub mod review;
+pub(crate) mod schema_part;
 pub mod servers;
 pub mod set_up;
 pub mod settings;

@@ -272,10 +272,12 @@ fn trial_of(asked: &Asked) -> Result<Trial, OpError> {
 fn typed(members: &Members, bench: &Bench, asked: &mut Asked) -> Result<(), OpError> {
     let schema = schema_of(bench, asked);
     if asked.arguments.is_empty() {
-        let json = member(members, "args");
-        let by_form = member(members, "by") == "form" || json.trim().is_empty();
+        let json = member(members, "args").trim();
+        let by_form = member(members, "by") == "form" || json.is_empty();
+        // Fields of another tool were made of other arguments.
+        let before = if member(members, "shown") == asked.name { json } else { "" };
         asked.arguments =
-            if by_form { arguments(schema, members)? } else { json.trim().to_owned() };
+            if by_form { arguments(schema, before, members)? } else { json.to_owned() };
     }
     Ok(())
 }

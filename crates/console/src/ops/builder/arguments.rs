@@ -4,6 +4,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::ops::schema_part::SchemaPart;
+
 /// Arguments of one tool, at most.
 const ARGUMENTS_MAX: usize = 200;
 /// Steps of a path, at most.
@@ -20,10 +22,14 @@ pub struct Argument {
     pub path: String,
     /// `string`, `number`, `integer`, `boolean`, `array`, `object` or `any`.
     pub kind: &'static str,
-    /// The values that the schema allows, each as JSON, if it lists them.
+    /// The values that there are, each as JSON, if the schema lists them, and of a boolean.
     pub words: Vec<String>,
-    /// Whether every call has it.
+    /// Whether it is there in every call that satisfies the schema, and not `null`.
     pub required: bool,
+    /// Type, format and bounds in words.
+    pub said: String,
+    /// The `format` of a text.
+    pub format: Option<String>,
     /// What the server says of it.
     pub description: Option<String>,
 }
@@ -31,63 +37,53 @@ pub struct Argument {
 /// The arguments of a schema, in its order, containers before what is in them.
 pub(super) fn of_schema(schema: &Value) -> Vec<Argument> {
     let mut found = Vec::new();
-    members(schema, "args", STEPS_MAX, &mut found);
+    members(SchemaPart::of(schema), ("args", true), STEPS_MAX, &mut found);
     found
 }
 
-fn members(schema: &Value, path: &str, steps: usize, found: &mut Vec<Argument>) {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-    let required: Vec<&str> = schema
-        .get("required")
-        .and_then(Value::as_array)
-        .map(|names| names.iter().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
-    for (name, schema) in properties {
-        let path = format!("{path}{}", step(name));
-        add(schema, (path, required.contains(&name.as_str())), steps, found);
+fn members(
+    part: SchemaPart<'_>,
+    (path, required): (&str, bool),
+    steps: usize,
+    found: &mut Vec<Argument>,
+) {
+    for (name, wanted, part) in part.members() {
+        let required = required && wanted && !part.is_nullable();
+        add(part, (format!("{path}{}", step(name)), required), steps, found);
     }
 }
 
-fn add(schema: &Value, (path, required): (String, bool), steps: usize, found: &mut Vec<Argument>) {
+fn add(
+    part: SchemaPart<'_>,
+    (path, required): (String, bool),
+    steps: usize,
+    found: &mut Vec<Argument>,
+) {
     if found.len() >= ARGUMENTS_MAX || steps == 0 {
         return;
     }
-    let kind = kind(schema);
-    let words = schema.get("enum").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let description = schema.get("description").and_then(Value::as_str);
+    let kind = part.kind();
+    let mut words: Vec<String> =
+        part.words().into_iter().take(WORDS_MAX).map(Value::to_string).collect();
+    if kind == "boolean" && words.is_empty() {
+        words.extend(["true".to_owned(), "false".to_owned()]);
+    }
+    let shortened = |text: &str| text.chars().take(DESCRIPTION_CHARS_MAX).collect();
     found.push(Argument {
         path: path.clone(),
         kind,
-        words: words.iter().take(WORDS_MAX).map(Value::to_string).collect(),
+        words,
         required,
-        description: description.map(|text| text.chars().take(DESCRIPTION_CHARS_MAX).collect()),
+        said: part.said(),
+        format: part.format().map(shortened),
+        description: part.description().map(shortened),
     });
     if kind == "object" {
-        members(schema, &path, steps - 1, found);
+        members(part, (&path, required), steps - 1, found);
     }
-    if let (true, Some(items)) = (kind == "array", schema.get("items").filter(|i| i.is_object())) {
+    if let (true, Some(items)) = (kind == "array", part.items()) {
+        // An array may be empty: no element is there for certain.
         add(items, (format!("{path}[*]"), false), steps - 1, found);
-    }
-}
-
-/// The one type of a schema that is not `null`.
-fn kind(schema: &Value) -> &'static str {
-    let named = match schema.get("type") {
-        Some(Value::String(name)) => Some(name.as_str()),
-        Some(Value::Array(names)) => {
-            let mut names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
-            names.next().filter(|_| names.next().is_none())
-        }
-        _ => None,
-    };
-    match named {
-        Some("string") => "string",
-        Some("number") => "number",
-        Some("integer") => "integer",
-        Some("boolean") => "boolean",
-        Some("array") => "array",
-        Some("object") => "object",
-        _ => "any",
     }
 }
 

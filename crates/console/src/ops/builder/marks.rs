@@ -33,8 +33,15 @@ fn units(text: &str) -> usize {
 }
 
 pub(super) fn of_problems(text: &str, problems: &[Problem]) -> Vec<Mark> {
+    // Problems come in the order of the text: what lies before each is counted once.
+    let (mut counted, mut before) = (0, 0);
     let marks = problems.iter().take(MARKS_MAX).map(|problem| {
-        let start = units(text.get(..problem.span.start).unwrap_or(""));
+        if problem.span.start < counted {
+            (counted, before) = (0, 0);
+        }
+        before += units(text.get(counted..problem.span.start).unwrap_or(""));
+        counted = problem.span.start;
+        let start = before;
         let length = units(text.get(problem.span.clone()).unwrap_or(""));
         Mark {
             code: None,

@@ -12,9 +12,10 @@ const DEFINITION: &str = r#"{"name": "pay", "description": "What it does.", "inp
     "type": "object",
     "required": ["amount"],
     "properties": {
-        "amount": {"type": ["number", "null"], "description": "How much."},
+        "amount": {"type": "number", "minimum": 0, "maximum": 500, "description": "How much."},
         "a.b": {"enum": ["x", 1]},
-        "to": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}}
+        "to": {"type": "array", "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}},
+        "by": {"type": "object", "required": ["day"], "properties": {"day": {"type": "string", "format": "date"}}}
     }
 }}"#;
 
@@ -155,9 +156,34 @@ fn an_edit_comes_back_with_its_form() {
             ("args.to", "array", false),
             ("args.to[*]", "object", false),
             ("args.to[*].name", "string", false),
+            // A member that an optional object must have is not in every call.
+            ("args.by", "object", false),
+            ("args.by.day", "string", false),
         ]
     );
     assert_eq!(tool.arguments[1].words, [r#""x""#, "1"]);
+    assert_eq!(tool.arguments[0].said, "number, 0 to 500");
+    assert_eq!(tool.arguments[6].format.as_deref(), Some("date"));
+}
+
+/// `null` counts as missing, so an argument that may be `null` is not certainly there.
+#[test]
+fn an_argument_is_required_where_every_call_has_it() {
+    let of = |schema: serde_json::Value| {
+        let found = arguments::of_schema(&schema).into_iter();
+        found.map(|argument| (argument.path, argument.required)).collect::<Vec<_>>()
+    };
+    let schema = serde_json::json!({"required": ["a", "b", "c"], "properties": {
+        "a": {"type": ["number", "null"]}, "b": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "c": {"type": "object", "required": ["d"], "properties": {"d": {"type": "string"}, "e": {}}}}});
+    let paths = [
+        ("args.a", false),
+        ("args.b", false),
+        ("args.c", true),
+        ("args.c.d", true),
+        ("args.c.e", false),
+    ];
+    assert_eq!(of(schema), paths.map(|(path, required)| (path.to_owned(), required)));
 }
 
 #[test]
@@ -167,13 +193,40 @@ fn errors_and_warnings_have_places_as_browsers_count() {
     let units: Vec<u16> = text.encode_utf16().collect();
     let mark = &broken.problems[0];
     assert_eq!(String::from_utf16(&units[mark.start..mark.end]).unwrap(), "\"dney\"");
-    assert!(broken.form.is_none() && broken.lints.is_none());
+    assert!(broken.lints.is_none());
     let text = EMPTY.replace("deny", "allow");
     let doubtful = looked(&asked(&text, Change::None, Vec::new()), &pins());
     let lints = doubtful.lints.unwrap();
     let lint = lints.iter().find(|lint| lint.code == Some("L012")).unwrap();
     let units: Vec<u16> = text.encode_utf16().collect();
     assert_eq!(String::from_utf16(&units[lint.start..lint.end]).unwrap(), "\"allow\"");
+}
+
+/// The rules of a text with errors stay in sight, so that the errors can be underlined in them; they take no edit.
+#[test]
+fn a_text_with_errors_is_shown_and_not_edited() {
+    let text = r#"{"version":"1","default":"deny","tools":{"pay":{"requir":[],"require":[{"conditions":[
+        {"path":"args.amount","op":"less","value":5},{"path":"args.amount","op":"lte","value":"5"}]}],"action":"alow"}}}"#;
+    let block = Block::Tools("pay".to_owned());
+    let edit = Edit::SetAction { blocks: vec![block.clone()], action: Action::Deny };
+    let looked = looked(&asked(text, Change::Edit(Box::new(edit)), vec![block]), &pins());
+    let pointers: Vec<&str> = looked.problems.iter().map(|mark| mark.pointer.as_str()).collect();
+    assert_eq!(
+        pointers,
+        [
+            "/tools/pay/requir",
+            "/tools/pay/require/0/conditions/0/op",
+            "/tools/pay/require/0/conditions/1/value",
+            "/tools/pay/action"
+        ]
+    );
+    assert_eq!(looked.text, None);
+    let form = looked.form.unwrap();
+    let rule = &form.entries[0].entry.as_ref().unwrap().require[0];
+    assert_eq!((rule.place.0.pointer.as_str(), rule.conditions.len()), ("/tools/pay/require/0", 2));
+    assert!(form.tool.unwrap().effect.is_none());
+    let nothing = super::looked(&asked("{", Change::None, Vec::new()), &pins());
+    assert!(nothing.form.is_none() && nothing.problems.len() == 1);
 }
 
 #[test]
