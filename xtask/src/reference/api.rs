@@ -36,7 +36,7 @@ fn described(endpoint: &str, operation: &Value) -> String {
     let text = |key: &str| operation.get(key).and_then(Value::as_str).unwrap_or_default();
     let mut lines = vec![format!("{}. {}", text("summary"), text("description"))];
     let parameters = operation.get("parameters").and_then(Value::as_array);
-    let query: String = parameters
+    let query: Vec<String> = parameters
         .into_iter()
         .flatten()
         .filter(|parameter| parameter.get("in").is_some_and(|place| place == "query"))
@@ -63,7 +63,8 @@ fn described(endpoint: &str, operation: &Value) -> String {
     }
     let mut section = format!("## {endpoint}\n\n{}\n\n", lines.join(" "));
     if !query.is_empty() {
-        put(&mut section, format_args!("| query | is | meaning |\n|---|---|---|\n{query}\n"));
+        let rows = query.concat();
+        put(&mut section, format_args!("| query | is | meaning |\n|---|---|---|\n{rows}\n"));
     }
     section
 }
