@@ -40,6 +40,23 @@ if (part) {
   setTimeout(() => look(looksMax), every);
 }
 
+// The page of a server that has listed no tool yet is shown anew until it has.
+const toolless = document.querySelector("[data-tools-wait]");
+
+async function lookForTools(left) {
+  if (left === 0) return;
+  try {
+    const fresh = parse(await ask(toolless.dataset.toolsWait)).querySelector("[data-tools-wait]");
+    if (!fresh) return location.replace(toolless.dataset.toolsWait);
+    if (plain(fresh) !== plain(toolless)) toolless.replaceChildren(...fresh.childNodes);
+  } catch {
+    // The session may be over, or the gateway away: the link stays for whoever is there.
+  }
+  setTimeout(() => lookForTools(left - 1), every);
+}
+
+if (toolless) setTimeout(() => lookForTools(looksMax), every);
+
 const table = document.getElementById("rows");
 if (table) keys(table);
 

@@ -4,6 +4,10 @@
 //! A child's command is decided when its server is saved and is shown to people; a variable that makes the same command load, start
 //! or fetch something else changes that decision where nobody looks for it.
 
+/// The one way to name `PATH` outside of the configuration file: the gateway's own, on which the program itself is found. Written as
+/// the configuration file writes a reference, so that it means the same in both.
+const OWN_SEARCH_PATH: (&str, &str) = ("PATH", "env:PATH");
+
 /// The longest name of a variable, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
 
@@ -32,7 +36,11 @@ struct Refused {
 
 /// The list. What a program reads as mere data (keys, addresses, locales, `HOME`) is not on it.
 const REFUSED: [Refused; 15] = [
-    Refused { why: "it decides which programs are found", names: &["PATH"], prefixes: &[] },
+    Refused {
+        why: "it decides which programs are found (here it may be `env:PATH`, the gateway's own)",
+        names: &["PATH"],
+        prefixes: &[],
+    },
     Refused {
         why: "the loader takes libraries from it",
         names: &["SHLIB_PATH", "LIBPATH"],
@@ -204,6 +212,12 @@ const REFUSED: [Refused; 15] = [
         prefixes: &[],
     },
 ];
+
+/// Whether a variable is `PATH` as the gateway has it: `env:PATH`. It steers nothing, since a program without a directory is looked
+/// up there anyway.
+pub fn is_own_search_path(name: &str, value: &str) -> bool {
+    (name, value) == OWN_SEARCH_PATH
+}
 
 /// Checks the name of a variable that does not come from the configuration file.
 pub fn check_variable(name: &str) -> Result<(), VariableError> {

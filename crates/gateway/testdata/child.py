@@ -98,7 +98,7 @@ def call(request):
         sys.stdout.write("x" * 3_000_000)
         return sys.stdout.flush()
     if name == "facts":
-        return result(request, env=sorted(os.environ), argv=sys.argv[2:], leads=os.getpgid(0) == os.getpid(), pid=os.getpid())
+        return result(request, env=sorted(os.environ), path=os.environ.get("PATH"), argv=sys.argv[2:], leads=os.getpgid(0) == os.getpid(), pid=os.getpid())
     if name == "fork":
         stubborn = "import signal,time;signal.signal(signal.SIGTERM,signal.SIG_IGN);print(1,flush=True);time.sleep(600)"
         child = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE)

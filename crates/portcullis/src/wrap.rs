@@ -71,7 +71,9 @@ are, and so does the rest of the file, comments included. The file is copied bes
 Exit codes: 0 done; 1 the file changed meanwhile or cannot be written; 2 nothing to wrap, or nobody
 to ask; 3 an invalid policy.
 
-Without --policy a file is made that asks you before each call; it is yours to change.
+Without --policy a file is made that holds each call until you name its tool there; it is yours to
+change. With --data-dir a held call waits, and `portcullis approvals watch --config
+DIR/portcullis.toml` decides it; one DIR serves one session of the client at a time.
 
 Examples:
   portcullis wrap cursor files
@@ -80,7 +82,7 @@ Examples:
 pub(crate) struct WrapArgs {
     #[command(flatten)]
     entry: EntryArgs,
-    /// The policy [default: one that asks you before each call, made in your data folder]
+    /// The policy [default: one that holds each call, made in your data folder]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Keep approvals, limits, accepted tools and the audit here
@@ -113,8 +115,8 @@ pub(crate) fn run(args: &WrapArgs, environment: &Environment) -> Result<Exit, Fa
     let variables = entry::variables(&found.text, target).map_err(refused)?;
     let mut front = vec!["run".to_owned(), "--policy".to_owned(), policy.clone()];
     front.extend(["--server-name".to_owned(), slug(&args.entry.server)]);
-    if let Some(data_dir) = data_dir {
-        front.extend(["--data-dir".to_owned(), data_dir]);
+    if let Some(data_dir) = &data_dir {
+        front.extend(["--data-dir".to_owned(), data_dir.clone()]);
     }
     front.extend(variables.iter().flat_map(|name| ["--env".to_owned(), name.clone()]));
     let front = Front { program: &args.program, arguments: &front };
@@ -128,8 +130,20 @@ pub(crate) fn run(args: &WrapArgs, environment: &Environment) -> Result<Exit, Fa
         lines.push(format!("env:  {} (values stay as they are)", variables.join(", ")));
     }
     if to_make.is_some() {
-        lines.push(format!("new:  {policy}, which asks you before each call"));
+        lines.push(format!(
+            "new:  {policy}, which holds each call: name in it the tools that may pass"
+        ));
     }
+    lines.push(match &data_dir {
+        Some(dir) => {
+            format!(
+                "held: calls wait for `portcullis approvals watch --config {dir}/portcullis.toml`"
+            )
+        }
+        None => {
+            "held: calls end as refused, since nobody can decide them without --data-dir".to_owned()
+        }
+    });
     found.carry_out(&args.entry, wrapped, &lines, || to_make.map_or(Ok(()), |path| ask_all(&path)))
 }
 
@@ -160,7 +174,8 @@ fn program_of(words: &[String]) -> String {
 
 /// A policy for somebody who has none: nothing passes without a yes, and nothing is taken away from the agent.
 const ASK_ALL: &str = r#"{
-  // Each call waits for you. To let calls of a tool pass, name it here: "list_files": {}
+  // Each call is held. To let calls of a tool pass, name it here: "list_files": {}
+  // To decide held calls yourself, wrap the server with --data-dir.
   // `portcullis policy explain` says what this file makes of a call.
   "version": "1",
   "default": "deny",

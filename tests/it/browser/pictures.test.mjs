@@ -134,9 +134,9 @@ scenario("pictures of the set-up", async (stage) => {
   const { input } = await filesServer(gateway);
   await admin.open("/setup?way=command");
   await page.getByLabel("Name", { exact: true }).fill("files");
-  await page.getByLabel("Program and arguments, one a line").fill("npx\n-y\n@modelcontextprotocol/server-filesystem\n/srv/shared");
+  await page.getByLabel("Program and arguments").fill("npx\n-y\n@modelcontextprotocol/server-filesystem\n/srv/shared");
   await picture(admin, "setup-server");
-  await page.getByLabel("Program and arguments, one a line").fill(input.command.join("\n"));
+  await page.getByLabel("Program and arguments").fill(input.command.join("\n"));
   await page.getByRole("button", { name: "Add the server" }).click();
   await page.waitForURL("**/setup/files**");
   await page.getByRole("button", { name: "Test connection" }).click();

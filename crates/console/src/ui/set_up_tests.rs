@@ -460,7 +460,7 @@ async fn ten_thousand_tools_are_shown_in_pages() {
     assert!(review.text.contains("the other 5000 stay denied"), "{}", review.text);
     let kept = [("tool", "tool_00007"), ("answer", "deny"), ("view_from", "100")];
     let kept = world.post("/setup/big/choices", &kept).await;
-    assert_eq!(kept.place, "/setup/big?q=&class=&answer=&from=100&told=kept&n=0#tools");
+    assert_eq!(kept.place, "/setup/big?q=&class=&answer=&from=100&told=kept&n=0#told");
     let denied = world.get("/setup/big?answer=deny").await;
     assert!(
         denied.text.contains(">1 tool")

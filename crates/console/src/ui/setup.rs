@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use store::{Revision, ServerSlug, WriteError};
+use store::{Revision, ServerRecord, ServerSlug, WriteError};
 
 use self::input::{Choice, ServerForm, Wanted};
 use super::form::Posted;
@@ -26,6 +26,8 @@ use crate::ui::address::Query;
 
 pub(super) use review::{choose, save, show as review, test};
 
+/// What a program gets unless somebody takes it out: `npx`, `uvx` and the like find nothing without it.
+const ENVIRONMENT: &str = "PATH=env:PATH";
 /// Servers without a grant that are named, at most.
 const UNFINISHED_MAX: usize = 20;
 /// Where a program is typed.
@@ -58,6 +60,9 @@ impl Setup {
 pub(super) struct Asked {
     #[serde(default)]
     way: String,
+    /// The server that is to be reached in another way.
+    #[serde(default)]
+    instead: String,
 }
 
 /// The first step.
@@ -67,14 +72,23 @@ pub(super) async fn start(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
     visitor.actor.may(Permission::Administer).map_err(OpError::from)?;
-    if asked.way != "url" && !asked.way.is_empty() {
+    let (form, back) = match ServerSlug::parse(&asked.instead) {
+        Ok(slug) => {
+            let back = format!("/setup?instead={}", encoded(slug.as_str()));
+            (ServerForm::of(&servers::get(&console, &visitor.actor, &slug).await?), back)
+        }
+        Err(_none) => {
+            let back = if asked.way == "paste" { PASTE } else { COMMAND };
+            let env = ENVIRONMENT.to_owned();
+            (ServerForm { way: asked.way, env, ..ServerForm::default() }, back.to_owned())
+        }
+    };
+    if form.way != "url" && !form.way.is_empty() {
         // Asked for before anything is typed: what is typed here holds secrets, and is kept nowhere.
         if let Err(error) = visitor.actor.may(Permission::StartPrograms) {
-            let back = if asked.way == "paste" { PASTE } else { COMMAND };
-            return Ok(refused(error.into(), back));
+            return Ok(refused(error.into(), &back));
         }
     }
-    let form = ServerForm { way: asked.way, ..ServerForm::default() };
     page(&console, &visitor, (form, Vec::new(), None), StatusCode::OK).await
 }
 
@@ -119,15 +133,28 @@ pub(super) async fn add(
         }
     };
     let address = format!("/setup/{}", encoded(record.slug.as_str()));
-    // Revision 0 was never given out: it succeeds only where no server of this name is.
-    match servers::save(&console, &visitor.actor, record, Some(Revision(0))).await {
+    let (record, expected) = match form.instead.parse::<u64>() {
+        Ok(seen) => {
+            let before = servers::get(&console, &visitor.actor, &record.slug).await?;
+            let (transport, private) = (record.transport, record.allow_private_address);
+            let changed = ServerRecord { transport, allow_private_address: private, ..before };
+            (changed, Revision(seen))
+        }
+        // Revision 0 was never given out: it succeeds only where no server of this name is.
+        Err(_none) => (record, Revision(0)),
+    };
+    match servers::save(&console, &visitor.actor, record, Some(expected)).await {
         Ok(_revision) => Ok(see_other(&address)),
         Err(error @ (OpError::Invalid(_) | OpError::Name(_))) => {
             let problem = Some(error.to_string());
             page(&console, &visitor, (form, Vec::new(), problem), unprocessable).await
         }
         Err(OpError::Write(WriteError::Changed { name, .. })) => {
-            let problem = Some(format!("There is a server `{name}` already: choose another name."));
+            let problem = Some(if form.instead.is_empty() {
+                format!("There is a server {name} already: choose another name.")
+            } else {
+                format!("Somebody changed {name} after this page was made: begin again.")
+            });
             page(&console, &visitor, (form, Vec::new(), problem), StatusCode::CONFLICT).await
         }
         Err(OpError::Forbidden(error @ Forbidden::StepUp)) => {

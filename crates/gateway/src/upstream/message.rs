@@ -219,7 +219,7 @@ pub enum Unreachable {
     #[error("too many messages to the server are under way")]
     Busy,
     /// The child could not be started.
-    #[error("the program could not be started")]
+    #[error("the program could not be started: {0}")]
     Spawn(#[source] std::io::Error),
     /// The child ended or failed its handshake; the next start waits for the back-off.
     #[error("the program is not running")]

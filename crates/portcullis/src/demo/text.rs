@@ -52,7 +52,7 @@ pub(super) const LINES: [Line; 5] = [
     },
     Line {
         number: 4,
-        title: "a call that waits for a person (approve it in a second terminal)",
+        title: "a call that waits for a person (approve it in the console, or in a third terminal)",
         arguments: r#"demo call notify_unregistered_payment '{"phone":"+57 300 000 0000","amount":40}'"#,
         json: r#"{"phone":"+57 300 000 0000","amount":40}"#,
         kind: LineKind::Hold { tool: "notify_unregistered_payment" },

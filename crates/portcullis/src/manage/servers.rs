@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use console::Inspection;
 use console::ops::servers;
+use gateway::variable::is_own_search_path;
 use gateway::{Gateway, ListingError};
 use serde_json::json;
 use store::{
@@ -64,7 +65,7 @@ pub(crate) struct AddArgs {
     /// A header and the variable that holds its value; may be repeated
     #[arg(long = "header", value_name = "NAME=VARIABLE")]
     headers: Vec<String>,
-    /// A variable of the child and the one that holds its value; may be repeated
+    /// A variable of the child, and the one that has its value; or PATH=env:PATH; may be repeated
     #[arg(long = "env", value_name = "NAME=VARIABLE")]
     env: Vec<String>,
     /// It may live at a private, loopback or link-local address
@@ -131,6 +132,10 @@ fn values(given: &[String]) -> Result<Vec<(String, Secret<String>)>, Failure> {
         let Some((name, variable)) = pair.split_once('=') else {
             return Err(Failure::new(Exit::Usage, format!("`{pair}` is not NAME=VARIABLE")));
         };
+        // Not the value that it has here: the one that the gateway has when it starts the program.
+        if is_own_search_path(name, variable) {
+            return Ok((name.to_owned(), Secret::new(variable.to_owned())));
+        }
         let value = environment.get(variable).ok_or_else(|| {
             Failure::new(Exit::Usage, format!("the variable {variable} is not set"))
         })?;

@@ -17,7 +17,7 @@ use console::plane::{Diary, LogLine, Plane, ServerState, ServerStateKind};
 use console::{Console, Inspection, Site};
 use gateway::address::{AddressRule, check_url};
 use gateway::listener::{self, Bounds};
-use gateway::variable::check_variable;
+use gateway::variable::{check_variable, is_own_search_path};
 use gateway::{DiaryKind, DiaryLine, DiaryPage, DiaryState, Gateway};
 use http::Request;
 use hyper::body::Incoming;
@@ -144,8 +144,10 @@ pub(crate) fn check_server(record: &ServerRecord) -> Result<(), String> {
             check_url(url, rule).map(drop).map_err(|error| chain(&error))
         }
         Transport::Stdio { command, env } => {
-            for (name, _) in env {
-                check_variable(name).map_err(|error| chain(&error))?;
+            for (name, value) in env {
+                if !is_own_search_path(name, value.expose()) {
+                    check_variable(name).map_err(|error| chain(&error))?;
+                }
             }
             let named = command.first().is_some_and(|program| !program.is_empty());
             let clean = !command.iter().any(|word| word.contains('\0'));

@@ -97,8 +97,6 @@ pub(super) struct Newest {
     pub(super) waits: Option<String>,
     /// What became of a call that waited for a person.
     pub(super) after: Option<&'static str>,
-    /// Whether more may come of it without another call.
-    pub(super) is_open: bool,
 }
 
 /// The part of a page that waits for an agent.
@@ -134,11 +132,6 @@ impl Calls {
         })
     }
 
-    /// Whether there is nothing more to wait for.
-    pub(super) fn is_done(&self) -> bool {
-        self.newest.as_ref().is_some_and(|newest| !newest.is_open)
-    }
-
     /// The page of the grant: what is left to somebody without a script.
     pub(super) fn again_page(&self) -> &str {
         self.again.strip_suffix("/first-call").unwrap_or(&self.again)
@@ -162,7 +155,6 @@ async fn newest(
         None => None,
     };
     let state = record.as_ref().map(|record| (record.state, record.expires_at > now));
-    let is_open = matches!(state, Some((ApprovalState::Pending | ApprovalState::Approved, true)));
     let waits = record.as_ref().filter(|_| state == Some((ApprovalState::Pending, true)));
     let waits = waits.map(|record| format!("/approvals/{}", encoded(record.id.as_str())));
     let after = state.and_then(|state| match state {
@@ -182,7 +174,6 @@ async fn newest(
         what: entry.tool.or(entry.method).unwrap_or_else(|| "a message".to_owned()),
         waits,
         after,
-        is_open,
     })
 }
 

@@ -215,3 +215,46 @@ async fn wrong_choices_change_nothing() {
     let none = world.get("/setup/pay?q=nothing").await;
     assert!(none.text.contains("No tool matches"));
 }
+
+#[tokio::test]
+async fn a_server_that_was_typed_wrong_is_changed_where_that_is_seen() {
+    let world = World::of(ApiRole::Admin).await;
+    let start = world.get("/setup?way=command").await;
+    assert!(start.text.contains(">PATH=env:PATH</textarea>"), "{}", start.text);
+    let fields = [
+        ("way", "command"),
+        ("slug", "pay"),
+        ("command", "npx -y nothing"),
+        ("env", "PATH=env:PATH\nAPI_KEY=hush"),
+    ];
+    assert_eq!(world.post("/setup", &fields).await.place, "/setup/pay");
+    let waiting = world.get("/setup/pay").await;
+    for wanted in ["data-tools-wait=\"/setup/pay\"", "href=\"/setup?instead=pay\""] {
+        assert!(waiting.text.contains(wanted), "{wanted}: {}", waiting.text);
+    }
+    let form = world.get("/setup?instead=pay").await;
+    assert!(form.text.contains("npx\n-y\nnothing"), "{}", form.text);
+    assert!(form.text.contains("PATH=env:PATH\nAPI_KEY=\n"), "{}", form.text);
+    assert!(!form.text.contains("hush"), "a secret comes out");
+    let instead = World::field(&form, "instead");
+    let change = |env| {
+        let fields = [
+            ("way", "command"),
+            ("slug", "pay"),
+            ("instead", instead.as_str()),
+            ("command", "uvx right"),
+            ("env", env),
+        ];
+        fields
+    };
+    let blank = world.post("/setup", &change("API_KEY=")).await;
+    assert!(blank.text.contains("the value of API_KEY is missing"), "{}", blank.text);
+    assert_eq!(world.post("/setup", &change("API_KEY=new")).await.place, "/setup/pay");
+    let record = world.console.store.server(&pay()).await.unwrap().unwrap();
+    let store::Transport::Stdio { command, env } = record.transport else { panic!("no program") };
+    assert_eq!(command, ["uvx", "right"]);
+    assert_eq!(env.first().unwrap().1.expose(), "new");
+    let late = world.post("/setup", &change("API_KEY=late")).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert!(late.text.contains("begin again"), "{}", late.text);
+}

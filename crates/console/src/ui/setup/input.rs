@@ -17,6 +17,8 @@ use crate::ops::servers::check_header;
 const WORDS_MAX: usize = 200;
 /// Headers and variables of one server that a form takes, at most.
 const SETTINGS_MAX: usize = 100;
+/// The gateway's own search path, as a value of `PATH`.
+pub(super) const OWN_PATH: &str = "env:PATH";
 /// Seconds between two listings of a server's tools.
 const REFRESH_SECONDS: u32 = 60;
 /// Characters of a slug, at most (GATEWAY section 1).
@@ -42,6 +44,8 @@ pub(in crate::ui) struct ServerForm {
     pub(super) text: String,
     /// Which entry of it.
     pub(super) entry: String,
+    /// The revision of the server that this one takes the place of, under the same name.
+    pub(super) instead: String,
     /// Ticked: it may be at a private address.
     pub(super) private: Option<String>,
 }
@@ -69,6 +73,41 @@ fn invalid(text: impl Into<String>) -> OpError {
 }
 
 impl ServerForm {
+    /// The form of a server that is there: all but the values of its headers and variables, which only go in.
+    pub(super) fn of(record: &ServerRecord) -> ServerForm {
+        let blank = |pairs: &[(String, Secret<String>)], between: &str| {
+            let lines = pairs.iter().map(|(name, value)| {
+                let kept = if value.expose() == OWN_PATH { OWN_PATH } else { "" };
+                format!("{name}{between}{kept}\n")
+            });
+            lines.collect::<String>()
+        };
+        let mut form = ServerForm {
+            slug: record.slug.to_string(),
+            instead: record.revision.0.to_string(),
+            private: record.allow_private_address.then(|| "1".to_owned()),
+            ..ServerForm::default()
+        };
+        match &record.transport {
+            Transport::Http { url, headers } => {
+                form.way = "url".to_owned();
+                form.url.clone_from(url);
+                form.headers = blank(headers, ": ");
+            }
+            Transport::Stdio { command, env } => {
+                form.way = "command".to_owned();
+                form.command = match command.as_slice() {
+                    // A single line is taken apart.
+                    [only] if only.contains('\'') => format!("\"{only}\""),
+                    [only] => format!("'{only}'"),
+                    words => words.join("\n"),
+                };
+                form.env = blank(env, "=");
+            }
+        }
+        form
+    }
+
     /// Reads the form.
     pub(super) fn wanted(&self) -> Result<Wanted, OpError> {
         match self.way.as_str() {
@@ -81,10 +120,14 @@ impl ServerForm {
                 self.server(Transport::Http { url: url.to_owned(), headers }, None)
             }
             "command" => {
-                let words = self.command.lines().map(|line| line.trim_end_matches('\r'));
-                let words = words.filter(|word| !word.is_empty());
-                let command: Vec<String> = words.map(str::to_owned).take(WORDS_MAX).collect();
+                let command = words(&self.command)?;
                 let env = pairs(&self.env, '=', "NAME=value")?;
+                let blank = env.iter().find(|(_, value)| value.expose().is_empty());
+                if let Some((name, _)) = blank.filter(|_| !self.instead.is_empty()) {
+                    return Err(invalid(format!(
+                        "the value of {name} is missing: secrets only go in, so type it again or take its line out"
+                    )));
+                }
                 self.server(Transport::Stdio { command, env }, None)
             }
             "paste" => self.pasted(),
@@ -160,7 +203,12 @@ impl ServerForm {
                 Transport::Http { url: url.clone(), headers: of(SettingKind::Header) }
             }
             EntryTransport::Program(command) => {
-                Transport::Stdio { command: command.clone(), env: of(SettingKind::Variable) }
+                let mut env = of(SettingKind::Variable);
+                // The client gave it its own.
+                if !env.iter().any(|(name, _)| name.eq_ignore_ascii_case("PATH")) {
+                    env.push(("PATH".to_owned(), Secret::new(OWN_PATH.to_owned())));
+                }
+                Transport::Stdio { command: command.clone(), env }
             }
             EntryTransport::Unknown => return Err(invalid("this entry is no server")),
         };
@@ -170,6 +218,36 @@ impl ServerForm {
 
 fn choice(entry: &Entry) -> Choice {
     Choice { name: entry.name.clone(), summary: entry.summary() }
+}
+
+/// The words of a command: one a line; a single line is taken apart at its spaces, where quotes keep words together. There
+/// is no shell, so that nothing else means anything.
+fn words(text: &str) -> Result<Vec<String>, OpError> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let [only] = lines.as_slice() else {
+        let whole = text.lines().map(|line| line.trim_end_matches('\r'));
+        let words = whole.filter(|word| !word.is_empty()).take(WORDS_MAX);
+        return Ok(words.map(str::to_owned).collect());
+    };
+    let mut words: Vec<String> = Vec::new();
+    let (mut word, mut quote): (Option<String>, Option<char>) = (None, None);
+    for c in only.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        return Err(invalid("a quote in the command is never closed"));
+    }
+    words.extend(word);
+    words.truncate(WORDS_MAX);
+    Ok(words)
 }
 
 /// Lines of a name and a value.
@@ -183,6 +261,9 @@ fn pairs(
         let pair = line.split_once(between).filter(|(name, _)| !name.trim().is_empty());
         let pair = pair.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
         let (name, value) = pair.ok_or_else(|| invalid(format!("write {form}, one a line")))?;
+        if value.is_empty() && between == ':' {
+            return Err(invalid(format!("the value of {name} is missing")));
+        }
         Ok((name, Secret::new(value)))
     });
     let pairs: Vec<_> = pairs.collect::<Result<_, OpError>>()?;

@@ -17,6 +17,7 @@ use self::sent::{Doing, Sent};
 use crate::Console;
 use crate::ops::set_up::{self, Answer, Claims, Plan};
 use crate::ops::{OpError, Permission, recommend, servers};
+use crate::plane::{Diary, ServerStateKind};
 use crate::ui::address::{Path, Query};
 use crate::ui::form::{Posted, PostedText};
 use crate::ui::look::{Badge, filters};
@@ -28,6 +29,8 @@ use crate::ui::visitor::Visitor;
 const PAGE_TOOLS: usize = 100;
 /// Characters of a description that stand in the table, at most.
 const DESCRIPTION_CHARS_MAX: usize = 240;
+/// Lines of a program's error output that stand beside a failure, at most.
+const SAID_LINES: usize = 12;
 /// Tools whose policy is shown as text on the page, at most; the builder shows longer ones.
 const TEXT_TOOLS_MAX: usize = 200;
 
@@ -128,6 +131,10 @@ struct Review {
     frame: Frame,
     slug: String,
     reached: String,
+    /// Why there are no tools, as far as that is known.
+    why: Option<String>,
+    /// What its program said last.
+    said: Vec<String>,
     tested: Option<Tested>,
     rows: Vec<Row>,
     all: usize,
@@ -207,6 +214,7 @@ async fn page(
     let record = servers::get(console, &visitor.actor, slug).await?;
     let lines = servers::lines(console, &visitor.actor, Some(slug)).await?;
     let plan = set_up::plan(console, &visitor.actor, slug).await?;
+    let diary = servers::diary(console, &visitor.actor, slug).await?;
     let mut taken: Vec<&PinLine> = lines.iter().filter(|line| asked.takes(line, &plan)).collect();
     // The riskiest first, and what is not known before that.
     taken.sort_by(|a, b| {
@@ -223,6 +231,8 @@ async fn page(
         frame: Frame::of(console, visitor, Place::Servers, "Tools and policy").await?,
         slug: slug.to_string(),
         reached: reached(&record),
+        why: if lines.is_empty() { why_not(&diary) } else { None },
+        said: if lines.is_empty() { said_last(diary) } else { Vec::new() },
         tested,
         all: lines.len(),
         found: taken.len(),
@@ -241,6 +251,21 @@ async fn page(
         beyond: lines.len().saturating_sub(recommend::RECOMMENDED_TOOLS_MAX),
     };
     Ok(answer(status, &page))
+}
+
+/// Why a server has listed nothing: what the newest listing came to.
+fn why_not(diary: &Diary) -> Option<String> {
+    diary.states.iter().rev().find_map(|state| match &state.kind {
+        ServerStateKind::Failing(why) => Some(why.clone()),
+        ServerStateKind::Ended(how) => Some(format!("its program ended: {how}")),
+        ServerStateKind::Up(_) => None,
+    })
+}
+
+/// The last lines of a program's error output, the oldest first.
+fn said_last(diary: Diary) -> Vec<String> {
+    let before = diary.lines.len().saturating_sub(SAID_LINES);
+    diary.lines.into_iter().skip(before).map(|line| line.text).collect()
 }
 
 fn row(number: usize, line: &PinLine, (plan, pins): (&Plan, &[PinRecord])) -> Row {
@@ -346,7 +371,7 @@ pub(in crate::ui) async fn choose(
     // Back to the same tools; an address of somebody else is never followed.
     let view = sent.view;
     let here = view.address(&slug, view.from);
-    Ok(see_other(&format!("{here}&told={told}&n={n}#tools")))
+    Ok(see_other(&format!("{here}&told={told}&n={n}#told")))
 }
 
 /// Keeps the classes and answers that a page sends.

@@ -14,11 +14,14 @@ use tokio::process::{Child, Command};
 
 use super::pipes::{Leash, ReadEnd, WriteEnd};
 use crate::upstream::spec::Program;
+use crate::variable::is_own_search_path;
 
 /// How long a child may take to end after SIGTERM before its group gets SIGKILL.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(5);
 /// The longest line of stderr that is logged; the rest of a longer line is dropped.
 pub(super) const STDERR_LINE_BYTES_MAX: usize = 4096;
+/// Characters of a program's name that an error says, at most.
+const NAME_SHOWN_CHARS_MAX: usize = 100;
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -38,7 +41,8 @@ pub(super) struct Pipes {
 }
 
 /// Starts a program without a shell, in a process group of its own, with an environment of nothing but the declared names.
-/// The program itself is looked up on the gateway's own search path, since the child has none unless `PATH` is declared.
+/// The program itself is looked up on the gateway's own search path, since the child has none unless `PATH` is declared; declared as
+/// `env:PATH` it is the gateway's own, or none where the gateway has none.
 pub(super) fn spawn(program: &Program, search_path: Option<&OsStr>) -> io::Result<Process> {
     let (name, arguments) = program.command.split_first().ok_or(io::ErrorKind::NotFound)?;
     let leash = Leash::new()?;
@@ -48,7 +52,10 @@ pub(super) fn spawn(program: &Program, search_path: Option<&OsStr>) -> io::Resul
     let child = Command::new(find(name, search_path)?)
         .args(arguments)
         .env_clear()
-        .envs(program.env.iter().map(|(name, value)| (name, value)))
+        .envs(program.env.iter().filter_map(|(name, value)| {
+            let own = is_own_search_path(name, value);
+            Some((name, if own { search_path? } else { OsStr::new(value) }))
+        }))
         .stdin(Stdio::from(their_stdin))
         .stdout(Stdio::from(their_stdout))
         .stderr(Stdio::from(their_stderr))
@@ -69,7 +76,11 @@ fn find(name: &str, search_path: Option<&OsStr>) -> io::Result<PathBuf> {
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join(name))
         .find(|candidate| is_executable(candidate))
-        .ok_or_else(|| io::ErrorKind::NotFound.into())
+        .ok_or_else(|| {
+            let shown: String = name.chars().take(NAME_SHOWN_CHARS_MAX).collect();
+            let text = format!("the gateway finds no program \"{}\"", shown.escape_debug());
+            io::Error::new(io::ErrorKind::NotFound, text)
+        })
 }
 
 fn is_executable(path: &Path) -> bool {

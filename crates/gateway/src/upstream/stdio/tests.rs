@@ -167,6 +167,10 @@ async fn the_environment_is_empty_and_arguments_are_not_for_a_shell() {
     assert_eq!(names.into_iter().filter(|name| *name != "LC_CTYPE").collect::<Vec<_>>(), ["KEY"]);
     assert_eq!(facts["argv"], json!(["a;b", "$(c)", "d\ne"]));
     assert_eq!(facts["leads"], json!(true));
+    let own = spec("legacy").env("PATH", "env:PATH").expect("a name");
+    let facts = value(&Upstream::open(&own).expect("a child"), tool("1", "facts")).await;
+    let own = std::env::var("PATH").expect("tests have one");
+    assert_eq!(facts["result"]["path"], json!(own), "the gateway's own, when it is asked for");
     let shown = format!("{:?}", spec("legacy").env("KEY", "hush").expect("a name"));
     assert!(!shown.contains("hush"), "{shown}");
 }

@@ -39,6 +39,19 @@ fn variables_that_change_what_a_child_runs_are_refused() {
 }
 
 #[test]
+fn a_child_may_have_the_gateways_own_search_path_and_no_other() {
+    let with = |value: &str| {
+        let env = vec![("PATH".to_owned(), Secret::new(value.to_owned()))];
+        check_server(&server(Transport::Stdio { command: vec!["npx".to_owned()], env }))
+    };
+    assert_eq!(with("env:PATH"), Ok(()));
+    for other in ["/tmp/evil:/usr/bin", "env:HOME", "env:PATH:/tmp", ""] {
+        let why = with(other).expect_err(other);
+        assert!(why.contains("env:PATH"), "{why}");
+    }
+}
+
+#[test]
 fn private_addresses_need_the_servers_word() {
     let url = "http://127.0.0.1:9000/mcp".to_owned();
     let mut record = server(Transport::Http { url, headers: Vec::new() });

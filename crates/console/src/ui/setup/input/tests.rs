@@ -44,6 +44,22 @@ fn a_command_is_one_word_a_line_and_no_shell() {
 }
 
 #[test]
+fn a_command_in_one_line_is_taken_apart_as_it_was_meant() {
+    let mut form = form("command");
+    let read = |form: &ServerForm| match transport(form) {
+        Transport::Stdio { command, .. } => command,
+        Transport::Http { .. } => panic!("no program"),
+    };
+    form.command = " npx -y  @org/files '/srv/my files' \"it's\" '' a$(id);b\r\n".to_owned();
+    let words = ["npx", "-y", "@org/files", "/srv/my files", "it's", "", "a$(id);b"];
+    assert_eq!(read(&form), words);
+    form.command = "files-server".to_owned();
+    assert_eq!(read(&form), ["files-server"]);
+    form.command = "npx 'never closed".to_owned();
+    assert!(problem(&form).contains("quote"));
+}
+
+#[test]
 fn an_entry_of_any_client_becomes_a_server() {
     let mut form = form("paste");
     form.slug = String::new();
@@ -54,7 +70,9 @@ fn an_entry_of_any_client_becomes_a_server() {
     assert_eq!(record.slug.as_str(), "my-files");
     let Transport::Stdio { command, env } = record.transport else { panic!("no program") };
     assert_eq!(command, ["npx", "s"]);
-    assert_eq!(env.len(), 1);
+    let env: Vec<(&str, &str)> =
+        env.iter().map(|(n, v)| (n.as_str(), v.expose().as_str())).collect();
+    assert_eq!(env, [("K", "v"), ("PATH", "env:PATH")]);
 }
 
 #[test]
