@@ -250,6 +250,7 @@ fn the_reference_page_shows_a_file_that_loads() {
     std::fs::write(&path, example).unwrap();
     let environment = Environment::of(&[
         ("PAY_KEY", "Bearer upstream"),
+        ("PATH", "/usr/bin:/bin"),
         ("AGENT_TOKEN", "agent-token-0123456"),
         ("API_TOKEN", "api-token-0123456789"),
     ]);
