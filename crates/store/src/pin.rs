@@ -5,7 +5,7 @@
 use policy::{Class, Risk, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use crate::deed::{Deed, Did};
+use crate::deed::{By, Deed, Did};
 use crate::error::{ReadError, WriteError, damaged, is_unknown_reference};
 use crate::name::{Actor, Revision, ServerSlug};
 use crate::store::Store;
@@ -196,19 +196,29 @@ impl Store {
 
     /// Writes pins in one transaction. A save never takes back an acceptance that somebody made in
     /// the meantime, and pins that are stored already make no new revision: a record saved as quarantined whose digest is the stored accepted one stays
-    /// accepted, and the stored `accepted_*` facts change only with a record saved as accepted.
+    /// accepted, and the stored `accepted_*` facts change only with a record saved as accepted. What is saved as
+    /// accepted and was not before leaves one deed, however many tools there are; what was only seen leaves none.
     pub async fn save_pins(&self, pins: Vec<PinRecord>) -> Result<Revision, WriteError> {
-        self.change(move |tx| {
-            let mut changed = false;
-            for pin in &pins {
-                if get(tx, pin)?.as_ref() != Some(pin) {
+        let at = pins.iter().map(|pin| pin.seen_at).max().unwrap_or(UnixMillis(0));
+        self.or_by(By::system(at))
+            .act(move |tx| {
+                let (mut changed, mut accepted) = (false, Vec::new());
+                for pin in &pins {
+                    let known = get(tx, pin)?;
+                    if known.as_ref() == Some(pin) {
+                        continue;
+                    }
                     save(tx, pin)?;
                     changed = true;
+                    let was = known.and_then(|known| known.accepted_digest);
+                    if pin.state == PinState::Accepted && was != pin.accepted_digest {
+                        accepted.push(pin);
+                    }
                 }
-            }
-            Ok(if changed { tx.bump_config()? } else { tx.revision()? })
-        })
-        .await
+                let did = accepted_unseen(tx, &accepted)?;
+                Ok((if changed { tx.bump_config()? } else { tx.revision()? }, did))
+            })
+            .await
     }
 
     /// These pins of one server, by tool name; names that are no tool of it are left out.
@@ -372,6 +382,19 @@ fn accepted_tool(
 ) -> Result<Did, WriteError> {
     let object = format!("{server}: {tool}");
     Ok(tx.did(Deed::AcceptTool, &object, format!("definition {digest}"))?)
+}
+
+/// The deed of definitions that were accepted as they came, because the server's settings say so.
+fn accepted_unseen(tx: &Tx<'_>, pins: &[&PinRecord]) -> Result<Did, WriteError> {
+    let Some(first) = pins.first() else { return Ok(Did::nothing()) };
+    if let [pin] = pins {
+        let object = format!("{}: {}", pin.server, pin.tool);
+        let detail = format!("as it came, definition {}", pin.digest);
+        return Ok(tx.did(Deed::AcceptTool, &object, detail)?);
+    }
+    let names: Vec<&str> = pins.iter().map(|pin| pin.tool.as_str()).collect();
+    let detail = format!("{} tools as they came: {}", pins.len(), names.join(", "));
+    Ok(tx.did(Deed::AcceptTool, first.server.as_str(), detail)?)
 }
 
 fn get(connection: &Connection, pin: &PinRecord) -> Result<Option<PinRecord>, ReadError> {

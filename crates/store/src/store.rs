@@ -376,6 +376,11 @@ impl Store {
         Store { handle: Arc::clone(&self.handle), by: Some(Arc::new(by)) }
     }
 
+    /// The same store, for what `by` does unless somebody else asked for it.
+    pub(crate) fn or_by(&self, by: By) -> Store {
+        if self.by.is_some() { self.clone() } else { self.by(by) }
+    }
+
     /// Runs a change for which somebody answers, with the deed that says so; both are on disk when
     /// this returns, or neither.
     pub(crate) async fn act<T, E, F>(&self, act: F) -> Result<T, E>

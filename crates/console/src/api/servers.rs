@@ -279,7 +279,7 @@ pub(super) async fn replace(
         return Err(Refusal::invalid("`slug` differs from the address"));
     }
     let expected = etag::expected(&headers)?.map(Revision);
-    servers::save(&console, &actor, input.record(slug.clone())?, expected).await?;
+    servers::replace(&console, &actor, input.record(slug.clone())?, expected).await?;
     let record = servers::get(&console, &actor, &slug).await?;
     Ok(etag::tagged(record.revision.0, Json(ServerView::from(record))))
 }

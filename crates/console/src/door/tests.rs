@@ -23,6 +23,8 @@ fn loopback_names_and_configured_ones_are_its_own() {
         ("page.example", false),
         ("127.0.0.1.page.example", false),
         ("localhost.page.example:8421", false),
+        ("notlocalhost", false),
+        ("not-console.internal.example", false),
         ("localhost:80@page.example", false),
         ("localhost:99999", false),
         ("10.0.0.1", false),

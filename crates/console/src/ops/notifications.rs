@@ -56,5 +56,5 @@ pub async fn try_channel(console: &Console, actor: &Actor, name: &str) -> Result
         payload: payload.to_string(),
         state: DeliveryState::Pending,
     };
-    Ok(console.store.make_deliveries(vec![test], (console.clock)()).await?)
+    Ok(actor.store(console).try_channel(test, (console.clock)()).await?)
 }

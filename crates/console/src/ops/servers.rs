@@ -47,6 +47,29 @@ pub async fn save(
     Ok(actor.store(console).save_server(record, expected, (console.clock)()).await?)
 }
 
+/// Creates a server, or puts a whole other record in the place of one; `expected` is the revision that the caller saw last.
+/// Where a server is replaced that has secrets, or gets some, that is replacing secrets.
+pub async fn replace(
+    console: &Console,
+    actor: &Actor,
+    record: ServerRecord,
+    expected: Option<Revision>,
+) -> Result<Revision, OpError> {
+    actor.may(Permission::Administer)?;
+    let known = console.store.server(&record.slug).await?;
+    if known.is_some_and(|known| has_secrets(&known) || has_secrets(&record)) {
+        actor.may(Permission::Secrets)?;
+    }
+    save(console, actor, record, expected).await
+}
+
+fn has_secrets(record: &ServerRecord) -> bool {
+    match &record.transport {
+        Transport::Http { headers, .. } => !headers.is_empty(),
+        Transport::Stdio { env, .. } => !env.is_empty(),
+    }
+}
+
 /// Removes a server with its pins and grants.
 pub async fn remove(console: &Console, actor: &Actor, slug: &ServerSlug) -> Result<(), OpError> {
     actor.may(Permission::Administer)?;

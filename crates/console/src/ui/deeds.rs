@@ -89,6 +89,7 @@ fn address(deed: Deed, object: &str) -> Option<String> {
         | Deed::RevokeGrant
         | Deed::CreateApiToken
         | Deed::RemoveApiToken
+        | Deed::TryChannel
         | Deed::ApplyFile => return None,
     };
     Some(format!("/{under}/{}", encoded(object)))

@@ -3,8 +3,9 @@
 //!
 //! What never lives here: how a row looks.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use askama::Template as _;
@@ -26,6 +27,8 @@ use crate::ui::address::Query;
 
 /// Views that are open at a time: each takes a connection of the console.
 const VIEWS_MAX: usize = 64;
+/// Those of one person that are open at a time.
+const VIEWS_OF_ONE_MAX: usize = 12;
 /// How often the log is looked at while somebody watches, in milliseconds.
 const LOOK_MILLIS: u64 = 500;
 /// Rows that one look shows, at most; older ones are lost to the view.
@@ -41,18 +44,49 @@ const LOOKS_MAX: usize = 120;
 
 /// Places for views.
 #[derive(Debug, Clone)]
-pub struct Views(Arc<Semaphore>);
+pub struct Views {
+    all: Arc<Semaphore>,
+    /// How many views each of those has open who have any.
+    of_each: Arc<Mutex<HashMap<store::Actor, usize>>>,
+}
 
 impl Default for Views {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(VIEWS_MAX)))
+        Self { all: Arc::new(Semaphore::new(VIEWS_MAX)), of_each: Arc::default() }
     }
 }
 
+/// The place of one view; it is given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct ViewPlace {
+    _of_all: OwnedSemaphorePermit,
+    views: Views,
+    who: store::Actor,
+}
+
 impl Views {
-    /// A place for one view, if there is one; it is given back when it is dropped.
-    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0).try_acquire_owned().ok()
+    /// A place for one view, if there is one and not too many are theirs: nobody takes those of all others.
+    pub(crate) fn place(&self, actor: &Actor) -> Option<ViewPlace> {
+        let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let mut of_each = self.of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = of_each.entry(actor.name.clone()).or_default();
+        if *own >= VIEWS_OF_ONE_MAX {
+            return None;
+        }
+        *own = own.saturating_add(1);
+        Some(ViewPlace { _of_all: of_all, views: self.clone(), who: actor.name.clone() })
+    }
+}
+
+impl Drop for ViewPlace {
+    fn drop(&mut self) {
+        let mut of_each = self.views.of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = of_each.get_mut(&self.who) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                of_each.remove(&self.who);
+            }
+        }
     }
 }
 
@@ -66,7 +100,7 @@ struct View {
     looks: usize,
     /// Whether the browser knows where it is: it then comes back to that place, also if no call was shown.
     is_placed: bool,
-    _place: OwnedSemaphorePermit,
+    _place: ViewPlace,
 }
 
 /// What a look found.
@@ -87,8 +121,11 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let filter = asked.filter((console.clock)())?;
-    let Some(place) = console.views.place() else {
-        let text = format!("{VIEWS_MAX} live views are open, and each takes a connection.");
+    let Some(place) = console.views.place(&visitor.actor) else {
+        let text = format!(
+            "{VIEWS_OF_ONE_MAX} live views of yours are open, or {VIEWS_MAX} of everybody, and each takes a \
+             connection."
+        );
         return Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "Too many live views", text));
     };
     let shown = headers.get("last-event-id").and_then(|id| id.to_str().ok());

@@ -145,7 +145,7 @@ pub(super) async fn sign_in(
 }
 
 /// The session that a browser has, over or not.
-fn session_of(parts: &Parts) -> Option<store::TokenHash> {
+pub(super) fn session_of(parts: &Parts) -> Option<store::TokenHash> {
     let secret = visitor::cookie(&parts.headers, SESSION_COOKIE)?;
     Token::parse(secret).ok().map(|secret| secret.hash())
 }

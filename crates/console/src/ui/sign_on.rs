@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::page::Trouble;
-use super::sign_in::{capitalised, opened};
+use super::sign_in::{capitalised, opened, session_of};
 use super::visitor::{self, no_cookie, own_path, see_other, set_cookie};
 use crate::Console;
 use crate::ops::sign_on::{self, Returned, SignOnError, Why};
@@ -64,7 +64,8 @@ pub(super) async fn finish(
     let (parts, _body) = request.into_parts();
     let carried = visitor::cookie(&parts.headers, FLOW_COOKIE).unwrap_or_default();
     let browser = visitor::browser(&parts);
-    let mut answer = match sign_on::finish(&console, carried, returned, &browser).await {
+    let brought = (carried, session_of(&parts));
+    let mut answer = match sign_on::finish(&console, brought, returned, &browser).await {
         // Sealed by this console, and held against the rule all the same.
         Ok(ended) => opened(own_path(&ended.next).unwrap_or("/"), &ended.opened),
         Err(error) => trouble(error).into_response(),

@@ -5,6 +5,7 @@ mod building;
 mod guards;
 mod keeping;
 mod live;
+mod permissions;
 mod roles;
 
 use std::net::SocketAddr;

@@ -244,6 +244,14 @@ impl Store {
     }
 }
 
+/// Whether an owner, as somebody typed it, is who decides. A person is the same with and without `user:` before the
+/// address, in whatever case: records fold addresses (`Email`), whoever types an owner need not.
+fn is_owner(owner: &str, by: &str) -> bool {
+    let Some(person) = by.strip_prefix("user:") else { return owner == by };
+    let owner = owner.to_ascii_lowercase();
+    owner.strip_prefix("user:").unwrap_or(&owner) == person
+}
+
 const DECIDE: &str = "UPDATE approvals SET state = :state, decided_by = :by, decided_at = :now,
     decided_from = :from, decided_reason = :reason
     WHERE id = :id AND state = 'pending' AND expires_at > :now";
@@ -269,7 +277,7 @@ fn decide(
         return Err(DecideError::NotAnApprover);
     }
     if settings::read(tx)?.own_calls == OwnCalls::Refuse
-        && grant::owner_of(tx, &record.grant)?.as_deref() == Some(decision.by.as_str())
+        && grant::owner_of(tx, &record.grant)?.is_some_and(|owner| is_owner(&owner, by))
     {
         return Err(DecideError::OwnGrant);
     }

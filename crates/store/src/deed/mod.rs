@@ -143,6 +143,8 @@ deeds! {
     ApproveCall "approve_call" "approved a call",
     /// A held call was rejected.
     RejectCall "reject_call" "rejected a call",
+    /// A message went out to try a channel.
+    TryChannel "try_channel" "tried the channel",
     /// The configuration file put other objects in force.
     ApplyFile "apply_file" "put the configuration file in force",
 }

@@ -10,6 +10,7 @@ use policy::{ApprovalId, ApprovalRecord, UnixMillis};
 
 pub use signature::sign_delivery;
 
+use crate::deed::Deed;
 use crate::error::{ReadError, WriteError};
 use crate::store::Store;
 
@@ -204,6 +205,15 @@ impl Store {
             let over = now.0.saturating_sub(i64::from(KEPT_SECONDS) * 1000);
             tx.prepare_cached("DELETE FROM deliveries WHERE ended_at < ?1")?.execute([over])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Puts a message into the outbox by which somebody tries a channel.
+    pub async fn try_channel(&self, test: NewDelivery, now: UnixMillis) -> Result<(), WriteError> {
+        self.act(move |tx| {
+            rows::insert(tx, &test, now)?;
+            Ok(((), tx.did(Deed::TryChannel, &test.channel, "")?))
         })
         .await
     }

@@ -4,12 +4,12 @@ use std::fs;
 
 use policy::{ApprovalState, Settled, sha256};
 use store::{
-    Answer, ApiRole, ApiTokenRecord, ApprovalFilter, AuditCounts, AuditCursor, AuditFilter,
-    AuditKind, AuditMode, AuditOpen, AuditOrder, AuditPage, Claim, DecideError, Decision,
-    FileApiToken, FileGrant, FileObjects, FilePolicy, GrantRecord, IDEMPOTENCY_MS_MAX, NewPolicy,
-    Opened, OwnCalls, POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PinRecord, PinState,
-    PolicyDraft, PolicyMode, PolicyName, Revision, Role, Rotation, ServerRecord, Settings, Store,
-    TokenHash, WriteError,
+    Actor, Answer, ApiRole, ApiTokenRecord, ApprovalFilter, AuditCounts, AuditCursor, AuditFilter,
+    AuditKind, AuditMode, AuditOpen, AuditOrder, AuditPage, Claim, DecideError, Decision, Deed,
+    DeedFilter, FileApiToken, FileGrant, FileObjects, FilePolicy, GrantRecord, IDEMPOTENCY_MS_MAX,
+    NewPolicy, Opened, OwnCalls, POLICY_DRAFT_BYTES_MAX, POLICY_DRAFTS_PER_PERSON_MAX, PinRecord,
+    PinState, PolicyDraft, PolicyMode, PolicyName, Revision, Role, Rotation, ServerRecord,
+    Settings, Store, TokenHash, WriteError,
 };
 
 use crate::fixture::{
@@ -256,6 +256,48 @@ async fn a_definition_that_somebody_keeps_out_is_remembered_by_its_digest() {
     assert!(matches!(accepted, Err(WriteError::Changed { .. })));
     let named = store.pins_named(&pay, vec!["x".into(), "pay_invoice".into()]).await.unwrap();
     assert_eq!(named, store.pins(&pay).await.unwrap());
+}
+
+#[tokio::test]
+async fn tools_that_are_accepted_as_they_come_leave_one_deed() {
+    let fixture = with_server().await;
+    let store = &fixture.store;
+    let of =
+        |tool: &str, digest: &str, state| PinRecord { tool: tool.into(), ..pin(digest, state) };
+    let deeds = || async {
+        let filter = DeedFilter { deed: Some(Deed::AcceptTool), ..DeedFilter::default() };
+        let found = store.deeds(filter, 10).await.unwrap().deeds;
+        found.into_iter().map(|d| (d.actor, d.at, d.object, d.detail)).collect::<Vec<_>>()
+    };
+    let both = [of("a", "1", PinState::Accepted), of("b", "2", PinState::Accepted)];
+    store.save_pins(both.to_vec()).await.unwrap();
+    let detail = "2 tools as they came: a, b".to_owned();
+    let first = (Actor::system(), T0, "pay".to_owned(), detail);
+    assert_eq!(deeds().await, std::slice::from_ref(&first));
+    // What is there already, and what is only seen, leaves none.
+    store.save_pins(both.to_vec()).await.unwrap();
+    store.save_pins(vec![of("a", "3", PinState::Quarantined)]).await.unwrap();
+    assert_eq!(deeds().await, std::slice::from_ref(&first));
+    store.save_pins(vec![of("b", "4", PinState::Accepted)]).await.unwrap();
+    let second = "as it came, definition 4".to_owned();
+    let second = (Actor::system(), T0, "pay: b".to_owned(), second);
+    assert_eq!(deeds().await, [second, first]);
+}
+
+#[tokio::test]
+async fn an_owner_is_the_same_person_however_the_address_was_typed() {
+    let fixture = with_server().await;
+    let store = &fixture.store;
+    let owners =
+        ["user:ada@example.com", "ada@example.com", "User:Ada@Example.com", "ADA@EXAMPLE.COM"];
+    for (number, owner) in (1..).zip(owners) {
+        let grant = store.create_grant(new_grant(number, Some(owner)), T0).await.unwrap();
+        let record = approval(number, grant.id.as_str(), sha256(&[number]));
+        store.open_approval(record.clone(), &ask(), T0).await.unwrap();
+        let by = |by: &str| store.decide_approval(&record.id, decide(by, Answer::Approve), T0);
+        assert_eq!(by("user:ada@example.com").await, Err(DecideError::OwnGrant), "{owner:?}");
+        by("user:ada@example.com.au").await.unwrap();
+    }
 }
 
 fn decide(by: &str, answer: Answer) -> Decision {

@@ -148,14 +148,15 @@ async fn start(
     start_with(console, of, browser, (Some(until), instead)).await
 }
 
-/// Starts a session of somebody whose proof of who they are is fresh until then, or not at all.
+/// Starts a session of somebody whose proof of who they are is fresh until then, or not at all; the
+/// one that the browser had before ends.
 pub(crate) async fn start_fresh_until(
     console: &Console,
     of: (&PersonId, i64, &Email),
     browser: &Browser,
-    until: Option<UnixMillis>,
+    until_instead: (Option<UnixMillis>, Option<TokenHash>),
 ) -> Result<Opened, OpError> {
-    start_with(console, of, browser, (until, None)).await
+    start_with(console, of, browser, until_instead).await
 }
 
 async fn start_with(

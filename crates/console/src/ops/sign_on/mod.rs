@@ -18,7 +18,7 @@ use policy::UnixMillis;
 use serde::{Deserialize, Serialize};
 use store::{
     ApiRole, By, Credentials, Email, Label, NewPerson, PersonId, STEP_UP_MS_MAX, Secret, Standing,
-    Subject,
+    Subject, TokenHash,
 };
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
@@ -216,10 +216,10 @@ pub struct Ended {
 }
 
 /// Ends a sign-in: holds what came back against what the browser carries, asks the issuer who it is, and
-/// opens a session.
+/// opens a session, in the place of the one that the browser had before, if any.
 pub async fn finish(
     console: &Console,
-    carried: &str,
+    carried: (&str, Option<TokenHash>),
     returned: Returned,
     browser: &Browser,
 ) -> Result<Ended, SignOnError> {
@@ -238,7 +238,7 @@ pub async fn finish(
 
 async fn end(
     console: &Console,
-    carried: &str,
+    (carried, instead): (&str, Option<TokenHash>),
     returned: Returned,
     browser: &Browser,
 ) -> Result<Ended, SignOnError> {
@@ -276,7 +276,7 @@ async fn end(
         return Err(SignOnError::NoAccount);
     }
     let of = (&found.person.id, found.version, &found.person.email);
-    let opened = accounts::start_fresh_until(console, of, browser, fresh_until).await?;
+    let opened = accounts::start_fresh_until(console, of, browser, (fresh_until, instead)).await?;
     Ok(Ended { opened, next: flow.next })
 }
 

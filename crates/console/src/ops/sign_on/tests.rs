@@ -13,7 +13,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use policy::UnixMillis;
 use serde_json::{Value, json};
-use store::{ApiRole, AuditMode, Email, Entropy, Role, STEP_UP_MS_MAX, Secret, Store, StoreConfig};
+use store::{
+    ApiRole, AuditMode, Email, Entropy, Role, STEP_UP_MS_MAX, Secret, Store, StoreConfig, Token,
+};
 
 use super::{Ask, Fetched, Issuer, Returned, Settings, SignOn, SignOnError, Why, begin, finish};
 use crate::ops::accounts::{Browser, Hashing, invite, visit};
@@ -209,7 +211,7 @@ impl World {
             iss: Some(ISSUER.to_owned()),
             error: None,
         };
-        let ended = finish(&self.console, &begun.carried, returned, &browser()).await;
+        let ended = finish(&self.console, (&begun.carried, None), returned, &browser()).await;
         self.tell(|state| {
             state.claims.as_object_mut().unwrap().remove("nonce");
         });
@@ -295,12 +297,39 @@ async fn what_was_not_begun_in_this_browser_is_not_ended_in_it() {
         (mine.carried.as_str(), Returned::default()),
         (mine.carried.as_str(), back(&mine_state, Some("https://evil.example"))),
     ] {
-        let ended = finish(&world.console, carried, returned, &browser()).await;
+        let ended = finish(&world.console, (carried, None), returned, &browser()).await;
         assert!(matches!(ended, Err(SignOnError::NotBegun)), "{ended:?}");
     }
     let refused = Returned { error: Some("access_denied\n".to_owned()), ..back(&mine_state, None) };
-    let ended = finish(&world.console, &mine.carried, refused, &browser()).await;
+    let ended = finish(&world.console, (&mine.carried, None), refused, &browser()).await;
     assert!(matches!(ended, Err(SignOnError::Refused(word)) if word == "access_denied"));
+}
+
+#[tokio::test]
+async fn the_session_of_before_ends_with_a_sign_on() {
+    let world = world(|_| {});
+    world.invited().await;
+    let mut before: Option<Token> = None;
+    for why in [Why::SignIn, Why::Again] {
+        let begun = begin(&world.console, "/", why).await.unwrap();
+        let asked = query(&begun.url);
+        world.tell(|state| {
+            state.claims["nonce"] = json!(asked["nonce"]);
+            state.claims["auth_time"] = json!(NOW.0 / 1_000);
+        });
+        let returned = Returned {
+            state: Some(asked["state"].clone()),
+            code: Some("a code".to_owned()),
+            ..Returned::default()
+        };
+        let carried = (begun.carried.as_str(), before.as_ref().map(Token::hash));
+        let ended = finish(&world.console, carried, returned, &browser()).await.unwrap();
+        if let Some(before) = &before {
+            assert!(visit(&world.console, before.expose()).await.unwrap().is_none());
+        }
+        assert!(visit(&world.console, ended.opened.secret.expose()).await.unwrap().is_some());
+        before = Some(ended.opened.secret);
+    }
 }
 
 #[tokio::test]

@@ -14,9 +14,10 @@ use policy::ApprovalId;
 use serde::Deserialize;
 use serde_json::json;
 use store::TokenHash;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::super::live::ViewPlace;
 use super::super::page::Trouble;
 use super::super::visitor::Visitor;
 use crate::Console;
@@ -61,7 +62,7 @@ struct View {
     changes: watch::Receiver<u64>,
     told: Option<String>,
     looks: usize,
-    _place: OwnedSemaphorePermit,
+    _place: ViewPlace,
 }
 
 /// The stream of a view. Of a page `pending` says how many wait (`waiting`), how many of them came
@@ -77,8 +78,8 @@ pub(crate) async fn events(
         Some(id) => Subject::Call(id),
         None => Subject::Page(id(&looked.after)?, looked.number),
     };
-    let Some(place) = console.views.place() else {
-        let text = "As many live views are open as there may be.";
+    let Some(place) = console.views.place(&visitor.actor) else {
+        let text = "As many live views are open as there may be, of everybody or of yours.";
         return Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "Too many live views", text));
     };
     let changes = console.store.approval_changes();

@@ -92,6 +92,15 @@ async fn the_api_takes_a_session_from_pages_of_this_console_alone() {
         let answer = world.send(Asked { csrf: Some(csrf), ..asked.clone() }).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{csrf}");
     }
+    for method in ["PUT", "DELETE"] {
+        let asked = Asked { method, path: "/api/v1/servers/pay", ..asked.clone() };
+        for odd in [
+            Asked { csrf: Some(""), ..asked.clone() },
+            Asked { origin: Some("https://evil.example"), site: None, ..asked },
+        ] {
+            assert_eq!(world.send(odd).await.status, StatusCode::FORBIDDEN, "{method}");
+        }
+    }
     let both = Asked { token: Some("no-token-of-anybody"), ..asked.clone() };
     assert_eq!(world.send(both).await.status, StatusCode::UNAUTHORIZED, "a token goes first");
     assert_eq!(world.send(asked).await.status, StatusCode::CREATED);
@@ -295,7 +304,17 @@ async fn every_page_tells_browsers_to_load_nothing_foreign_and_to_be_in_no_frame
             assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
             if answer.header(header::CONTENT_TYPE).starts_with("text/html") {
                 assert!(policy.contains("require-trusted-types-for 'script'"), "{path}");
-                assert!(policy.contains("form-action 'self'"), "{path}");
+                for part in [
+                    "form-action 'self'",
+                    "base-uri 'none'",
+                    "script-src 'self';",
+                    "style-src 'self';",
+                    "connect-src 'self';",
+                    "trusted-types portcullis",
+                ] {
+                    assert!(policy.contains(part), "{path}: {part}");
+                }
+                assert_eq!(answer.header(header::REFERRER_POLICY), "same-origin", "{path}");
                 assert_eq!(answer.header(header::CACHE_CONTROL), "no-store", "{path}");
                 let inline = ["<script>", "<style", " style=", " onclick=", "javascript:"];
                 assert!(inline.iter().all(|odd| !answer.text.contains(odd)), "{path}");

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use store::{ApiRole, DeedFilter, Email, PersonId};
+use store::{ApiRole, DeedFilter, Email, PersonId, STEP_UP_MS_MAX};
 use tower::ServiceExt as _;
 
 use super::{Answer, Asked, ORIGIN, PASSWORD, SignedIn, World, email_of};
@@ -273,6 +273,56 @@ async fn links_name_the_console_as_it_is_configured() {
 }
 
 #[tokio::test]
+async fn what_contradicts_itself_is_refused() {
+    let world = World::new().await;
+    let admin = world.session(ApiRole::Admin).await;
+    let form = || {
+        let asked = Asked { who: Some(&admin), ..Asked::post("/settings/organisation", "name=X") };
+        asked.request()
+    };
+    let status = async |request: Request<Body>| {
+        world.router.clone().oneshot(request).await.unwrap().status()
+    };
+    for (name, value) in
+        [("origin", "https://evil.example"), ("origin", ORIGIN), ("sec-fetch-site", "cross-site")]
+    {
+        let mut request = form();
+        request.headers_mut().append(name, value.parse().unwrap());
+        assert_eq!(status(request).await, StatusCode::FORBIDDEN, "a second {name}: {value}");
+    }
+    // A secret of forms that somebody could guess is none.
+    let mut request = Asked { csrf: Some("x"), ..Asked::post("/sign-in", AS_ADMIN) }.request();
+    let cookie = "__Host-portcullis-form=x".parse().unwrap();
+    request.headers_mut().insert(header::COOKIE, cookie);
+    assert_eq!(status(request).await, StatusCode::FORBIDDEN);
+    let token = world.tokens.iter().find(|(role, _)| *role == ApiRole::Viewer).unwrap().1.expose();
+    let bearer = format!("Bearer {token}");
+    for (headers, wanted) in [
+        (vec![bearer.clone()], StatusCode::OK),
+        (vec![bearer.clone(), "Bearer x".to_owned()], StatusCode::UNAUTHORIZED),
+        (vec![bearer.clone(), bearer.clone()], StatusCode::UNAUTHORIZED),
+        (vec![format!("Basic {token}")], StatusCode::UNAUTHORIZED),
+        (vec![token.to_owned()], StatusCode::UNAUTHORIZED),
+    ] {
+        let mut request = Asked::get("/api/v1/servers").request();
+        for value in &headers {
+            request.headers_mut().append(header::AUTHORIZATION, value.parse().unwrap());
+        }
+        assert_eq!(status(request).await, wanted, "{headers:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_that_never_ends_is_given_up() {
+    let world = World::new().await;
+    let mut request = Asked::post("/sign-in", AS_ADMIN).request();
+    *request.body_mut() =
+        Body::from_stream(futures_util::stream::pending::<Result<&[u8], std::io::Error>>());
+    let answer = world.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
 async fn forms_of_other_kinds_are_not_read() {
     let world = World::new().await;
     let admin = world.session(ApiRole::Admin).await;
@@ -297,9 +347,13 @@ async fn a_link_puts_no_words_into_a_pages_mouth() {
     let world = World::new().await;
     let admin = world.session(ApiRole::Admin).await;
     for page in ["/approvals", "/settings/notifications"] {
-        for query in
-            ["told=Call+Mallory+at+once", "told=ok&told=Call%20Mallory", "by=0&told=Call%2DMallory"]
-        {
+        for query in [
+            "told=Call+Mallory+at+once",
+            "told=ok&told=Call%20Mallory",
+            "by=0&told=Call%2DMallory",
+            "%74old=Call+Mallory",
+            "t%6Fld=Call+Mallory&%62y=0",
+        ] {
             let shown = world.get(&format!("{page}?{query}"), Some(&admin)).await;
             assert_eq!(shown.status, StatusCode::OK, "{page}");
             assert!(!shown.text.contains("Mallory"), "{page}?{query}");
@@ -342,6 +396,85 @@ async fn a_live_view_ends_with_its_session() {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), rest).await.expect("it ends");
+}
+
+#[tokio::test]
+async fn nobody_takes_the_live_views_of_all_others() {
+    let world = World::new().await;
+    let (viewer, admin) =
+        (world.session(ApiRole::Viewer).await, world.session(ApiRole::Admin).await);
+    let open = async |who: &SignedIn, path: &str| {
+        let request = Asked { who: Some(who), ..Asked::get(path) }.request();
+        world.router.clone().oneshot(request).await.unwrap()
+    };
+    let mut views = Vec::new();
+    for number in 0..12 {
+        let path = if number % 2 == 0 { "/activity/events" } else { "/approvals/events" };
+        views.push(open(&viewer, path).await);
+    }
+    assert!(views.iter().all(|view| view.status() == StatusCode::OK));
+    let again = world.session(ApiRole::Viewer).await;
+    for (who, status) in [(&again, 503), (&admin, 200)] {
+        for path in ["/activity/events", "/approvals/events"] {
+            assert_eq!(open(who, path).await.status(), status, "{path}");
+        }
+    }
+    // A view that is closed gives its place back.
+    views.pop();
+    assert_eq!(open(&again, "/activity/events").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn secrets_of_a_server_are_replaced_by_the_api_only_with_a_fresh_proof() {
+    let world = World::new().await;
+    let admin = world.session(ApiRole::Admin).await;
+    let send = async |method: &str, path: &str, headers: &str| {
+        let json =
+            format!(r#"{{"slug":"pay","url":"https://mcp.example.com/mcp","headers":{headers}}}"#);
+        let asked = Asked {
+            method,
+            who: Some(&admin),
+            json: Some(json),
+            fields: None,
+            ..Asked::post(path, "")
+        };
+        world.send(asked).await.status
+    };
+    let (all, one) = ("/api/v1/servers", "/api/v1/servers/pay");
+    assert_eq!(send("POST", all, "{}").await, StatusCode::CREATED);
+    world.pass(STEP_UP_MS_MAX);
+    let other = r#"{"x-api-key":"of a thief"}"#;
+    assert_eq!(send("PUT", one, "{}").await, StatusCode::OK, "there is no secret");
+    assert_eq!(send("PUT", one, other).await, StatusCode::FORBIDDEN);
+    let slug = store::ServerSlug::parse("pay").unwrap();
+    let mut record = world.console.store.server(&slug).await.unwrap().unwrap();
+    if let store::Transport::Http { headers, .. } = &mut record.transport {
+        headers.push(("x-api-key".to_owned(), store::Secret::new("own".to_owned())));
+    }
+    world.console.store.save_server(record, None, world.now()).await.unwrap();
+    for headers in [other, "{}", r#"{"x-api-key":"own"}"#] {
+        assert_eq!(send("PUT", one, headers).await, StatusCode::FORBIDDEN, "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn trying_a_channel_leaves_a_deed() {
+    let mut world = World::new().await;
+    let channel = crate::ops::notifications::Channel {
+        name: "ops".to_owned(),
+        kind: "webhook",
+        events: Vec::new(),
+    };
+    let site = crate::Site { channels: vec![channel], ..crate::Site::default() };
+    world.console.site = std::sync::Arc::new(site);
+    let pages = crate::ui::router(world.console.clone());
+    world.router = crate::door::guarded(pages, "127.0.0.1:8421".parse().unwrap(), Vec::new());
+    let admin = world.session(ApiRole::Admin).await;
+    let tried = world.post("/settings/notifications/ops/test", Some(&admin), "").await;
+    assert_eq!(tried.status, StatusCode::SEE_OTHER);
+    let deed = world.console.store.deeds(DeedFilter::default(), 1).await.unwrap().deeds.remove(0);
+    let said = (deed.actor.as_str(), deed.deed.as_str(), deed.object.as_str());
+    assert_eq!(said, ("user:admin@example.com", "try_channel", "ops"));
 }
 
 #[tokio::test]
@@ -414,6 +547,7 @@ fn ops_change_nothing_in_nobodys_name() {
         "remove_api_token",
         "remove_pin",
         "keep_out_pins",
+        "try_channel",
     ];
     let found = sources();
     assert!(found.len() > 50);
@@ -429,7 +563,7 @@ fn ops_change_nothing_in_nobodys_name() {
 async fn a_session_that_is_not_fresh_gives_the_gateway_no_program_to_start() {
     let world = World::new().await;
     let admin = world.session(ApiRole::Admin).await;
-    world.pass(store::STEP_UP_MS_MAX + 1);
+    world.pass(STEP_UP_MS_MAX + 1);
     for way in ["command", "paste"] {
         let asked = world.get(&format!("/setup?way={way}"), Some(&admin)).await;
         assert_eq!(asked.location(), format!("/step-up?next=/setup%3Fway%3D{way}"));
