@@ -1,6 +1,7 @@
 //! The tasks that the gateway itself serves for held calls (GATEWAY.md section 7, point 4): whose
-//! they are and where each stands. Kept in memory and bounded; those that wait lie in the store as
-//! well, and a process that starts anew takes them up when somebody asks. Nothing here sends or decides.
+//! they are and where each stands. Kept in memory and bounded; they lie in the store as well, those
+//! that wait and those that ended, and a process that starts anew takes them up when somebody asks.
+//! Nothing here sends or decides.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -30,7 +31,7 @@ pub(crate) const RESULT_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(crate) const ENDED_SECONDS_MAX: u32 = 300;
 
 /// How long a task is remembered that stands for one of the server, in seconds.
-const DELEGATED_SECONDS_MAX: u32 = 24 * 60 * 60;
+pub(crate) const DELEGATED_SECONDS_MAX: u32 = 24 * 60 * 60;
 
 const ID_PREFIX: &str = "portcullis-";
 
@@ -49,6 +50,8 @@ pub(crate) enum Stage {
     Failed(Bytes),
     /// It was withdrawn.
     Cancelled,
+    /// Its call ended and is not made again; what it came to had to make room.
+    NotKept,
 }
 
 impl Stage {
@@ -56,14 +59,18 @@ impl Stage {
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::Waiting { .. } | Self::Running | Self::Delegated(_) => false,
-            Self::Completed(_) | Self::Failed(_) | Self::Cancelled => true,
+            Self::Completed(_) | Self::Failed(_) | Self::Cancelled | Self::NotKept => true,
         }
     }
 
     fn kept_bytes(&self) -> usize {
         match self {
             Self::Completed(json) | Self::Failed(json) => json.len(),
-            Self::Waiting { .. } | Self::Running | Self::Delegated(_) | Self::Cancelled => 0,
+            Self::Waiting { .. }
+            | Self::Running
+            | Self::Delegated(_)
+            | Self::Cancelled
+            | Self::NotKept => 0,
         }
     }
 }
@@ -86,6 +93,8 @@ pub(crate) struct HeldTask {
     pub(crate) created_at: UnixMillis,
     /// Cancelled when the agent withdraws the call.
     pub(crate) withdrawn: CancellationToken,
+    /// Cancelled when it has ended, and its end lies in the store.
+    pub(crate) ended: CancellationToken,
     view: Mutex<View>,
 }
 
@@ -106,7 +115,9 @@ impl HeldTask {
         let kept = match view.stage {
             Stage::Waiting { .. } | Stage::Running => return false,
             Stage::Delegated(_) => DELEGATED_SECONDS_MAX,
-            Stage::Completed(_) | Stage::Failed(_) | Stage::Cancelled => ENDED_SECONDS_MAX,
+            Stage::Completed(_) | Stage::Failed(_) | Stage::Cancelled | Stage::NotKept => {
+                ENDED_SECONDS_MAX
+            }
         };
         now >= view.updated_at.plus_seconds(kept) && now >= view.expires_at
     }
@@ -146,14 +157,22 @@ impl HeldTasks {
             server: server.clone(),
             created_at: now,
             withdrawn: CancellationToken::new(),
+            ended: CancellationToken::new(),
             view: Mutex::new(view),
         });
         table.insert(id, Arc::clone(&task));
         Some(task)
     }
 
-    /// Takes up a task of a process before this one; `None` when it is there already.
-    pub(crate) fn take_up(&self, known: &HeldTaskRecord, view: View) -> Option<Arc<HeldTask>> {
+    /// Takes up a task that lies in the store; `None` when it is there already. What all tasks keep
+    /// stays within its bound.
+    pub(crate) fn take_up(
+        &self,
+        known: &HeldTaskRecord,
+        view: View,
+        now: UnixMillis,
+    ) -> Option<Arc<HeldTask>> {
+        let over = view.stage.is_over();
         let mut table = self.table();
         let Entry::Vacant(place) = table.entry(known.id.as_str().into()) else { return None };
         let task = Arc::new(HeldTask {
@@ -162,9 +181,15 @@ impl HeldTasks {
             server: known.server.clone(),
             created_at: known.made_at,
             withdrawn: CancellationToken::new(),
+            ended: CancellationToken::new(),
             view: Mutex::new(view),
         });
         place.insert(Arc::clone(&task));
+        drop(table);
+        if over {
+            task.ended.cancel();
+            self.make_room(&task.id, now);
+        }
         Some(task)
     }
 
@@ -209,6 +234,7 @@ impl HeldTasks {
             *view = View { stage, updated_at: now, expires_at };
         }
         if over {
+            task.ended.cancel();
             self.make_room(&task.id, now);
         }
     }

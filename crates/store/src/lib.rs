@@ -64,7 +64,9 @@ pub use entropy::{Entropy, NoEntropy};
 pub use error::{ReadError, Unavailable, WriteError};
 pub use file_objects::{FileApiToken, FileGrant, FileObjects, FilePolicy};
 pub use grant::{GrantRecord, NewGrant, PreviousToken, Rotation};
-pub use held_task::HeldTaskRecord;
+pub use held_task::{
+    ENDED_RESULTS_BYTES_MAX, ENDED_TASKS_PER_GRANT_MAX, HeldTaskEnd, HeldTaskRecord, TaskOutcome,
+};
 pub use idempotency::{Claim, IDEMPOTENCY_MS_MAX, IDEMPOTENCY_ROWS_MAX};
 pub use name::{
     Actor, GrantId, LABEL_BYTES_MAX, Label, NameError, OrganisationId, POLICY_NAME_BYTES_MAX,

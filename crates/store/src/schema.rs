@@ -18,6 +18,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V6__approval_lists", include_str!("../migrations/V6__approval_lists.sql")),
     ("V7__servers_and_grants", include_str!("../migrations/V7__servers_and_grants.sql")),
     ("V8__deeds", include_str!("../migrations/V8__deeds.sql")),
+    ("V9__ended_tasks", include_str!("../migrations/V9__ended_tasks.sql")),
 ];
 
 /// Brings the database up to date: all missing migrations in one transaction or none.

@@ -216,6 +216,35 @@ scenario("a call whose tool changed while its page was open cannot be let throug
   assert.deepEqual(ran(file), [], "nothing ran");
 });
 
+scenario("a call of critical risk takes the password again, and is decided after that", async (stage) => {
+  const at = (time) => ({ clock: `2026-03-02 ${time}`, shown: `2026-03-02T${time}Z` });
+  const [begin, later] = [at("09:00:00"), at("09:06:00")];
+  const gateway = await stage.gateway({ at: begin.clock });
+  // The operator said that the tool moves money, which is critical as a rule.
+  const { hold, answer, file } = await heldCall(stage, gateway);
+  const admin = await firstAdmin(stage, gateway, { at: gateway.now() });
+  const { page } = admin;
+  await gateway.turnTo(later.clock);
+  await page.clock.setFixedTime(new Date(later.shown));
+  await admin.open(`/approvals/${hold.id}`);
+  assert.match(await words(admin), /Critical/);
+  await approve(admin).click();
+  await page.waitForURL("**/step-up?**");
+  assert.deepEqual((await gateway.held()).map(({ id }) => id), [hold.id], "nothing is decided");
+  await axe(admin);
+  await page.getByLabel("Password").fill(`${PASSWORD} not`);
+  admin.expecting(401, 403, 422);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.locator("#wrong").waitFor();
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.waitForURL(`**/approvals/${hold.id}**`);
+  assert.equal((await gateway.held()).length, 1, "the password alone decides nothing");
+  assert.deepEqual(ran(file), []);
+  await approve(admin).click();
+  await approved(answer);
+});
+
 scenario("a call whose grant was revoked while its page was open cannot be let through", async (stage) => {
   const gateway = await stage.gateway();
   const { hold, grant, file } = await heldCall(stage, gateway);

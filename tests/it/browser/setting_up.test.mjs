@@ -80,7 +80,7 @@ scenario("from the first link to the first call of a real agent", async (stage) 
   await page.getByText("waits for you").waitFor();
   await axe(admin);
   await page.getByRole("link", { name: "Look at the call and decide" }).click();
-  await page.getByLabel("Why not").fill("Not now.");
+  await page.getByLabel("Reason the agent will read").fill("Not now.");
   await page.getByRole("button", { name: "Reject" }).click();
   assert.equal((await writes).isError, true);
   await admin.open("/activity");

@@ -1,5 +1,6 @@
 //! Held calls: looking at them and deciding them.
 
+use jiff::Timestamp;
 use policy::{ApprovalId, ApprovalRecord, Class, Risk, UnixMillis};
 use store::{
     Answer, ApprovalFilter, ApprovalOrder, ApprovalPage, AuditEntry, AuditFilter, AuditOrder,
@@ -137,6 +138,14 @@ pub async fn footing(
     footing.ok_or_else(|| not_found("approval", id.as_str()))
 }
 
+/// Who decided a request, and when.
+fn by_whom(record: &ApprovalRecord) -> String {
+    let by = record.decided_by.as_deref().map(|by| format!(", by {by}"));
+    let at = record.decided_at.and_then(|at| Timestamp::from_millisecond(at.0).ok());
+    let at = at.map(|at| format!(" at {at}"));
+    format!("{}{}", by.unwrap_or_default(), at.unwrap_or_default())
+}
+
 /// Decides a held call. One decision stands; a second one is a conflict.
 pub async fn decide(
     console: &Console,
@@ -147,8 +156,8 @@ pub async fn decide(
     decide_as_shown(console, actor, id, what, None).await
 }
 
-/// As [`decide`], of a call as it was shown: where its grant, policy or definition changed since,
-/// nothing is decided ([`OpError::Changed`]).
+/// As [`decide`], of a call as it was shown: where its grant, policy, server or definition changed
+/// since, nothing is decided ([`OpError::Changed`]).
 pub async fn decide_as_shown(
     console: &Console,
     actor: &Actor,
@@ -175,9 +184,10 @@ pub async fn decide_as_shown(
     let decided = actor.store(console).decide_as_shown(id, (decision, shown), now).await;
     decided.map_err(|error| match error {
         DecideError::NotFound(id) => not_found("approval", id.as_str()),
-        DecideError::AlreadyDecided(_) | DecideError::Expired(_) => {
-            OpError::Conflict(error.to_string())
+        DecideError::AlreadyDecided(ref record) => {
+            OpError::Conflict(format!("{error}{}", by_whom(record)))
         }
+        DecideError::Expired(_) => OpError::Conflict(error.to_string()),
         DecideError::Changed(_) => OpError::Changed(error.to_string()),
         DecideError::OwnGrant | DecideError::NotAnApprover => OpError::NotYours(error.to_string()),
         DecideError::Read(error) => OpError::Read(error),

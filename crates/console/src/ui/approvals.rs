@@ -107,9 +107,10 @@ fn state(state: ApprovalState, expires_at: UnixMillis, now: UnixMillis) -> Badge
     }
 }
 
-/// The risk of a tool, as a shape and a word.
+/// The risk of a tool, as a shape and a word. What is not known says what that is: nothing beside
+/// it does.
 fn risk(risk: Option<policy::Risk>) -> Badge {
-    Badge::risk(risk.map_or("unknown", policy::Risk::as_str))
+    risk.map_or_else(|| Badge::state("neutral", "Risk unknown"), |risk| Badge::risk(risk.as_str()))
 }
 
 /// The inbox.

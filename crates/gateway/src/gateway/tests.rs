@@ -16,3 +16,4 @@ mod sessions;
 mod slow;
 mod streams;
 mod tasks;
+mod waits;

@@ -12,6 +12,7 @@
 //! the retry that carries it would be a call that nobody approved: the task fails and says so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -20,7 +21,7 @@ use mcp::sse::FrameSplitter;
 use mcp::{Era, Method, Outcome, Request, ServerMessage, code, reply};
 use policy::{ApprovalState, Trace, UnixMillis};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use super::exchange::{Exchange, notice_answer};
 use super::hold::{Attendance, ROUNDS_MAX, end_of};
@@ -40,6 +41,10 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// How often a client is asked to look, in milliseconds.
 const POLL_MS: u64 = 2_000;
+
+/// How long the answer to `tasks/cancel` waits for the end of the task, in seconds: what is said to be
+/// withdrawn by then stays so, also for the next process.
+const WITHDRAWING_SECONDS_MAX: u64 = 2;
 
 /// A task that was made, with its place among all held calls.
 pub(super) struct Opened {
@@ -135,11 +140,9 @@ pub(super) fn spawn(
         };
         // What still waits when the process ends is taken up by the next.
         if let Some(end) = end {
-            let expires_at = task.view().expires_at;
-            plane.held_tasks.moved(&task, end, (plane.now(), expires_at));
-            if let Err(error) = plane.store.forget_held_task(&task.id).await {
-                tracing::warn!(%error, "a task that has ended is still in the store");
-            }
+            let (now, expires_at) = (plane.now(), task.view().expires_at);
+            take_up::keep(&plane, &task, &end, (now, expires_at)).await;
+            plane.held_tasks.moved(&task, end, (now, expires_at));
         }
         plane.metrics.holds.dec();
         drop(place);
@@ -329,19 +332,26 @@ pub(super) fn failed(message: &str) -> Stage {
     Stage::Failed(Bytes::from(format!("{{\"code\":{code},\"message\":{message}}}")))
 }
 
+/// A task that may be there and cannot be had now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unread;
+
 /// The task that a request of this grant names, if the gateway itself serves it.
-pub(super) async fn find(visit: &Visit, request: &Request) -> Option<Arc<HeldTask>> {
-    let id = request.task_id().filter(|id| HeldTasks::is_one(id))?;
+pub(super) async fn find(
+    visit: &Visit,
+    request: &Request,
+) -> Result<Option<Arc<HeldTask>>, Unread> {
+    let Some(id) = request.task_id().filter(|id| HeldTasks::is_one(id)) else { return Ok(None) };
     if request.era() != Era::Modern || !request.declares_extension(TASKS_EXTENSION) {
-        return None;
+        return Ok(None);
     }
     let record = &visit.grant.record;
     let here = || visit.plane.held_tasks.find(id, &record.id, &record.server, visit.now);
     if let Some(task) = here() {
-        return Some(task);
+        return Ok(Some(task));
     }
-    take_up::task(visit, id).await;
-    here()
+    take_up::task(visit, id).await?;
+    Ok(here())
 }
 
 /// Answers `tasks/get`, `tasks/update` and `tasks/cancel` about a task of the gateway.
@@ -359,6 +369,13 @@ pub(super) async fn serve(visit: Box<Visit>, request: &Request, task: Arc<HeldTa
     }
     if *request.method() == Method::TasksCancel {
         task.withdrawn.cancel();
+        let patience = Duration::from_secs(WITHDRAWING_SECONDS_MAX);
+        if timeout(patience, task.ended.cancelled()).await.is_err() {
+            tracing::debug!("a task that was withdrawn has not ended yet");
+        }
+    }
+    if *request.method() == Method::TasksGet && task.view().stage == Stage::NotKept {
+        return notice_answer(refusal::task_not_kept(request.id()));
     }
     let body = if *request.method() == Method::TasksGet {
         rendered(&task, Rendered::State(request))
@@ -415,12 +432,13 @@ fn rendered(task: &HeldTask, as_what: Rendered<'_>) -> Bytes {
         Stage::Failed(json) => (Some(text(json)), Some("The call failed."), None),
         Stage::Delegated(_) => (None, None, None),
         Stage::Cancelled => (None, Some("The call was withdrawn."), None),
+        Stage::NotKept => (None, Some(refusal::NOT_KEPT), None),
     };
     let kept = kept.as_deref().unwrap_or("{}");
     let status = match &view.stage {
         Stage::Waiting { .. } | Stage::Running | Stage::Delegated(_) => reply::TaskStatus::Working,
         Stage::Completed(_) => reply::TaskStatus::Completed(kept),
-        Stage::Failed(_) => reply::TaskStatus::Failed(kept),
+        Stage::Failed(_) | Stage::NotKept => reply::TaskStatus::Failed(kept),
         Stage::Cancelled => reply::TaskStatus::Cancelled,
     };
     let ttl_ms = view.expires_at.0.saturating_sub(task.created_at.0);

@@ -165,6 +165,23 @@ fn no_task(request: &Request) -> Notice {
     Notice { status: StatusCode::BAD_REQUEST, body }
 }
 
+/// What is said of a task whose result is gone.
+pub(super) const NOT_KEPT: &str = "Task has ended: its call was made and is not made again, and what \
+                                   it came to is no longer kept";
+
+/// A task of this grant whose call ended, and whose result had to make room (2026-07-28: −32602, with
+/// what became of it).
+pub(super) fn task_not_kept(id: &RawId) -> Notice {
+    Notice::ok(reply::error(Some(id), code::INVALID_PARAMS, NOT_KEPT, None))
+}
+
+/// A task of which nobody can say now where it stands (2026-07-28: −32603). "Not found" would be
+/// untrue.
+pub(super) fn task_unread(id: &RawId) -> Notice {
+    let message = "Task cannot be read now: ask again later";
+    Notice::ok(reply::error(Some(id), code::INTERNAL_ERROR, message, None))
+}
+
 /// The server cannot be reached, or was never listed.
 pub(crate) fn unreachable(id: &RawId) -> Notice {
     Notice::ok(reply::error(Some(id), code::UPSTREAM_UNREACHABLE, "upstream unreachable", None))

@@ -9,7 +9,7 @@ use policy::{DefaultAction, Trace};
 use super::exchange::{Exchange, notice_answer};
 use super::judge::{self, Attempt};
 use super::lasting::Work;
-use super::refusal::TASKS_EXTENSION;
+use super::refusal::{self, TASKS_EXTENSION};
 use super::rewrite::{self, Expect, Handshake, OwnTasks};
 use super::visit::Visit;
 use super::{facts, forward, listen, observe, own_task};
@@ -193,8 +193,10 @@ async fn task(visit: Box<Visit>, request: &Request) -> Answer {
     if visit.grant.policy.nothing {
         return refused(&visit, request).await;
     }
-    if let Some(own) = Box::pin(own_task::find(&visit, request)).await {
-        return own_task::serve(visit, request, own).await;
+    match Box::pin(own_task::find(&visit, request)).await {
+        Ok(Some(own)) => return own_task::serve(visit, request, own).await,
+        Ok(None) => {}
+        Err(own_task::Unread) => return notice_answer(refusal::task_unread(request.id())),
     }
     if !request.task_id().is_some_and(|task| rewrite::owns_task(&visit, task)) {
         let denial = judge::unlisted("This grant created no such task.");

@@ -1,6 +1,6 @@
-//! What a request stands on while somebody looks at it: the grant, its policy and the pinned
-//! definition of the tool. A decision may say which state it was made on, so that nobody approves
-//! what changed under their eyes.
+//! What a request stands on while somebody looks at it: the grant, its policy, the server's address
+//! and the pinned definition of the tool. A decision may say which state it was made on, so that
+//! nobody approves what changed under their eyes.
 //!
 //! What never lives here: whether an approval fits a call (`policy::settle`).
 
@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::{DecideError, rows};
 use crate::error::ReadError;
 use crate::name::{GrantId, PolicyName};
+use crate::server::rows as server_rows;
 
 /// Which policy, in the version that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct Footing {
     pub grant_works: bool,
     /// The policy of the grant; `None` when it has none.
     pub policy: Option<PolicyInForce>,
+    /// Where the server is, its URL or its command; `None` when it is no more.
+    pub address: Option<String>,
     /// Whether the pinned definition is the one that the call was held with. Also true of what has
     /// no definition.
     pub definition_same: bool,
@@ -120,6 +123,7 @@ pub(super) fn of(
         None => None,
     };
     let pin = pin(connection, record)?;
+    let address = server_rows::address(connection, &record.server)?;
     let grant_works = grant.as_ref().is_some_and(|grant| {
         grant.revoked_at.is_none() && grant.expires_at.is_none_or(|until| now.0 < until)
     });
@@ -127,8 +131,11 @@ pub(super) fn of(
     let definition_same =
         record.definition_pin.is_none() || seen == record.definition_pin.as_deref();
     let version = policy.as_ref().map_or(0, |policy| policy.version).to_string();
+    // As JSON, in which a command's line break is no line break.
+    let server = serde_json::Value::from(address.as_deref()).to_string();
     let parts = [
         record.id.as_str(),
+        &server,
         if grant_works { "works" } else { "over" },
         policy.as_ref().map_or("", |policy| policy.name.as_str()),
         &version,
@@ -143,6 +150,7 @@ pub(super) fn of(
         grant: grant.map(|grant| grant.label),
         grant_works,
         policy,
+        address,
         definition_same,
         class: pin.as_ref().and_then(|pin| pin.class),
         risk: pin.as_ref().and_then(|pin| pin.risk),

@@ -67,9 +67,9 @@ pub enum DecideError {
     /// Its time is over.
     #[error("{0} is over: its time has passed")]
     Expired(ApprovalId),
-    /// The call, its grant, its policy or the tool's definition are no longer what the decider was
-    /// shown.
-    #[error("{0} is no longer what was shown: its grant, policy or definition changed")]
+    /// The call, its grant, its policy, its server or the tool's definition are no longer what the
+    /// decider was shown.
+    #[error("{0} is no longer what was shown: its grant, policy, server or definition changed")]
     Changed(ApprovalId),
     /// The call was made with the decider's own grant (POLICY section 7).
     #[error("nobody decides a call that was made with their own grant: ask another approver")]

@@ -2,7 +2,7 @@
 //!
 //! What never lives here: connections, tool definitions (see [`crate::pin`]).
 
-mod rows;
+pub(crate) mod rows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

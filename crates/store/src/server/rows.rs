@@ -71,6 +71,21 @@ pub(crate) fn facts(
         .optional()
 }
 
+/// Where a server is: its URL, or the command that starts it.
+pub(crate) fn address(connection: &Connection, slug: &str) -> Result<Option<String>, ReadError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT settings FROM servers WHERE slug = ?1")?
+        .query_row([slug], |row| row.get(0))
+        .optional()?;
+    let Some(settings) = found else { return Ok(None) };
+    let settings: StoredSettings =
+        serde_json::from_str(&settings).map_err(|error| damaged("server", slug, &error))?;
+    Ok(Some(match settings.transport {
+        StoredTransport::Http { url, .. } => url,
+        StoredTransport::Stdio { command, .. } => command.join(" "),
+    }))
+}
+
 /// All servers, by slug.
 pub(crate) fn read_all(
     connection: &Connection,

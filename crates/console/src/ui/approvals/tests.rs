@@ -364,6 +364,41 @@ async fn a_call_whose_tool_changed_under_an_open_page_is_not_decided() {
 }
 
 #[tokio::test]
+async fn a_call_whose_server_moved_under_an_open_page_is_not_decided() {
+    let again = changed_under_an_open_page(async |store| {
+        let url = "https://elsewhere.example/mcp".into();
+        let transport = Transport::Http { url, headers: Vec::new() };
+        store.save_server(ServerRecord { transport, ..server() }, None, NOW).await.unwrap();
+    });
+    let again = again.await;
+    assert!(again.contains("at https://elsewhere.example/mcp"), "{again}");
+}
+
+#[tokio::test]
+async fn a_call_that_ends_as_it_is_approved_is_not_approved() {
+    let world = World::new().await;
+    let id = world.held(0, "{}").await;
+    let as_shown = DecisionForm { shown: "x".into(), whole: "yes".into(), reason: String::new() };
+    let (status, told) = world.send(&id, Answer::Approve, as_shown, ada()).await;
+    assert_eq!(status, 409, "{told}");
+    assert!(told.contains("Nothing was decided by you") && told.contains("its time has passed"));
+    let record = world.console.store.approval(&id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((record.state, record.expires_at), (ApprovalState::Pending, NOW));
+}
+
+#[tokio::test]
+async fn what_is_not_known_of_a_call_is_named() {
+    let world = World::new().await;
+    let id = world.held(9, "{}").await;
+    let unknown = PinRecord { risk: None, class: None, ..pin("ab12", Risk::Low) };
+    world.console.store.save_pins(vec![unknown]).await.unwrap();
+    for page in [world.page(&id, false).await, world.inbox(ApiRole::Viewer).await] {
+        assert!(page.contains("Risk unknown"), "{page}");
+    }
+    assert!(world.page(&id, false).await.contains("Reason the agent will read"));
+}
+
+#[tokio::test]
 async fn what_changed_while_the_page_was_open_is_not_decided() {
     let world = World::new().await;
     let id = world.held(9, "{}").await;

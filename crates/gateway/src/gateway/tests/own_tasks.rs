@@ -176,6 +176,74 @@ async fn a_task_that_the_server_makes_of_the_call_is_asked_for_under_the_gateway
     let asked = seen.iter().find(|seen| seen.body.contains("tasks/get")).expect("asked");
     assert!(asked.body.contains(r#""taskId":"t-9""#), "{}", asked.body);
     assert!(asked.head.contains(r#""mcp-name": "t-9""#), "{}", asked.head);
+    // Also by a process that knows it from the store alone.
+    forget(&world);
+    assert_eq!(state(&agent, &task).await["status"], "completed");
+    let there = world.peer.seen().into_iter().filter(|seen| seen.body.contains("tasks/get"));
+    assert!(there.count() > 1);
+    world.stop().await;
+}
+
+/// Leaves of all tasks what lies in the store, as a process finds it that starts anew.
+fn forget(world: &World) {
+    world.gateway.plane.held_tasks.sweep(world.now(), |_grant| true);
+}
+
+#[tokio::test]
+async fn what_became_of_a_task_is_told_from_the_store_and_its_call_is_not_made_again() {
+    let world = World::new(ASK).await;
+    let agent = world.agent();
+    let (ran, id) = task(&agent).await;
+    decide(&world, &id, Answer::Approve).await;
+    let done = ended(&agent, &ran).await;
+    let (withdrawn, _id) = task(&agent).await;
+    let got = about(&agent, "tasks/cancel", &withdrawn, TASKS).await;
+    assert_eq!(got.json()["result"]["resultType"], "complete", "{got:?}");
+    // What was said to be withdrawn is, by the time that this is said.
+    forget(&world);
+    assert_eq!(state(&agent, &withdrawn).await["status"], "cancelled");
+    assert_eq!(state(&agent, &ran).await, done);
+    let foreign = about(&world.other_agent(), "tasks/get", &ran, TASKS).await;
+    let absent = about(&world.other_agent(), "tasks/get", "portcullis-0", TASKS).await;
+    assert_eq!(foreign.body, absent.body);
+    assert_eq!(world.peer.ran(), ["delete_all"]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_whose_result_had_to_make_room_says_that_its_call_was_made() {
+    let world = World::new(ASK).await;
+    let agent = world.agent();
+    let (made, _id) = task(&agent).await;
+    let known = world.store.held_task(&made).await.expect("read").expect("kept");
+    let id = "portcullis-elsewhere";
+    let other = store::HeldTaskRecord { id: id.to_owned(), ..known };
+    let (at, expires_at) = (other.made_at, other.expires_at);
+    world.store.keep_held_task(other).await.expect("kept");
+    let end = store::HeldTaskEnd { outcome: store::TaskOutcome::Completed(None), at, expires_at };
+    world.store.end_held_task(id, end).await.expect("ended");
+    let got = about(&agent, "tasks/get", id, TASKS).await.json();
+    assert_eq!(got["error"]["code"], -32602, "{got}");
+    let said = got["error"]["message"].as_str().expect("a sentence");
+    assert!(said.contains("was made and is not made again"), "{said}");
+    assert!(said.contains("no longer kept"), "{said}");
+    assert!(world.peer.ran().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_that_cannot_be_taken_up_now_is_not_said_to_be_none() {
+    let world = World::new(ASK).await;
+    let agent = world.agent();
+    let (task, _id) = task(&agent).await;
+    forget(&world);
+    let holds = &world.gateway.plane.holds;
+    let all = u32::try_from(holds.available_permits()).expect("few");
+    let full = holds.clone().try_acquire_many_owned(all).expect("room");
+    let got = about(&agent, "tasks/get", &task, TASKS).await.json();
+    assert_eq!(got["error"]["code"], -32603, "{got}");
+    drop(full);
+    assert_eq!(state(&agent, &task).await["status"], "working");
     world.stop().await;
 }
 
@@ -306,9 +374,8 @@ async fn a_task_that_nobody_decides_ends_with_its_time() {
     assert_eq!((&done["status"], &done["result"]["isError"]), (&"completed".into(), &true.into()));
     assert!(done["result"].to_string().contains("[APPROVAL REQUIRED]"), "{done}");
     assert!(world.peer.ran().is_empty());
-    while world.store.held_task(&task).await.expect("read").is_some() {
-        tokio::task::yield_now().await;
-    }
+    let kept = world.store.held_task(&task).await.expect("read").expect("kept");
+    assert!(kept.ended.is_some() && kept.body.is_empty(), "{kept:?}");
     world.stop().await;
 }
 

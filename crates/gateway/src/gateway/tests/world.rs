@@ -53,6 +53,8 @@ fn fill(bytes: &mut [u8]) {
 pub(super) struct Setup {
     pub(super) policy: Option<&'static str>,
     pub(super) wait_seconds: u32,
+    /// The same for calls with a progress token, where it differs.
+    pub(super) told_seconds: Option<u32>,
     pub(super) drain_seconds: u32,
     /// How long a call may take.
     pub(super) total_ms: u32,
@@ -69,6 +71,7 @@ impl Default for Setup {
         Self {
             policy: None,
             wait_seconds: 0,
+            told_seconds: None,
             drain_seconds: 5,
             total_ms: Timeouts::default().total_ms,
             bounds: Bounds::default(),
@@ -133,7 +136,7 @@ impl World {
                 origins: Vec::new(),
                 hold_waits: HoldWaits {
                     plain_seconds: setup.wait_seconds,
-                    with_progress_seconds: setup.wait_seconds,
+                    with_progress_seconds: setup.told_seconds.unwrap_or(setup.wait_seconds),
                 },
                 audit_values: AuditValues::Redacted,
                 classifier: Classifier::unknown(),
