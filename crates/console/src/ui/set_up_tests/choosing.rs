@@ -238,14 +238,13 @@ async fn a_server_that_was_typed_wrong_is_changed_where_that_is_seen() {
     assert!(!form.text.contains("hush"), "a secret comes out");
     let instead = World::field(&form, "instead");
     let change = |env| {
-        let fields = [
+        [
             ("way", "command"),
             ("slug", "pay"),
             ("instead", instead.as_str()),
             ("command", "uvx right"),
             ("env", env),
-        ];
-        fields
+        ]
     };
     let blank = world.post("/setup", &change("API_KEY=")).await;
     assert!(blank.text.contains("the value of API_KEY is missing"), "{}", blank.text);

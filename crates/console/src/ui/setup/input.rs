@@ -90,12 +90,12 @@ impl ServerForm {
         };
         match &record.transport {
             Transport::Http { url, headers } => {
-                form.way = "url".to_owned();
+                "url".clone_into(&mut form.way);
                 form.url.clone_from(url);
                 form.headers = blank(headers, ": ");
             }
             Transport::Stdio { command, env } => {
-                form.way = "command".to_owned();
+                "command".clone_into(&mut form.way);
                 form.command = match command.as_slice() {
                     // A single line is taken apart.
                     [only] if only.contains('\'') => format!("\"{only}\""),

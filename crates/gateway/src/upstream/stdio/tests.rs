@@ -169,7 +169,7 @@ async fn the_environment_is_empty_and_arguments_are_not_for_a_shell() {
     assert_eq!(facts["leads"], json!(true));
     let own = spec("legacy").env("PATH", "env:PATH").expect("a name");
     let facts = value(&Upstream::open(&own).expect("a child"), tool("1", "facts")).await;
-    let own = std::env::var("PATH").expect("tests have one");
+    let own = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
     assert_eq!(facts["result"]["path"], json!(own), "the gateway's own, when it is asked for");
     let shown = format!("{:?}", spec("legacy").env("KEY", "hush").expect("a name"));
     assert!(!shown.contains("hush"), "{shown}");
