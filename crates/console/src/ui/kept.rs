@@ -26,7 +26,7 @@ use super::page;
 use super::pages::PAGES;
 use super::sign_in::{BROWSER_COOKIE, STEP_UP, step_up_page};
 use super::told;
-use super::visitor::{self, SIGN_IN, Visitor, own_path};
+use super::visitor::{self, SIGN_IN, Visitor, own_path, with_next};
 use crate::Console;
 use crate::ops::accounts::KnownBrowser;
 
@@ -74,11 +74,17 @@ impl Carried {
     }
 }
 
+/// The page of the held call that a form approves: nobody approves what is not before their eyes, so that
+/// page comes back instead of the form.
+fn approves(path: &str) -> Option<&str> {
+    path.strip_suffix("/approve").filter(|page| page.starts_with("/approvals/"))
+}
+
 impl Waiting {
     /// Reads a form without the secret of its session; `None` where forms of that page are not kept.
     fn read(path: &str, body: &str) -> Option<Waiting> {
         let path = own_path(path)?;
-        if NEVER_KEPT.iter().any(|never| path.starts_with(never)) {
+        if NEVER_KEPT.iter().any(|never| path.starts_with(never)) || approves(path).is_some() {
             return None;
         }
         let fields: Vec<(String, String)> = serde_urlencoded::from_str(body).ok()?;
@@ -231,7 +237,7 @@ async fn signed_out(console: &Console, (parts, body): (Parts, Body), next: Next)
     });
     match waiting {
         Some(waiting) => answer(Why::SignedOut, None, &waiting),
-        None => visitor::see_other(SIGN_IN),
+        None => visitor::see_other(&with_next(SIGN_IN, approves(path))),
     }
 }
 

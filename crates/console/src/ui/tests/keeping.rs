@@ -161,3 +161,27 @@ async fn a_made_up_waiting_form_leads_nowhere_else() {
         assert!(!answer.text.contains("evil.example") && !answer.text.contains("Send it"), "{at}");
     }
 }
+
+#[tokio::test]
+async fn an_approval_is_not_kept_and_its_page_comes_back() {
+    let world = World::new().await;
+    let admin = world.session(ApiRole::Admin).await;
+    let body = serde_urlencoded::to_string([
+        ("password", PASSWORD),
+        ("next", "/approvals/apr_1"),
+        ("waits_at", "/approvals/apr_1/approve"),
+        ("waits_with", "shown=x&whole=yes"),
+    ]);
+    let answer = world.post("/step-up", Some(&admin), &body.unwrap()).await;
+    assert_eq!(answer.location(), "/approvals/apr_1", "{}", answer.text);
+    // A rejection has a reason that somebody typed.
+    let admin = signed_in(&answer, &admin.csrf);
+    let body = serde_urlencoded::to_string([
+        ("password", PASSWORD),
+        ("next", "/approvals/apr_1"),
+        ("waits_at", "/approvals/apr_1/reject"),
+        ("waits_with", "shown=x&whole=yes&reason=too+much"),
+    ]);
+    let answer = world.post("/step-up", Some(&admin), &body.unwrap()).await;
+    assert!(answer.text.contains("too much"), "{}", answer.text);
+}

@@ -200,6 +200,8 @@ async fn what_became_of_a_task_is_told_from_the_store_and_its_call_is_not_made_a
     let got = about(&agent, "tasks/cancel", &withdrawn, TASKS).await;
     assert_eq!(got.json()["result"]["resultType"], "complete", "{got:?}");
     // What was said to be withdrawn is, by the time that this is said.
+    let kept = world.store.held_task(&withdrawn).await.expect("read").expect("kept");
+    assert_eq!(kept.ended.map(|end| end.outcome), Some(store::TaskOutcome::Cancelled));
     forget(&world);
     assert_eq!(state(&agent, &withdrawn).await["status"], "cancelled");
     assert_eq!(state(&agent, &ran).await, done);
@@ -207,6 +209,25 @@ async fn what_became_of_a_task_is_told_from_the_store_and_its_call_is_not_made_a
     let absent = about(&world.other_agent(), "tasks/get", "portcullis-0", TASKS).await;
     assert_eq!(foreign.body, absent.body);
     assert_eq!(world.peer.ran(), ["delete_all"]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_is_not_taken_up_in_the_name_of_another_grant() {
+    let world = World::new(ASK).await;
+    let agent = world.agent();
+    let (task, id) = task(&agent).await;
+    forget(&world);
+    let foreign = about(&world.other_agent(), "tasks/get", &task, TASKS).await;
+    assert_eq!(foreign.json()["error"]["code"], -32602, "{foreign:?}");
+    let (grant, server) = (store::GrantId::from_bytes([1; 16]), store::ServerSlug::parse("pay"));
+    let server = server.expect("a slug");
+    let held = &world.gateway.plane.held_tasks;
+    assert!(held.find(&task, &grant, &server, world.now()).is_none(), "nobody goes on with it");
+    assert_eq!(state(&agent, &task).await["status"], "working");
+    let all = world.store.approvals(ApprovalFilter::default(), 10, world.now()).await;
+    let all: Vec<_> = all.expect("approvals").into_iter().map(|one| one.id.to_string()).collect();
+    assert_eq!(all, [id], "nobody else is asked");
     world.stop().await;
 }
 
