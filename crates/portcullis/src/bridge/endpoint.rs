@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryFutureExt;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -16,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mcp::sse::{Event, FrameSplitter};
 use thiserror::Error;
 use tokio::time::timeout;
+use tower::ServiceExt as _;
 
 use crate::outgoing::{CONNECT_SECONDS_MAX, connector};
 
@@ -64,6 +64,7 @@ pub(super) enum EndpointError {
 pub(super) struct Endpoint {
     uri: Uri,
     token: HeaderValue,
+    connector: HttpsConnector<HttpConnector>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -98,21 +99,26 @@ impl Endpoint {
         let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
             .map_err(|_unfit| EndpointError::Token)?;
         bearer.set_sensitive(true);
+        let connector = connector()?;
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .pool_timer(TokioTimer::new())
-            .build(connector()?);
-        Ok(Self { uri: url.parse()?, token: bearer, client })
+            .build(connector.clone());
+        Ok(Self { uri: url.parse()?, token: bearer, connector, client })
     }
 
-    /// Whether anything answers HTTP there.
+    /// Whether anything can be connected to there, with TLS where the URL says so. No request is sent: the gateway
+    /// would write it down as one that an agent made and that was refused.
     pub(super) async fn probe(&self) -> Result<(), ExchangeError> {
-        let request = self.request(Method::HEAD, HeaderMap::new(), Bytes::new());
-        let answer = self.client.request(request).map_err(|error| failed(&error)).map_ok(drop);
+        let connection = self.connector.clone().oneshot(self.uri.clone());
         let patience = Duration::from_secs(CONNECT_SECONDS_MAX);
-        timeout(patience, answer).await.unwrap_or_else(|_elapsed| {
-            Err(ExchangeError::Unreachable(format!("no answer within {CONNECT_SECONDS_MAX} s")))
-        })
+        match timeout(patience, connection).await {
+            Ok(Ok(_connected)) => Ok(()),
+            Ok(Err(error)) => Err(ExchangeError::Unreachable(crate::causes::chain(&*error))),
+            Err(_elapsed) => {
+                Err(ExchangeError::Unreachable(format!("no answer within {CONNECT_SECONDS_MAX} s")))
+            }
+        }
     }
 
     /// Sends one request. Dropping the future closes its connection.

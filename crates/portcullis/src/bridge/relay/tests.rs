@@ -10,6 +10,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -549,4 +550,16 @@ async fn a_tool_whose_annotations_are_forbidden_is_left_out_of_the_list() {
     client.say(r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#).await;
     assert!(client.hear().await.contains("bad"));
     client.leave().await;
+}
+
+#[tokio::test]
+async fn looking_whether_a_gateway_is_there_sends_it_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp/x", listener.local_addr().unwrap());
+    let endpoint = Endpoint::new(&url, "the-token").unwrap();
+    let (probed, accepted) = tokio::join!(endpoint.probe(), listener.accept());
+    probed.unwrap();
+    let (mut stream, mut heard) = (accepted.unwrap().0, Vec::new());
+    stream.read_to_end(&mut heard).await.unwrap();
+    assert!(heard.is_empty(), "{heard:?}");
 }
