@@ -20,6 +20,7 @@ mod modes;
 mod notifications;
 mod otel;
 mod peers;
+mod policy_life;
 mod real_servers;
 mod regressions;
 mod reload;
