@@ -165,7 +165,7 @@ scenario("a decision that takes the password asks for it in its place, and loses
   admin.expecting(403, 401, 422);
   await admin.open(`/approvals/${refund.id}`);
   await page.getByLabel("Reason the agent will read").fill("Not without the receipt.");
-  await page.getByRole("button", { name: "Approve once" }).click();
+  await page.getByRole("button", { name: "Reject" }).click();
   await page.getByRole("heading", { name: "Your password again" }).waitFor();
   await everyLook(admin, t, "step-up-in-place");
   await page.getByLabel("Password").fill("not the password at all");
