@@ -48,7 +48,7 @@ pub fn for_tool(tool: &str, class: Option<Class>) -> Recommendation {
             "a person decides each call",
         ),
         None => (
-            json!({ "action": "approve", "reason": "Its class is not known: a person decides." }),
+            json!({ "action": "approve", "reason": "Nobody has said yet what this tool does." }),
             "a person decides each call",
         ),
     };

@@ -213,8 +213,10 @@ async fn a_replay_says_what_it_cannot_judge_for_want_of_values() {
         let mut ada = set_up(&scene.gateway).await;
         kept(&mut ada, &asking(), 1).await;
         let review = ada.open("/policies/life/review").await.text();
-        let said =
-            format!("5 calls: {} stay, {} are unsure, 0 cannot be judged.", numbers.0, numbers.2);
+        let said = format!(
+            "Calls judged: 5. Same verdict: {}; unsure: {}; not to be judged: 0.",
+            numbers.0, numbers.2
+        );
         assert!(review.contains(&said), "{said}: {review}");
         let why = "unsure: a rule reads a value that the log did not keep";
         assert_eq!(review.contains(why), numbers.2 > 0, "{review}");

@@ -107,7 +107,7 @@ fn what_is_recommended_is_what_the_classes_get() {
             },
             "what": {
               "action": "approve",
-              "reason": "Its class is not known: a person decides."
+              "reason": "Nobody has said yet what this tool does."
             }
           }
         }
