@@ -23,12 +23,17 @@ async fn scene(values: &str) -> Scene {
     scene
 }
 
-/// The token of a new grant with that policy.
+/// The token of a new grant with that policy, which is in force.
 async fn granted(scene: &Scene) -> String {
     let grant = json!({ "label": NAME, "server": SERVER, "policy": NAME });
     let made = scene.gateway.api("POST", "grants", Some(grant)).await;
     assert_eq!(made.status, 201, "{}", made.text());
-    json_of(&made)["token"].as_str().expect("a token").to_owned()
+    let token = json_of(&made)["token"].as_str().expect("a token").to_owned();
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let known =
+        || async { (scene.gateway.post(SERVER, &token, list).await.status == 200).then_some(()) };
+    until("the grant to be in force", known).await;
+    token
 }
 
 fn json_of(answer: &Answer) -> Value {
