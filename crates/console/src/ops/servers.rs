@@ -29,7 +29,7 @@ pub async fn get(
 }
 
 /// Creates or replaces a server; `expected` is the revision that the caller saw last. A program runs with the rights
-/// of the gateway, so saying which one takes a fresh proof: a stolen session starts none.
+/// of the gateway, so saying which one takes a fresh proof, as replacing secrets does: a stolen session does neither.
 pub async fn save(
     console: &Console,
     actor: &Actor,
@@ -37,18 +37,16 @@ pub async fn save(
     expected: Option<Revision>,
 ) -> Result<Revision, OpError> {
     actor.may(Permission::Administer)?;
-    if let Transport::Stdio { command, .. } = &record.transport {
-        let held = console.store.server(&record.slug).await?.map(|held| held.transport);
-        if !matches!(&held, Some(Transport::Stdio { command: held, .. }) if held == command) {
-            actor.may(Permission::StartPrograms)?;
-        }
+    let known = console.store.server(&record.slug).await?;
+    for permission in proofs(known.as_ref(), &record) {
+        actor.may(permission)?;
     }
     (console.check_server)(&record).map_err(OpError::Invalid)?;
     Ok(actor.store(console).save_server(record, expected, (console.clock)()).await?)
 }
 
-/// Creates a server, or puts a whole other record in the place of one; `expected` is the revision that the caller saw last.
-/// Where a server is replaced that has secrets, or gets some, that is replacing secrets.
+/// Puts a whole record in the place of another one, its secrets with it; `expected` is the revision that the caller saw
+/// last. That takes a proof also where the secrets are the same ones: no answer tells a guess from a wrong guess.
 pub async fn replace(
     console: &Console,
     actor: &Actor,
@@ -61,6 +59,23 @@ pub async fn replace(
         actor.may(Permission::Secrets)?;
     }
     save(console, actor, record, expected).await
+}
+
+/// What a save takes beside the right to administer: another program, and other secrets, or the same ones for another
+/// address, take a proof. Settings beside them take none.
+fn proofs(known: Option<&ServerRecord>, wanted: &ServerRecord) -> Vec<Permission> {
+    let mut proofs = Vec::new();
+    if let Transport::Stdio { command, .. } = &wanted.transport {
+        let held = known.map(|known| &known.transport);
+        if !matches!(held, Some(Transport::Stdio { command: held, .. }) if held == command) {
+            proofs.push(Permission::StartPrograms);
+        }
+    }
+    let moved = known.filter(|known| known.transport != wanted.transport);
+    if moved.is_some_and(|known| has_secrets(known) || has_secrets(wanted)) {
+        proofs.push(Permission::Secrets);
+    }
+    proofs
 }
 
 fn has_secrets(record: &ServerRecord) -> bool {

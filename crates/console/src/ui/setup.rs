@@ -143,7 +143,7 @@ pub(super) async fn add(
         // Revision 0 was never given out: it succeeds only where no server of this name is.
         Err(_none) => (record, Revision(0)),
     };
-    match servers::save(&console, &visitor.actor, record, Some(expected)).await {
+    match servers::replace(&console, &visitor.actor, record, Some(expected)).await {
         Ok(_revision) => Ok(see_other(&address)),
         Err(error @ (OpError::Invalid(_) | OpError::Name(_))) => {
             let problem = Some(error.to_string());

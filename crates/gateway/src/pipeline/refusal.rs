@@ -166,8 +166,8 @@ fn no_task(request: &Request) -> Notice {
 }
 
 /// What is said of a task whose result is gone.
-pub(super) const NOT_KEPT: &str = "Task has ended: its call was made and is not made again, and what \
-                                   it came to is no longer kept";
+pub(super) const NOT_KEPT: &str = "Task has ended, and what came of it is no longer kept: its call \
+                                   may have been made, and is not made again";
 
 /// A task of this grant whose call ended, and whose result had to make room (2026-07-28: −32602, with
 /// what became of it).

@@ -608,3 +608,36 @@ async fn an_address_that_cannot_be_read_is_answered_by_a_page() {
     assert_eq!(stranger.status, StatusCode::BAD_REQUEST);
     assert!(stranger.header(header::CONTENT_TYPE).starts_with("text/html"));
 }
+
+#[tokio::test]
+async fn a_session_that_is_not_fresh_replaces_no_secret_by_the_form_of_the_server() {
+    let world = World::new().await;
+    let admin = world.session(ApiRole::Admin).await;
+    let made = [
+        (
+            "way=command&slug=own&command=run+it&env=KEY%3Dreal",
+            "way=command&slug=own&command=run+it&env=KEY%3Dother%0AHTTPS_PROXY%3Dhttp%3A%2F%2Fevil.example",
+        ),
+        (
+            "way=url&slug=far&url=https%3A%2F%2Fx.example&headers=K%3A+real",
+            "way=url&slug=far&url=https%3A%2F%2Fx.example&headers=K%3A+other",
+        ),
+        (
+            "way=url&slug=bare&url=https%3A%2F%2Fx.example",
+            "way=url&slug=bare&url=https%3A%2F%2Fx.example&headers=K%3A+other",
+        ),
+    ];
+    for (first, _) in made {
+        assert!(world.post("/setup", Some(&admin), first).await.location().starts_with("/setup/"));
+    }
+    let before = world.console.store.servers().await.unwrap();
+    world.pass(STEP_UP_MS_MAX + 1);
+    for (_, other) in made {
+        let slug = other.split("slug=").nth(1).unwrap().split('&').next().unwrap();
+        let held = before.iter().find(|record| record.slug.as_str() == slug).unwrap();
+        let form = format!("{other}&instead={}", held.revision.0);
+        let refused = world.post("/setup", Some(&admin), &form).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{other}: {}", refused.text);
+    }
+    assert_eq!(world.console.store.servers().await.unwrap(), before);
+}

@@ -232,7 +232,7 @@ async fn a_task_is_not_taken_up_in_the_name_of_another_grant() {
 }
 
 #[tokio::test]
-async fn a_task_whose_result_had_to_make_room_says_that_its_call_was_made() {
+async fn a_task_whose_result_had_to_make_room_says_that_its_call_may_have_been_made() {
     let world = World::new(ASK).await;
     let agent = world.agent();
     let (made, _id) = task(&agent).await;
@@ -246,7 +246,7 @@ async fn a_task_whose_result_had_to_make_room_says_that_its_call_was_made() {
     let got = about(&agent, "tasks/get", id, TASKS).await.json();
     assert_eq!(got["error"]["code"], -32602, "{got}");
     let said = got["error"]["message"].as_str().expect("a sentence");
-    assert!(said.contains("was made and is not made again"), "{said}");
+    assert!(said.contains("may have been made, and is not made again"), "{said}");
     assert!(said.contains("no longer kept"), "{said}");
     assert!(world.peer.ran().is_empty());
     world.stop().await;

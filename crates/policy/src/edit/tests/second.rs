@@ -13,19 +13,6 @@ pub(crate) fn edited(document: &Json, edit: &Json) -> Json {
     settled(out)
 }
 
-/// Whether an edit puts an entry where one is: before it, or put by itself. Of a batch that puts any, it may.
-pub(crate) fn puts_twice(document: &Json, edit: &Json) -> bool {
-    let Some(entries) = edit["add_entries"].as_array() else {
-        return edit.to_string().contains("\"add_entries\"");
-    };
-    let mut out = document.clone();
-    entries.iter().any(|entry| {
-        let before = out.clone();
-        made(&mut out, &entry["block"]);
-        out == before
-    })
-}
-
 /// A document without lists in which nothing stands: an edit that takes the last element may leave the list or not.
 pub(crate) fn settled(mut document: Json) -> Json {
     let is_empty = |value: &Json| value.as_array().is_some_and(Vec::is_empty);
@@ -186,7 +173,8 @@ fn there<'d>(document: &'d mut Json, block: &Json) -> Option<&'d mut Json> {
     }
 }
 
-fn made<'d>(document: &'d mut Json, block: &Json) -> &'d mut Json {
+/// The entry of a block, made where none is.
+pub(crate) fn made<'d>(document: &'d mut Json, block: &Json) -> &'d mut Json {
     let root = document.as_object_mut().unwrap();
     let section = root.entry(block["section"].as_str().unwrap()).or_insert(json!({}));
     match block.get("selector").and_then(Json::as_str) {
