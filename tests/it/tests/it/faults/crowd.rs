@@ -20,8 +20,11 @@ use super::{call, figure, healthy, memory, mib, open, peak, seconds, served_mean
 
 const SENDERS: usize = 1000;
 const READERS: usize = 1000;
-/// The most that the process may hold with all of them, in MiB.
+/// The most that a release may hold with all of them, in MiB.
 const MEMORY_MIB_MAX: u64 = 256;
+/// What a release holds at rest, in MiB (docs/performance.md). The build under test is not optimised and holds twice as
+/// much before anybody comes, so that what the crowd costs is held against the rest.
+const AT_REST_MIB: u64 = 25;
 /// How much each sender says it will send: as much as a body may have.
 const BODY_BYTES: usize = 4 * 1024 * 1024;
 /// How much of it each of them sends at once, before it goes on slowly.
@@ -192,7 +195,8 @@ async fn slow_ones(what: &str, manner: Manner) {
             longest.as_millis()
         ),
     );
-    assert!(mib(most) < MEMORY_MIB_MAX, "{} MiB", mib(most));
+    let crowd = mib(most.saturating_sub(before));
+    assert!(crowd < MEMORY_MIB_MAX - AT_REST_MIB, "the crowd costs {crowd} MiB");
     drop((readers, senders));
     healthy(what, &scene.gateway, "read_item").await;
 }
