@@ -626,6 +626,11 @@ async fn a_session_that_is_not_fresh_replaces_no_secret_by_the_form_of_the_serve
             "way=url&slug=bare&url=https%3A%2F%2Fx.example",
             "way=url&slug=bare&url=https%3A%2F%2Fx.example&headers=K%3A+other",
         ),
+        // A guess that is right is answered as a wrong one is.
+        (
+            "way=url&slug=guessed&url=https%3A%2F%2Fx.example&headers=K%3A+real",
+            "way=url&slug=guessed&url=https%3A%2F%2Fx.example&headers=K%3A+real",
+        ),
     ];
     for (first, _) in made {
         assert!(world.post("/setup", Some(&admin), first).await.location().starts_with("/setup/"));

@@ -191,3 +191,22 @@ async fn each_use_case_of_secrets_and_people_asks_for_a_fresh_proof() {
         assert_eq!(refused, permission.is_proven_again(), "{what}: {result:?}");
     }
 }
+
+/// Whoever calls the use case that saves a server, and for whatever reason.
+#[tokio::test]
+async fn no_save_moves_a_secret_to_another_address_without_a_fresh_proof() {
+    let world = World::new().await;
+    let (console, by) = (&world.console, actor(ApiRole::Admin, Proof::Session));
+    let admin = world.session(ApiRole::Admin).await;
+    let form = "way=url&slug=far&url=https%3A%2F%2Fx.example&headers=K%3A+real";
+    world.post("/setup", Some(&admin), form).await;
+    let mut held = console.store.servers().await.unwrap().remove(0);
+    held.refresh_seconds = 90;
+    let kept = servers::save(console, &by, held.clone(), None).await;
+    assert!(kept.is_ok(), "settings beside the secrets take no proof: {kept:?}");
+    if let store::Transport::Http { url, .. } = &mut held.transport {
+        "https://elsewhere.example/".clone_into(url);
+    }
+    let moved = servers::save(console, &by, held, None).await;
+    assert!(matches!(moved, Err(OpError::Forbidden(Forbidden::StepUp))), "{moved:?}");
+}
